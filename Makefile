@@ -1,0 +1,57 @@
+# `make run` and `make test` need nothing but Python 3.11 or newer and this checkout.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.complete
+
+.PHONY: run test lint conformance clients bench crash hostile lock clean
+
+run: $(STAMP)
+	$(BIN)/pkgd serve
+
+test: $(STAMP)
+	$(BIN)/python -m twisted.trial tests
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m twisted.trial tests.test_layers
+
+conformance: $(STAMP)
+	$(BIN)/python -m tests.conformance
+
+clients: $(STAMP)
+	$(BIN)/python -m tests.live
+
+bench: $(STAMP)
+	$(BIN)/python -m tests.bench
+
+hostile: $(STAMP)
+	$(BIN)/python -m tests.hostile
+
+crash: $(STAMP)
+	$(BIN)/python -m tests.crash
+
+# Installs exactly what the lock files say, each file checked by its hash.
+$(STAMP): requirements/runtime.txt requirements/development.txt setup.py
+	$(PYTHON) -c 'import sys; sys.exit("pkgd needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV) || { \
+	  echo "python3-venv is missing; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/development.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+lock:
+	$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet pip-tools
+	$(VENV)-lock/bin/pip-compile $(LOCK_FLAGS) --output-file requirements/runtime.txt setup.py
+	$(VENV)-lock/bin/pip-compile $(LOCK_FLAGS) --output-file requirements/development.txt requirements/development.in
+	rm -rf $(VENV)-lock
+
+LOCK_FLAGS := --quiet --strip-extras --generate-hashes --allow-unsafe \
+  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info _trial_temp*

@@ -1,0 +1,75 @@
+"""Work that may block, in two bounded thread pools.
+
+`disk` is for reads, writes, fsync and rename; `work` for whole-file hashing and parsing. Two pools,
+because a queue of CPU-bound jobs must not delay a fsync. A hop does one bounded piece of work and
+returns a value; it does not log and touches no object that the reactor thread uses meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+
+__all__ = ["Blocking", "InlineBlocking", "ThreadedBlocking"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Blocking(Protocol):
+    """Where blocking calls run. Each method returns a Deferred of the call's own result."""
+
+    def disk(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """Run a file system call."""
+
+    def work(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """Run a computation."""
+
+
+class ThreadedBlocking:
+    """The real pools. `start` before use, `stop` once nothing uses them any more."""
+
+    def __init__(self, reactor: IReactorFromThreads, disk_threads: int = 16, work_threads: int = 2) -> None:
+        self._reactor: Any = reactor
+        self._disk = ThreadPool(1, disk_threads, name="disk")
+        self._work = ThreadPool(1, work_threads, name="work")
+
+    def start(self) -> None:
+        """Start both pools."""
+        self._disk.start()
+        self._work.start()
+
+    def stop(self) -> None:
+        """Finish what is queued, then end the threads. Blocks."""
+        self._disk.stop()
+        self._work.stop()
+
+    def disk(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """Run a file system call in the disk pool."""
+        return deferToThreadPool(self._reactor, self._disk, call, *args, **kwargs)
+
+    def work(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """Run a computation in the work pool."""
+        return deferToThreadPool(self._reactor, self._work, call, *args, **kwargs)
+
+
+class InlineBlocking:
+    """Runs every call at once, on the caller's thread: for commands and for tests."""
+
+    def disk(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """Run the call now."""
+        done: Deferred[T] = Deferred()
+        try:
+            result = call(*args, **kwargs)
+        except Exception:
+            done.errback()
+        else:
+            done.callback(result)
+        return done
+
+    work = disk

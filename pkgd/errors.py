@@ -1,0 +1,350 @@
+"""What can go wrong, as data: the one taxonomy that every room raises from.
+
+A class says what happened; its fields are the facts; `message` is one sentence for the user.
+No status codes here: `pkgd.web.errors` owns the table from these classes to HTTP answers, and a
+test walks this module and demands a row for each.
+"""
+
+from __future__ import annotations
+
+from attrs import define, field
+
+__all__ = [
+    "PkgdError",
+    "Invalid",
+    "InvalidName",
+    "InvalidReference",
+    "InvalidDigest",
+    "InvalidManifest",
+    "InvalidUpload",
+    "InvalidRequest",
+    "InvalidSize",
+    "MalformedHttp",
+    "Unknown",
+    "UnknownName",
+    "UnknownBlob",
+    "UnknownManifest",
+    "MissingBlob",
+    "UnknownUpload",
+    "UnknownRoute",
+    "Refused",
+    "Denied",
+    "Unsupported",
+    "Conflict",
+    "DigestMismatch",
+    "OffsetMismatch",
+    "SessionBusy",
+    "UnsatisfiableRange",
+    "TooLarge",
+    "TooManyTags",
+    "Storage",
+    "NoSpace",
+    "ReadOnlyStorage",
+    "BusyStorage",
+    "FailedStorage",
+    "NotReady",
+    "ClientGone",
+    "SlowClient",
+    "ConfigError",
+    "AlreadyRunning",
+]
+
+
+@define(auto_exc=True, eq=False)
+class PkgdError(Exception):
+    """Anything pkgd expects to go wrong; whatever is not one of these is a bug."""
+
+    def __str__(self) -> str:
+        return self.message
+
+    @property
+    def message(self) -> str:
+        """One sentence for the user."""
+        return (self.__doc__ or "").splitlines()[0]
+
+
+# -- what the client sent is not well-formed ---------------------------------------------------
+
+
+@define(auto_exc=True, eq=False)
+class Invalid(PkgdError):
+    """The request is not well-formed."""
+
+    value: str = ""
+    reason: str = ""
+
+    @property
+    def message(self) -> str:
+        """One sentence for the user."""
+        shown = self.value if len(self.value) <= 200 else self.value[:200] + "…"
+        what = (self.__doc__ or "").splitlines()[0].rstrip(".")
+        return f"{what}{f' {shown!r}' if shown else ''}{f': {self.reason}' if self.reason else ''}"
+
+
+class InvalidName(Invalid):
+    """invalid repository name"""
+
+
+class InvalidReference(Invalid):
+    """invalid tag or digest"""
+
+
+class InvalidDigest(Invalid):
+    """invalid digest"""
+
+
+class InvalidManifest(Invalid):
+    """invalid manifest"""
+
+
+class InvalidUpload(Invalid):
+    """invalid upload request"""
+
+
+class InvalidSize(Invalid):
+    """the length does not fit the range"""
+
+
+class InvalidRequest(Invalid):
+    """invalid request"""
+
+
+@define(auto_exc=True, eq=False)
+class MalformedHttp(PkgdError):
+    """The bytes on the connection are not a request that may be served (RFC 9112, RFC 9110).
+
+    The parser suggests a `status`, as h11 does: only it knows whether a head was too long, a
+    target too long or a header illegal. The connection is closed after the answer.
+    """
+
+    status: int
+    reason: str
+
+    @property
+    def message(self) -> str:
+        """One sentence for the user."""
+        return self.reason
+
+
+# -- what the client asked for is not here -----------------------------------------------------
+
+
+@define(auto_exc=True, eq=False)
+class Unknown(PkgdError):
+    """It is not here."""
+
+    what: str = ""
+
+    @property
+    def message(self) -> str:
+        """One sentence for the user."""
+        return f"{(self.__doc__ or '').splitlines()[0]}: {self.what}"
+
+
+class UnknownName(Unknown):
+    """repository not known to the registry"""
+
+
+class UnknownBlob(Unknown):
+    """blob not known to the repository"""
+
+
+class UnknownManifest(Unknown):
+    """manifest not known to the repository"""
+
+
+class MissingBlob(Unknown):
+    """the manifest names a blob that the repository does not have"""
+
+
+class UnknownUpload(Unknown):
+    """upload session not known to the repository"""
+
+
+class UnknownRoute(Unknown):
+    """no such endpoint"""
+
+
+# -- what may not be done ----------------------------------------------------------------------
+
+
+class Refused(PkgdError):
+    """The request is understood and not allowed."""
+
+
+@define(auto_exc=True, eq=False)
+class Denied(Refused):
+    """The policy does not allow it."""
+
+    what: str = ""
+
+    @property
+    def message(self) -> str:
+        """One sentence for the user."""
+        return f"access denied: {self.what}"
+
+
+@define(auto_exc=True, eq=False)
+class Unsupported(Refused):
+    """The method or operation does not exist here."""
+
+    what: str = ""
+    allowed: tuple[str, ...] = ()
+
+    @property
+    def message(self) -> str:
+        """One sentence for the user."""
+        return f"unsupported: {self.what}"
+
+
+# -- what does not fit what is here ------------------------------------------------------------
+
+
+class Conflict(PkgdError):
+    """The request does not fit the present state."""
+
+
+@define(auto_exc=True, eq=False)
+class DigestMismatch(Conflict):
+    """The bytes do not have the digest that the client gave."""
+
+    expected: str
+    actual: str
+
+    @property
+    def message(self) -> str:
+        """One sentence for the user."""
+        return f"provided digest {self.expected} does not match the content, which has {self.actual}"
+
+
+@define(auto_exc=True, eq=False)
+class OffsetMismatch(Conflict):
+    """A chunk does not begin where the session ends."""
+
+    location: str
+    offset: int
+
+    @property
+    def message(self) -> str:
+        """One sentence for the user."""
+        return f"the chunk does not begin at byte {self.offset}, where the upload stands"
+
+
+@define(auto_exc=True, eq=False)
+class SessionBusy(Conflict):
+    """Another request is writing to this upload session."""
+
+    location: str
+    offset: int
+
+    @property
+    def message(self) -> str:
+        """One sentence for the user."""
+        return "another request is writing to this upload session"
+
+
+@define(auto_exc=True, eq=False)
+class UnsatisfiableRange(Conflict):
+    """No byte of the requested range exists (RFC 9110, 15.5.17)."""
+
+    size: int
+
+    @property
+    def message(self) -> str:
+        """One sentence for the user."""
+        return f"the requested range is not within the {self.size} bytes of the content"
+
+
+@define(auto_exc=True, eq=False)
+class TooLarge(PkgdError):
+    """The content is larger than the limit."""
+
+    limit: int
+
+    @property
+    def message(self) -> str:
+        """One sentence for the user."""
+        return f"the content is larger than the limit of {self.limit} bytes"
+
+
+@define(auto_exc=True, eq=False)
+class TooManyTags(PkgdError):
+    """More `tag` parameters than one request may carry."""
+
+    limit: int
+
+    @property
+    def message(self) -> str:
+        """One sentence for the user."""
+        return f"at most {self.limit} tags may be given with one manifest"
+
+
+# -- what the machine refuses ------------------------------------------------------------------
+
+
+@define(auto_exc=True, eq=False)
+class Storage(PkgdError):
+    """The storage did not do what was asked; nothing was acknowledged."""
+
+    operation: str = ""
+
+
+class NoSpace(Storage):
+    """there is not enough free space to store this"""
+
+
+class ReadOnlyStorage(Storage):
+    """the storage does not accept writes at present"""
+
+
+class BusyStorage(Storage):
+    """the server has run out of file descriptors or memory for the moment"""
+
+
+class FailedStorage(Storage):
+    """the storage reported a failure"""
+
+
+class NotReady(PkgdError):
+    """the server is starting or stopping"""
+
+
+# -- what ends a request without an answer -----------------------------------------------------
+
+
+class ClientGone(PkgdError):
+    """The client closed the connection."""
+
+
+class SlowClient(PkgdError):
+    """the client sent nothing for too long"""
+
+
+# -- what stops a start ------------------------------------------------------------------------
+
+
+@define(auto_exc=True, eq=False)
+class ConfigError(PkgdError):
+    """The configuration cannot be used."""
+
+    path: str
+    reason: str
+    suggestion: str = field(default="")
+
+    @property
+    def message(self) -> str:
+        """One sentence for the operator."""
+        where = f"{self.path}: " if self.path else ""
+        return f"{where}{self.reason}{f' – did you mean {self.suggestion}?' if self.suggestion else ''}"
+
+
+@define(auto_exc=True, eq=False)
+class AlreadyRunning(PkgdError):
+    """Another daemon uses the same state directory."""
+
+    lock: str
+
+    @property
+    def message(self) -> str:
+        """One sentence for the operator."""
+        return f"another pkgd holds {self.lock}: two daemons on one state directory would damage it"

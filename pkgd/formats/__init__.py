@@ -1,0 +1,1 @@
+"""Pure formats: bytes in, values out; no file, clock, log or Deferred."""

@@ -1,0 +1,1 @@
+"""The OCI domain: blobs, uploads, manifests, tags, referrers. It knows no HTTP."""

@@ -1,0 +1,63 @@
+"""The list of repositories, walked in the tree's own order: a page costs about its own length."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from pkgd.formats.names import RepositoryName
+from pkgd.storage.interfaces import ObjectStore
+from pkgd.storage.layout import directories, legacy_prefix, name_of
+
+__all__ = ["Catalog"]
+
+_TREE = frozenset(["blobs", "manifests"])
+
+
+class Catalog:
+    """Repositories that hold a manifest, in byte order of their names."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    async def page(self, after: str, count: int) -> tuple[list[str], bool]:
+        """Up to `count` names that sort behind `after`, and whether there are more."""
+        found: list[str] = []
+        async for name in self._walk("", after):
+            if len(found) == count:
+                return found, True
+            found.append(name)
+        return found, False
+
+    async def exists(self, name: RepositoryName) -> bool:
+        """Whether anything has been pushed to the repository."""
+        for place in directories(name):
+            if await self._store.list(legacy_prefix(place)) or await self._store.list(f"{place}/blobs"):
+                return True
+        return False
+
+    async def _walk(self, prefix: str, after: str) -> AsyncIterator[str]:
+        """Names below a prefix, in byte order.
+
+        A directory stands for two things that need not be neighbours: the name itself, and
+        (sorted as if it ended in a slash) the names below it. `a`, `a-b`, `a/c` is the order.
+        """
+        steps = []
+        for entry in await self._store.list(prefix):
+            path = f"{prefix}/{entry.name}" if prefix else entry.name
+            name = name_of(path)
+            if entry.is_prefix and name is not None and entry.name not in _TREE:
+                steps += [(str(name), path), (f"{name}/", path)]
+        for name, path in sorted(steps):
+            if not name.endswith("/"):
+                if name > after and await self._holds_manifest(path):
+                    yield name
+            elif not name < after or after.startswith(name):
+                async for below in self._walk(path, after):
+                    yield below
+
+    async def _holds_manifest(self, path: str) -> bool:
+        """Whether a repository's prefix holds a manifest: a legacy file, or one by digest."""
+        for entry in await self._store.list(f"{path}/manifests"):
+            if not entry.is_prefix or await self._store.list(f"{path}/manifests/{entry.name}"):
+                return True
+        return False

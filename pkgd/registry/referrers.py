@@ -1,0 +1,93 @@
+"""The referrers of a manifest: which others name it as their subject (distribution-spec, "Listing Referrers")."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from attrs import frozen
+
+from pkgd.errors import UnknownManifest
+from pkgd.formats.digest import Digest
+from pkgd.formats.names import RepositoryName, Tag
+from pkgd.formats.oci import INDEX
+from pkgd.registry.contents import ContentsReader
+from pkgd.registry.manifests import Manifests
+from pkgd.sharing import KeyedLock
+from pkgd.state import Index
+
+__all__ = ["ReferrersPage", "Referrers"]
+
+# Clients read at most 4 MiB of a list; a page ends well below.
+PAGE_BYTES = 3 << 20
+PAGE_ENTRIES = 1000
+
+
+@frozen
+class ReferrersPage:
+    """A part of the list: an OCI index, and the digest after which the next part begins, if any."""
+
+    index: bytes
+    next: str | None
+
+
+class Referrers:
+    """Lists from the index, and from the tags that clients kept before the API existed."""
+
+    def __init__(self, manifests: Manifests, contents: ContentsReader, index: Index, locks: KeyedLock) -> None:
+        self._manifests = manifests
+        self._contents = contents
+        self._index = index
+        self._locks = locks
+
+    async def list(
+        self, name: RepositoryName, subject: Digest, artifact_type: str | None, after: str = ""
+    ) -> ReferrersPage:
+        """The referrers of a subject, which need not exist, in the order of their digests.
+
+        :param artifact_type: only those of this type.
+        :param after: the last digest of the page before.
+        """
+        await self._contents.ensure_known(name, self._locks)
+        entries = dict(await self._fallback(name, subject))
+        entries.update(await self._index.referrers(name, str(subject)))
+        wanted = [(digest, entries[digest]) for digest in sorted(entries) if digest > after]
+        if artifact_type is not None:
+            wanted = [one for one in wanted if _artifact_type(one[1]) == artifact_type]
+        count = _page_length([len(one) for _, one in wanted])
+        document = {
+            "schemaVersion": 2,
+            "mediaType": INDEX,
+            "manifests": [msgspec.Raw(one) for _, one in wanted[:count]],
+        }
+        return ReferrersPage(msgspec.json.encode(document), wanted[count - 1][0] if count < len(wanted) else None)
+
+    async def _fallback(self, name: RepositoryName, subject: Digest) -> list[tuple[str, bytes]]:
+        """The entries of the list that clients keep under the tag `<algorithm>-<hex>`.
+
+        "Referrers Tag Schema": the registry must include such lists once it has the API.
+        """
+        tag = f"{subject.algorithm[:32]}-{subject.encoded[:64]}"
+        try:
+            found = await self._manifests.get(name, Tag.parse(tag))
+        except UnknownManifest:
+            return []
+        try:
+            entries = msgspec.json.decode(found.data, type=dict).get("manifests") or []
+            return [(str(one["digest"]), msgspec.json.encode(one)) for one in entries]
+        except (msgspec.DecodeError, TypeError, KeyError):
+            return []
+
+
+def _artifact_type(descriptor: bytes) -> Any:
+    return msgspec.json.decode(descriptor).get("artifactType")
+
+
+def _page_length(sizes: list[int]) -> int:
+    """How many entries fit into one page; at least one."""
+    total = 0
+    for count, size in enumerate(sizes[:PAGE_ENTRIES]):
+        total += size + 1
+        if total > PAGE_BYTES and count:
+            return count
+    return min(len(sizes), PAGE_ENTRIES)

@@ -1,0 +1,255 @@
+"""Upload sessions: bytes that arrive in pieces and end as a blob (distribution-spec, "Pushing blobs").
+
+    start -> append … append -> commit      or cancel, or expiry
+             ^ each at the present offset; one writer at a time
+
+A session is a file in the spool and its offset is that file's size: so it survives a restart, and
+what a broken connection left is counted. Its running hash lives in memory; without it, the file is
+read once more at the commit.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from pkgd.blocking import Blocking
+from pkgd.errors import DigestMismatch, InvalidSize, OffsetMismatch, SessionBusy, TooLarge, UnknownUpload
+from pkgd.flow import Inflow
+from pkgd.formats.byterange import ByteRange
+from pkgd.formats.digest import Digest
+from pkgd.formats.names import RepositoryName, UploadId
+from pkgd.registry.blobs import Blobs
+from pkgd.storage.space import FreeSpace
+from pkgd.storage.spool import Spool, StagedFile
+
+__all__ = ["UploadSession", "Uploads"]
+
+log = Logger()
+
+# So often what has arrived is sent to the disk, and the free space looked at again.
+FLUSH_BYTES = 64 << 20
+# Sessions whose running hash is kept; the hash of one beyond that is computed anew at its commit.
+MAX_OPEN = 4096
+# Finished sessions that are remembered, so that a repeated PUT is answered like the first.
+MAX_FINISHED = 4096
+
+
+class _Record(msgspec.Struct):
+    """What the spool keeps beside a session's bytes."""
+
+    repository: str
+    algorithm: str
+
+
+class UploadSession:
+    """One upload of one repository."""
+
+    def __init__(self, id: UploadId, repository: RepositoryName, file: StagedFile) -> None:
+        self.id = id
+        self.repository = repository
+        self.file = file
+        self.busy = False
+        self.flushed = file.size
+        self.flushing: Deferred[None] | None = None
+
+    @property
+    def offset(self) -> int:
+        """How many bytes have arrived."""
+        return self.file.size
+
+    @property
+    def location(self) -> str:
+        """Its URL, path only."""
+        return f"/v2/{self.repository}/blobs/uploads/{self.id}"
+
+
+class Uploads:
+    """All sessions of hosted repositories."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        blobs: Blobs,
+        space: FreeSpace,
+        blocking: Blocking,
+        max_size: int = 0,
+    ) -> None:
+        self._spool = spool
+        self._blobs = blobs
+        self._space = space
+        self._blocking = blocking
+        self._max_size = max_size
+        self._open: OrderedDict[UploadId, UploadSession] = OrderedDict()
+        self._finished: OrderedDict[UploadId, tuple[RepositoryName, Digest]] = OrderedDict()
+
+    async def start(self, name: RepositoryName, algorithm: str = "sha256") -> UploadSession:
+        """Begin a session.
+
+        :param algorithm: what the digest will probably be; another one costs a second reading.
+        :raises Storage: if nothing can be written.
+        """
+        await self._space.require()
+        upload_id = UploadId(secrets.token_hex(16))
+        record = msgspec.json.encode(_Record(str(name), algorithm))
+        file = await self._blocking.disk(self._spool.create_upload, upload_id, record, algorithm)
+        return self._remember(UploadSession(upload_id, name, file))
+
+    async def find(self, name: RepositoryName, upload_id: UploadId) -> UploadSession:
+        """The repository's session of that id.
+
+        :raises UnknownUpload: if there is none, or it belongs to another repository.
+        """
+        session = self._open.get(upload_id)
+        if session is None:
+            record, size = await self._blocking.disk(self._spool.read_upload, upload_id)
+            session = self._open.get(upload_id) or self._restore(upload_id, record, size)
+        if session.repository != name:
+            raise UnknownUpload(upload_id)
+        self._open.move_to_end(upload_id)
+        return session
+
+    def finished_as(self, name: RepositoryName, upload_id: UploadId) -> Digest | None:
+        """The blob that a session has lately become, or None."""
+        repository, digest = self._finished.get(upload_id, (None, None))
+        return digest if repository == name else None
+
+    async def append(self, session: UploadSession, body: Inflow, at: ByteRange | None) -> None:
+        """Add a body to the session.
+
+        :param at: where the client says that the body belongs, if it does.
+        :raises OffsetMismatch: if that is not where the session stands; nothing is changed then.
+        :raises InvalidSize: if the body is not as long as `at`; nothing is changed then.
+        :raises SessionBusy: if another request is writing.
+        :raises ClientGone: if the connection breaks; what arrived before is kept.
+        """
+        async with self._writing(session):
+            await self._receive(session, body, at)
+
+    async def commit(self, session: UploadSession, digest: Digest, body: Inflow, at: ByteRange | None) -> None:
+        """Add the last bytes, if any, and make the whole a blob of the repository, durably.
+
+        :raises DigestMismatch: if the bytes have another digest; the session is gone then.
+        """
+        async with self._writing(session):
+            await self._receive(session, body, at)
+            await self._flushed(session)
+            actual = await self._blocking.work(session.file.seal, digest.algorithm)
+            if actual != digest:
+                await self._remove(session)
+                raise DigestMismatch(str(digest), str(actual))
+            consumed = await self._blobs.add(session.repository, digest, session.file)
+            log.debug("stored {digest} in {repository}, linked: {linked}",
+                      digest=digest, repository=session.repository, linked=not consumed)
+            self._finished[session.id] = (session.repository, digest)
+            while len(self._finished) > MAX_FINISHED:
+                self._finished.popitem(last=False)
+            await self._remove(session)
+
+    async def cancel(self, session: UploadSession) -> None:
+        """End the session and drop its bytes.
+
+        :raises SessionBusy: if a request is writing.
+        """
+        async with self._writing(session):
+            await self._remove(session)
+
+    async def expire(self, older_than: float, now: float) -> int:
+        """Drop the sessions that nobody has written to for `older_than` seconds; returns how many.
+
+        :param now: wall-clock time, which files are dated by.
+        """
+        expired = 0
+        for name, written in await self._blocking.disk(self._spool.uploads):
+            session = self._open.get(UploadId(name))
+            if now - written > older_than and (session is None or not session.busy):
+                self._open.pop(UploadId(name), None)
+                await self._blocking.disk(self._spool.remove_upload, name)
+                expired += 1
+        return expired
+
+    # -- how bytes arrive --
+
+    async def _receive(self, session: UploadSession, body: Inflow, at: ByteRange | None) -> None:
+        start = session.offset
+        self._check_place(session, body, at)
+        await self._space.require(body.length or 0)
+        while piece := await body.read():
+            await self._blocking.disk(session.file.append, piece)
+            await self._flush_behind(session)
+        if at is not None and session.offset - start != at.size:
+            await self._flushed(session)
+            await self._blocking.disk(session.file.rewind, start)
+            raise InvalidSize(f"{at.start}-{at.end - 1}", f"{body.received} bytes were sent")
+
+    def _check_place(self, session: UploadSession, body: Inflow, at: ByteRange | None) -> None:
+        if at is not None:
+            if at.start != session.offset:
+                raise OffsetMismatch(session.location, session.offset)
+            if body.length is not None and body.length != at.size:
+                raise InvalidSize(f"{at.start}-{at.end - 1}", f"Content-Length is {body.length}")
+            body.set_limit(at.size)
+        elif self._max_size:
+            if session.offset > self._max_size:
+                raise TooLarge(self._max_size)
+            body.set_limit(self._max_size - session.offset)
+
+    async def _flush_behind(self, session: UploadSession) -> None:
+        """Let the disk keep pace with the network, in a thread of its own."""
+        if session.offset - session.flushed >= FLUSH_BYTES and session.flushing is None:
+            session.flushed = session.offset
+            await self._space.require()
+            session.flushing = self._blocking.disk(session.file.flush)
+            session.flushing.addBoth(lambda _: setattr(session, "flushing", None))
+
+    async def _flushed(self, session: UploadSession) -> None:
+        """Wait for a flush under way: the file must not be closed beneath it."""
+        if session.flushing is not None:
+            waiting: Deferred[None] = Deferred()
+            session.flushing.addBoth(lambda _: waiting.callback(None))
+            await waiting
+
+    @asynccontextmanager
+    async def _writing(self, session: UploadSession) -> AsyncIterator[None]:
+        """Be the session's one writer, and close its file afterwards."""
+        if session.busy:
+            raise SessionBusy(session.location, session.offset)
+        session.busy = True
+        try:
+            if session.id not in self._open:
+                raise UnknownUpload(session.id)
+            yield
+        finally:
+            await self._flushed(session)
+            await self._blocking.disk(session.file.release)
+            session.busy = False
+
+    # -- sessions in memory and in the spool --
+
+    def _restore(self, upload_id: UploadId, data: bytes, size: int) -> UploadSession:
+        """A session of an earlier process."""
+        try:
+            record = msgspec.json.decode(data, type=_Record)
+            file = self._spool.open_upload(upload_id, record.algorithm, size)
+        except (msgspec.DecodeError, ValueError) as error:
+            raise UnknownUpload(upload_id) from error
+        return self._remember(UploadSession(upload_id, RepositoryName(record.repository), file))
+
+    def _remember(self, session: UploadSession) -> UploadSession:
+        self._open[session.id] = session
+        for one in list(self._open.values())[: max(0, len(self._open) - MAX_OPEN)]:
+            if not one.busy:
+                del self._open[one.id]
+        return session
+
+    async def _remove(self, session: UploadSession) -> None:
+        self._open.pop(session.id, None)
+        await self._flushed(session)
+        await self._blocking.disk(session.file.release)
+        await self._blocking.disk(self._spool.remove_upload, session.id)

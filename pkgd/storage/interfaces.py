@@ -1,0 +1,88 @@
+"""What a store is: seven methods on keys. Every store passes `tests/storage/contract.py`.
+
+An object is put once and whole; what is unfinished lives in the spool (`pkgd.storage.spool`).
+No rename, append or directory shows here, so that an S3 bucket can be a store.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from attrs import frozen
+
+__all__ = ["Entry", "ObjectStore", "Reader", "Staged", "Versioned"]
+
+
+@frozen
+class Entry:
+    """One name directly under a prefix: an object, or (`is_prefix`) something with names under it."""
+
+    name: str
+    is_prefix: bool
+
+
+class Reader(Protocol):
+    """An open object. Whoever opened it closes it."""
+
+    size: int
+
+    def fileno(self) -> int | None:
+        """A descriptor for sendfile, or None."""
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Up to `size` bytes from `offset`, empty at the end. Blocks: call it in the disk pool.
+
+        :raises Storage: if the bytes cannot be read.
+        """
+
+    def close(self) -> None:
+        """Release what is held. May be called again."""
+
+
+class Staged(Protocol):
+    """A finished file in the spool, ready to become an object."""
+
+    path: str
+    size: int
+
+
+class ObjectStore(Protocol):
+    """Objects by key. A key is a relative path of checked names, made by `pkgd.storage.layout` only.
+
+    What any method reports as present is durable: it survives a power cut.
+    All raise `Storage` errors where the machine refuses.
+    """
+
+    async def stat(self, key: str) -> int | None:
+        """The object's size, or None if there is none."""
+
+    async def open(self, key: str) -> Reader | None:
+        """A reader, or None if there is no such object."""
+
+    async def put(self, key: str, staged: Staged) -> None:
+        """Make a staged file the object, atomically and durably. The staged file is consumed.
+
+        Where the key already has an object it is kept: keys of large objects name their content.
+        """
+
+    async def put_bytes(self, key: str, data: bytes) -> None:
+        """Write a small object, atomically and durably, replacing an older one."""
+
+    async def link(self, source: str, target: str) -> bool:
+        """Make `target` the same object as `source`, without copying where possible.
+
+        False if there is no source. Keeps a target that exists.
+        """
+
+    async def delete(self, key: str) -> bool:
+        """Remove the object, durably. False if there was none."""
+
+    async def list(self, prefix: str) -> list[Entry]:
+        """What is directly under the prefix, in no order; empty if there is no such prefix."""
+
+
+class Versioned(Protocol):
+    """An extra ability: to say at once, without a thread, whether an object has changed."""
+
+    def version(self, key: str) -> object | None:
+        """A value that is equal as long as the object is the same, or None if there is no object."""

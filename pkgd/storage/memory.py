@@ -1,0 +1,78 @@
+"""The object store in memory: for tests, and the proof that the interface asks for no file system."""
+
+from __future__ import annotations
+
+import os
+
+from pkgd.storage.interfaces import Entry, Staged
+
+__all__ = ["MemoryReader", "MemoryStore"]
+
+
+class MemoryReader:
+    """An open object."""
+
+    def __init__(self, data: bytes) -> None:
+        self.size = len(data)
+        self._data = data
+
+    def fileno(self) -> int | None:
+        """There is none."""
+        return None
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """See `Reader.read_at`."""
+        return self._data[offset : offset + size]
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class MemoryStore:
+    """Implements `ObjectStore` and `Versioned`; durable as long as the process."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+
+    async def stat(self, key: str) -> int | None:
+        """See `ObjectStore.stat`."""
+        found = self.objects.get(key)
+        return None if found is None else len(found)
+
+    async def open(self, key: str) -> MemoryReader | None:
+        """See `ObjectStore.open`."""
+        found = self.objects.get(key)
+        return None if found is None else MemoryReader(found)
+
+    async def put(self, key: str, staged: Staged) -> None:
+        """See `ObjectStore.put`."""
+        with open(staged.path, "rb") as file:
+            data = file.read()
+        os.unlink(staged.path)
+        if key not in self.objects or len(self.objects[key]) != staged.size:
+            self.objects[key] = data
+
+    async def put_bytes(self, key: str, data: bytes) -> None:
+        """See `ObjectStore.put_bytes`."""
+        self.objects[key] = data
+
+    async def link(self, source: str, target: str) -> bool:
+        """See `ObjectStore.link`."""
+        if source not in self.objects:
+            return False
+        self.objects.setdefault(target, self.objects[source])
+        return True
+
+    async def delete(self, key: str) -> bool:
+        """See `ObjectStore.delete`."""
+        return self.objects.pop(key, None) is not None
+
+    async def list(self, prefix: str) -> list[Entry]:
+        """See `ObjectStore.list`."""
+        start = f"{prefix}/" if prefix else ""
+        below = [key.removeprefix(start) for key in self.objects if key.startswith(start)]
+        return [Entry(name, deep) for name, deep in {(rest.partition("/")[0], "/" in rest) for rest in below}]
+
+    def version(self, key: str) -> object | None:
+        """See `Versioned.version`."""
+        return self.objects.get(key)

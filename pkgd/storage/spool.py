@@ -1,0 +1,258 @@
+"""The spool: where files are written before they become objects, always on the store's file system.
+
+    __spool__/uploads/<id>        an upload session's bytes so far
+    __spool__/uploads/<id>.json   which repository it belongs to
+    __spool__/tmp/<random>        a small object on its way; swept at start
+
+`StagedFile.append` writes and hashes in one call, so that a chunk costs one thread hop.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from pkgd.errors import UnknownUpload
+from pkgd.formats.digest import Digest, hasher
+from pkgd.storage.fsops import DurableTree, storage_errors
+from pkgd.storage.layout import SPOOL
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+__all__ = ["Spool", "StagedFile"]
+
+_COPY = 1 << 20
+
+
+class StagedFile:
+    """A file being written in the spool. One writer at a time; every method blocks.
+
+    `size` is what has been written; the running hash covers exactly that.
+    """
+
+    def __init__(self, tree: DurableTree, path: str, algorithm: str, size: int = 0) -> None:
+        self.path = path
+        self.size = size
+        self.algorithm = algorithm
+        self._tree = tree
+        self._hash: _Hash | None = None if size else hasher(algorithm)
+        self._fd: int | None = None
+        self._broken: OSError | None = None
+
+    def append(self, data: memoryview) -> None:
+        """Write bytes at the end, and hash them. After a failure, `size` says what was kept."""
+        with storage_errors():
+            fd = self._open()
+            while data:
+                count = self._tree.fs.write(fd, data)
+                if self._hash is not None:
+                    self._hash.update(data[:count])
+                self.size += count
+                data = data[count:]
+
+    def flush(self) -> None:
+        """Send what has been written so far to the disk, so that the final fsync has little left.
+
+        May run beside `append`. A failure counts: the kernel reports it once, so `seal` repeats it.
+        """
+        fd = self._fd
+        if fd is None:
+            return
+        try:
+            self._tree.flush_file(fd)
+        except OSError as error:
+            self._broken = error
+
+    def seal(self, algorithm: str) -> Digest:
+        """Make the file durable and return its digest; nothing is written after this."""
+        with storage_errors():
+            if self._broken is not None:
+                raise self._broken
+            self._tree.sync_file(self._open())
+            digest = self._digest(algorithm)
+            self.release()
+            return digest
+
+    def rewind(self, size: int) -> None:
+        """Drop what stands behind `size`; the hash is then computed anew at the end."""
+        with storage_errors():
+            self._tree.fs.truncate(self._open(), size)
+            self.size = size
+            self._hash = None if size else hasher(self.algorithm)
+
+    def release(self) -> None:
+        """Close the descriptor; `append` opens it again."""
+        if self._fd is not None:
+            fd, self._fd = self._fd, None
+            self._tree.fs.close(fd)
+
+    def _open(self) -> int:
+        if self._fd is None:
+            self._fd = self._tree.fs.open(self.path, os.O_RDWR | os.O_APPEND)
+        return self._fd
+
+    def _digest(self, algorithm: str) -> Digest:
+        """The running hash, or a second reading where it is another algorithm or was interrupted."""
+        if self._hash is not None and algorithm == self.algorithm:
+            return Digest(algorithm, self._hash.hexdigest())
+        total = hasher(algorithm)
+        offset, fd = 0, self._open()
+        while piece := self._tree.fs.pread(fd, _COPY, offset):
+            total.update(piece)
+            offset += len(piece)
+        return Digest(algorithm, total.hexdigest())
+
+
+class Spool:
+    """The spool's directories. Every method blocks."""
+
+    def __init__(self, tree: DurableTree) -> None:
+        self._tree = tree
+        self._prepared = False
+        self._uploads = tree.path(f"{SPOOL}/uploads")
+        self._temporary = tree.path(f"{SPOOL}/tmp")
+
+    def prepare(self) -> None:
+        """Make the directories, and remove what a crash left half-written; once it has succeeded, nothing.
+
+        Repeated before each write, so that a storage that was read-only at the start heals.
+
+        :raises Storage: if the storage cannot be written.
+        """
+        if self._prepared:
+            return
+        with storage_errors():
+            self._tree.make_directory(self._uploads)
+            self._tree.make_directory(self._temporary)
+            for name, is_directory in self._tree.fs.scandir(self._temporary):
+                if not is_directory:
+                    self._tree.fs.unlink(f"{self._temporary}/{name}")
+        self._prepared = True
+
+    def probe(self) -> None:
+        """Try a write.
+
+        :raises Storage: if it fails.
+        """
+        self.prepare()
+        path = self._temporary_path()
+        with storage_errors():
+            self._write_new(path, b"probe")
+            self._tree.fs.unlink(path)
+
+    # -- uploads --
+
+    def create_upload(self, name: str, record: bytes, algorithm: str) -> StagedFile:
+        """Begin an upload's file, with the record that says whose it is.
+
+        :raises Storage: if it cannot be written; nothing is left then.
+        """
+        path = f"{self._uploads}/{name}"
+        self.prepare()
+        with storage_errors():
+            try:
+                self._write_new(path, b"")
+                self._write_new(f"{path}.json", record)
+            except OSError:
+                with suppress(OSError):
+                    self._forget(path)
+                raise
+        return StagedFile(self._tree, path, algorithm)
+
+    def read_upload(self, name: str) -> tuple[bytes, int]:
+        """An upload's record, and how many bytes its file has.
+
+        :raises UnknownUpload: if there is none.
+        """
+        path = f"{self._uploads}/{name}"
+        with storage_errors():
+            size, length = self._tree.size_of(path), self._tree.size_of(f"{path}.json")
+            if size is None or length is None:
+                raise UnknownUpload(name)
+            fd = self._tree.fs.open(f"{path}.json", os.O_RDONLY)
+            try:
+                return self._tree.fs.pread(fd, length, 0), size
+            finally:
+                self._tree.fs.close(fd)
+
+    def open_upload(self, name: str, algorithm: str, size: int) -> StagedFile:
+        """An upload's file as an earlier process left it."""
+        return StagedFile(self._tree, f"{self._uploads}/{name}", algorithm, size)
+
+    def remove_upload(self, name: str) -> None:
+        """Remove an upload's file and record, as far as they are there."""
+        with storage_errors():
+            self._forget(f"{self._uploads}/{name}")
+
+    def uploads(self) -> list[tuple[str, float]]:
+        """Every upload's name, with the time of its last write in seconds since the epoch.
+
+        A record or file without its other half, left by a crash, is among them.
+        """
+        with storage_errors():
+            try:
+                names = {name.removesuffix(".json") for name, _ in self._tree.fs.scandir(self._uploads)}
+            except FileNotFoundError:
+                return []
+            return [(name, self._last_write(name)) for name in sorted(names)]
+
+    def _last_write(self, name: str) -> float:
+        try:
+            return self._tree.fs.stat(f"{self._uploads}/{name}").st_mtime
+        except FileNotFoundError:
+            return 0.0
+
+    def _forget(self, path: str) -> None:
+        for one in (f"{path}.json", path):
+            with suppress(FileNotFoundError):
+                self._tree.fs.unlink(one)
+
+    # -- small objects --
+
+    def write_temporary(self, data: bytes) -> str:
+        """Write and fsync a file for a small object; returns its path."""
+        self.prepare()
+        path = self._temporary_path()
+        try:
+            self._write_new(path, data, durable=True)
+        except OSError:
+            with suppress(OSError):
+                self._tree.fs.unlink(path)
+            raise
+        return path
+
+    def copy_temporary(self, source: str) -> str:
+        """Copy and fsync an object's file, where it cannot be linked; returns the copy's path."""
+        path = self._temporary_path()
+        origin = self._tree.fs.open(source, os.O_RDONLY)
+        try:
+            fd = self._tree.fs.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+            try:
+                offset = 0
+                while piece := self._tree.fs.pread(origin, _COPY, offset):
+                    self._tree.write_all(fd, memoryview(piece))
+                    offset += len(piece)
+                self._tree.sync_file(fd)
+            except OSError:
+                self._tree.fs.unlink(path)
+                raise
+            finally:
+                self._tree.fs.close(fd)
+        finally:
+            self._tree.fs.close(origin)
+        return path
+
+    def _temporary_path(self) -> str:
+        return f"{self._temporary}/{secrets.token_hex(16)}"
+
+    def _write_new(self, path: str, data: bytes, durable: bool = False) -> None:
+        fd = self._tree.fs.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        try:
+            self._tree.write_all(fd, memoryview(data))
+            if durable:
+                self._tree.sync_file(fd)
+        finally:
+            self._tree.fs.close(fd)

@@ -1,0 +1,56 @@
+"""The service behind all three doors: `pkgd serve`, `twistd pkgd` and `pkgd.tac`."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from twisted.application.service import IServiceMaker
+from twisted.plugin import IPlugin
+from twisted.python import usage
+from zope.interface import implementer
+
+from pkgd.config import load
+from pkgd.daemon import Daemon
+
+__all__ = ["Maker", "Options", "makeService"]
+
+
+class Options(usage.Options):
+    """The options of `twistd pkgd` and `pkgd serve`."""
+
+    optParameters = [["config", "c", None, "The configuration file; without one, defaults for a first try."]]
+
+
+def makeService(options: Options, announce: Callable[[str], None] = lambda url: None) -> Daemon:
+    """The daemon for these options.
+
+    :raises ConfigError: if the configuration cannot be used.
+    """
+    from twisted.internet import reactor
+
+    loop: Any = reactor
+    daemon = Daemon(loop, load(options["config"], os.environ), announce=announce, stopping=_next_signal_kills)
+    loop.callWhenRunning(signal.signal, signal.SIGHUP, lambda *_: loop.callFromThread(daemon.reload))
+    return daemon
+
+
+def _next_signal_kills() -> None:
+    """The first signal has begun an orderly stop; who sends a second doesn't want to wait."""
+    for one in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(one, signal.SIG_DFL)
+
+
+@implementer(IPlugin, IServiceMaker)
+class Maker:
+    """The plug-in that `twistd` finds."""
+
+    tapname = "pkgd"
+    description = "An OCI registry, and what grows around it."
+    options = Options
+
+    def makeService(self, options: Options) -> Daemon:
+        """See `IServiceMaker.makeService`."""
+        return makeService(options)

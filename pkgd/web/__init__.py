@@ -1,0 +1,1 @@
+"""The HTTP edge: everything that knows a request, a header or a status code."""

@@ -1,0 +1,130 @@
+"""The one table from what went wrong to what the client sees.
+
+Under `/v2/` the body is the distribution-spec's `errors` list; elsewhere it is plain text.
+Expected errors cost no traceback; anything that is not a `PkgdError` is a bug: 500, with an id that
+stands in the log beside the traceback.
+"""
+
+from __future__ import annotations
+
+import errno
+import secrets
+from typing import TYPE_CHECKING
+
+import msgspec
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from pkgd import errors as e
+from pkgd.web.respond import send_body
+
+if TYPE_CHECKING:
+    from pkgd.web.request import Request
+
+__all__ = ["TABLE", "answer"]
+
+log = Logger()
+
+# Class -> (status, OCI error code). The nearest class of the error's MRO counts.
+TABLE: dict[type[e.PkgdError], tuple[int, str]] = {
+    e.InvalidName: (400, "NAME_INVALID"),
+    e.InvalidReference: (400, "MANIFEST_INVALID"),
+    e.InvalidDigest: (400, "DIGEST_INVALID"),
+    e.InvalidManifest: (400, "MANIFEST_INVALID"),
+    e.InvalidUpload: (400, "BLOB_UPLOAD_INVALID"),
+    e.InvalidSize: (400, "SIZE_INVALID"),
+    e.InvalidRequest: (400, "UNSUPPORTED"),
+    e.Invalid: (400, "UNSUPPORTED"),
+    e.UnknownName: (404, "NAME_UNKNOWN"),
+    e.UnknownBlob: (404, "BLOB_UNKNOWN"),
+    e.UnknownManifest: (404, "MANIFEST_UNKNOWN"),
+    e.MissingBlob: (404, "MANIFEST_BLOB_UNKNOWN"),
+    e.UnknownUpload: (404, "BLOB_UPLOAD_UNKNOWN"),
+    e.UnknownRoute: (404, "NAME_UNKNOWN"),
+    e.Denied: (403, "DENIED"),
+    e.Unsupported: (405, "UNSUPPORTED"),
+    e.DigestMismatch: (400, "DIGEST_INVALID"),
+    e.OffsetMismatch: (416, "BLOB_UPLOAD_INVALID"),
+    e.SessionBusy: (409, "BLOB_UPLOAD_INVALID"),
+    e.UnsatisfiableRange: (416, "SIZE_INVALID"),
+    e.TooLarge: (413, "SIZE_INVALID"),
+    e.TooManyTags: (414, "UNSUPPORTED"),
+    e.NoSpace: (507, "UNAVAILABLE"),
+    e.ReadOnlyStorage: (503, "UNAVAILABLE"),
+    e.BusyStorage: (503, "UNAVAILABLE"),
+    e.FailedStorage: (500, "UNKNOWN"),
+    e.NotReady: (503, "UNAVAILABLE"),
+    e.SlowClient: (408, "BLOB_UPLOAD_INVALID"),
+}
+
+# The machine's own refusals, wherever they come up outside the storage (EMFILE at accept, say).
+_EXHAUSTED = frozenset([errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+
+
+def answer(request: Request, failure: Failure) -> None:
+    """Answer a request that failed; never raises.
+
+    Once an answer has begun, it cannot be taken back: the connection is dropped, so that the
+    client sees that it is short.
+    """
+    error = failure.value
+    if isinstance(error, e.ClientGone) or request.gone:
+        if not isinstance(error, e.PkgdError):
+            log.failure("a request failed after its client had left", failure)
+        return
+    if isinstance(error, OSError) and error.errno in _EXHAUSTED:
+        error = e.BusyStorage(error.strerror or "")
+    if request.started:
+        if not isinstance(error, e.PkgdError):
+            log.failure("a request failed in the middle of its answer", failure)
+        request.abort()
+        return
+    if isinstance(error, e.MalformedHttp):
+        _send(request, error.status, _http_code(error.status), error.message, b"")
+    elif isinstance(error, e.PkgdError):
+        status, code = lookup(type(error))
+        if isinstance(error, e.Storage):
+            log.error("{method} {path}: {reason} ({operation})", method=request.method, path=request.path,
+                      reason=error.message, operation=error.operation)
+        _send(request, status, code, error.message, _headers(error))
+    else:
+        reference = secrets.token_hex(8)
+        log.failure("internal error {reference}", failure, reference=reference)
+        _send(request, 500, "UNKNOWN", f"internal error {reference}", b"")
+
+
+def lookup(kind: type[BaseException]) -> tuple[int, str]:
+    """The row of an error class or of its nearest base."""
+    for one in kind.__mro__:
+        if one in TABLE:
+            return TABLE[one]
+    return 500, "UNKNOWN"
+
+
+def _http_code(status: int) -> str:
+    return {405: "UNSUPPORTED", 408: "BLOB_UPLOAD_INVALID", 413: "SIZE_INVALID"}.get(status, "UNSUPPORTED")
+
+
+def _headers(error: e.PkgdError) -> bytes:
+    """The headers that an error carries beside its body."""
+    if isinstance(error, e.OffsetMismatch | e.SessionBusy):
+        last = max(error.offset - 1, 0)
+        return b"Location: %b\r\nRange: 0-%d\r\n" % (error.location.encode("ascii"), last)
+    if isinstance(error, e.UnsatisfiableRange):
+        return b"Content-Range: bytes */%d\r\n" % error.size
+    if isinstance(error, e.Unsupported) and error.allowed:
+        return b"Allow: %b\r\n" % ", ".join(error.allowed).encode("ascii")
+    if isinstance(error, e.BusyStorage | e.NotReady | e.ReadOnlyStorage):
+        return b"Retry-After: 5\r\n"
+    return b""
+
+
+def _send(request: Request, status: int, code: str, message: str, headers: bytes) -> None:
+    """Write the error in the format of its API."""
+    if request.path.startswith((b"/apt/", b"/rpm/")):
+        body, kind = message.encode("utf-8", "replace") + b"\n", b"text/plain; charset=utf-8"
+    else:
+        text = message.encode("utf-8", "replace").decode("utf-8")
+        body = msgspec.json.encode({"errors": [{"code": code, "message": text, "detail": None}]})
+        kind = b"application/json"
+    send_body(request, status, kind, body, headers)

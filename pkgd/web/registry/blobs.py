@@ -1,0 +1,42 @@
+"""`/v2/<name>/blobs/<digest>` (distribution-spec, "Pulling blobs", "Deleting Blobs")."""
+
+from __future__ import annotations
+
+from pkgd.auth.model import Action
+from pkgd.blocking import Blocking
+from pkgd.formats.digest import Digest
+from pkgd.registry.blobs import Blobs
+from pkgd.web.gate import declares
+from pkgd.web.registry.api import Call, Endpoint
+from pkgd.web.registry.paths import Kind
+from pkgd.web.respond import send_empty, send_reader
+
+__all__ = ["BlobEndpoints"]
+
+
+class BlobEndpoints:
+    """Reading and deleting blobs."""
+
+    def __init__(self, blobs: Blobs, blocking: Blocking) -> None:
+        self._blobs = blobs
+        self._blocking = blocking
+
+    def endpoints(self) -> list[Endpoint]:
+        """The rows of the table."""
+        return [
+            Endpoint(Kind.BLOB, ("GET", "HEAD"), self.get),
+            Endpoint(Kind.BLOB, ("DELETE",), self.delete),
+        ]
+
+    @declares(Action.PULL)
+    async def get(self, call: Call) -> None:
+        """Serve a blob, or the parts of it that the client asks for ("Pulling blobs")."""
+        digest = Digest.parse(call.path.argument)
+        reader = await self._blobs.open(call.name, digest)
+        await send_reader(call.request, self._blocking, reader, "application/octet-stream", str(digest))
+
+    @declares(Action.DELETE)
+    async def delete(self, call: Call) -> None:
+        """Take a blob out of the repository ("Deleting Blobs")."""
+        await self._blobs.delete(call.name, Digest.parse(call.path.argument))
+        send_empty(call.request, 202)

@@ -1,0 +1,102 @@
+"""`/v2/<name>/manifests/<reference>` (distribution-spec, "Pulling manifests", "Pushing Manifests", "Deleting")."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from pkgd.auth.model import Action, oci
+from pkgd.errors import InvalidRequest, TooManyTags
+from pkgd.formats.digest import Digest
+from pkgd.formats.names import Tag, parse_reference
+from pkgd.registry.manifests import Manifests, TagChange
+from pkgd.web.gate import declares
+from pkgd.web.registry.api import Call, Endpoint
+from pkgd.web.registry.paths import Kind
+from pkgd.web.respond import header_block, not_modified, send_empty, send_stored
+from pkgd.web.target import parse_query
+
+__all__ = ["ManifestEndpoints"]
+
+# The specification asks for ten at least; a target of 8 KiB has room for some sixty.
+MAX_TAGS = 50
+
+
+class ManifestEndpoints:
+    """Reading, pushing and deleting manifests and tags."""
+
+    def __init__(self, manifests: Manifests, max_size: int) -> None:
+        self._manifests = manifests
+        self._max_size = max_size
+
+    def endpoints(self) -> list[Endpoint]:
+        """The rows of the table."""
+        return [
+            Endpoint(Kind.MANIFEST, ("GET", "HEAD"), self.get),
+            Endpoint(Kind.MANIFEST, ("PUT",), self.put),
+            Endpoint(Kind.MANIFEST, ("DELETE",), self.delete),
+        ]
+
+    @declares(Action.PULL)
+    async def get(self, call: Call) -> None:
+        """Serve a manifest as it was pushed, whatever the client accepts ("Pulling manifests").
+
+        Nothing is converted: a converted manifest has another digest.
+        """
+        found = self._manifests.cached(call.name, call.path.argument)
+        if found is None:
+            found = await self._manifests.get(call.name, parse_reference(call.path.argument))
+        if b"if-none-match" in call.request.head.headers and not_modified(call.request, f'"{found.digest}"'):
+            send_empty(call.request, 304, _headers(found.digest, found.media_type))
+            return
+        await send_stored(call.request, _headers(found.digest, found.media_type), found.data)
+
+    @declares(Action.PUSH)
+    async def put(self, call: Call) -> None:
+        """Store a manifest under a digest, a tag, or several tags ("Pushing Manifests")."""
+        request = call.request
+        reference = parse_reference(call.path.argument)
+        given = parse_query(request.uri.partition(b"?")[2]).all("tag")
+        if len(given) > MAX_TAGS:
+            raise TooManyTags(MAX_TAGS)
+        tags = [Tag.parse(one) for one in given]
+        if tags and not isinstance(reference, Digest):
+            raise InvalidRequest("tag", "the parameter is for a manifest that is pushed by digest")
+        data = await request.body.read_all(self._max_size)
+
+        def permit(change: TagChange) -> None:
+            if change.moves:
+                call.grant.require(oci(call.name, Action.OVERWRITE))
+
+        content_type = request.header(b"content-type") or ""
+        pushed = await self._manifests.put(call.name, reference, data, content_type, tags, permit)
+        headers = header_block(
+            Location=f"/v2/{call.name}/manifests/{reference}", Docker_Content_Digest=str(pushed.digest)
+        )
+        if pushed.subject is not None:
+            headers += header_block(OCI_Subject=str(pushed.subject))
+        for tag in dict.fromkeys(tags):
+            headers += header_block(OCI_Tag=tag)
+        send_empty(request, 201, headers)
+
+    @declares(Action.DELETE)
+    async def delete(self, call: Call) -> None:
+        """Remove a tag, or a manifest with every tag on it ("Deleting tags", "Deleting Manifests")."""
+        await self._manifests.delete(call.name, parse_reference(call.path.argument))
+        send_empty(call.request, 202)
+
+
+@lru_cache(4096)
+def _headers(digest: Digest, media_type: str) -> bytes:
+    """The header block of a manifest, made once."""
+    return header_block(
+        Content_Type=_printable(media_type),
+        Docker_Content_Digest=str(digest),
+        ETag=f'"{digest}"',
+        Content_Security_Policy="default-src 'none'; sandbox",
+    )
+
+
+def _printable(media_type: str) -> str:
+    """A media type that fits into a header; an old tree may hold anything."""
+    return media_type if media_type.isascii() and media_type.isprintable() else "application/octet-stream"
+

@@ -1,0 +1,185 @@
+"""The factory of channels, and what they share: limits, clock, buffers, dispatch, access log.
+
+    Channel --Request--> Site.dispatch --/v2/…--> RegistryApi     (own dispatch, pkgd.web.registry)
+                                       --other--> Klein           (pkgd.web.root)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.protocol import Factory
+from twisted.python.failure import Failure
+from twisted.web.http import datetimeToString
+
+from pkgd.blocking import Blocking
+from pkgd.errors import PkgdError
+from pkgd.flow import BufferPool
+from pkgd.web import errors
+from pkgd.web.accesslog import AccessLog
+from pkgd.web.channel import Channel
+from pkgd.web.request import Request
+
+__all__ = ["HttpLimits", "Site"]
+
+# Deadlines are looked at this often: cheaper than a timer per connection and request.
+TICK = 1.0
+
+
+@frozen
+class HttpLimits:
+    """Limits of the edge; times in seconds, sizes in bytes."""
+
+    header_size: int = 64 * 1024
+    head_timeout: float = 10.0
+    body_timeout: float = 60.0
+    idle: float = 60.0
+    connections: int = 4096
+
+
+class Handler(Protocol):
+    """Answers requests: the registry's dispatch, or the Klein tree."""
+
+    def handle(self, request: Request) -> None:
+        """Answer now or later; every error ends in an answer."""
+
+
+class Site(Factory):
+    """See the module."""
+
+    noisy = False
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        blocking: Blocking,
+        limits: HttpLimits,
+        route: Callable[[Request], Handler],
+        access_log: AccessLog,
+    ) -> None:
+        self.limits = limits
+        self.buffers = BufferPool()
+        self.stopping = False
+        self._clock = clock
+        self._blocking = blocking
+        self._route = route
+        self._access_log = access_log
+        self._channels: set[Channel] = set()
+        self._ticking: IDelayedCall | None = None
+        self._headers = (0, b"")
+        self._quiet: Deferred[None] | None = None
+
+    # -- the factory --
+
+    def buildProtocol(self, addr: Any) -> Channel | None:
+        """A channel for a new connection, or None (it is closed) if there are too many."""
+        if len(self._channels) >= self.limits.connections or self.stopping:
+            return None
+        channel = Channel(self)
+        channel.factory = self
+        return channel
+
+    def startFactory(self) -> None:
+        """The first port listens."""
+        self._tick()
+
+    def stopFactory(self) -> None:
+        """The last port is closed; the connections are not, and keep their deadlines."""
+
+    def opened(self, channel: Channel) -> None:
+        """A connection is there."""
+        self._channels.add(channel)
+
+    def closed(self, channel: Channel) -> None:
+        """A connection is gone."""
+        self._channels.discard(channel)
+        if not self._channels and self._quiet is not None:
+            quiet, self._quiet = self._quiet, None
+            quiet.callback(None)
+
+    # -- what channels and requests ask --
+
+    def now(self) -> float:
+        """The clock's time, in seconds."""
+        return self._clock.seconds()
+
+    def common_headers(self) -> bytes:
+        """The headers of every answer; made once a second."""
+        now = int(self._clock.seconds())
+        if self._headers[0] != now:
+            self._headers = (now, b"Date: %b\r\nServer: pkgd\r\nX-Content-Type-Options: nosniff\r\n" % _date(now))
+        return self._headers[1]
+
+    def dispatch(self, request: Request) -> None:
+        """Answer a request; a failure of the dispatch itself too ends in an answer."""
+        try:
+            self._route(request).handle(request)
+        except Exception:
+            errors.answer(request, Failure())
+
+    def refuse(self, request: Request, error: PkgdError) -> None:
+        """Answer bytes that are no request."""
+        errors.answer(request, Failure(error))
+
+    def log_access(self, request: Request) -> None:
+        """Write a finished request's line."""
+        self._access_log.record(request)
+
+    def read_ahead(self, fd: int, offset: int, count: int) -> Deferred[None]:
+        """Bring a part of a file into the page cache."""
+        return self._blocking.disk(_read_through, fd, offset, count)
+
+    # -- deadlines --
+
+    def _tick(self) -> None:
+        now = self._clock.seconds()
+        for channel in [one for one in self._channels if one.deadline is not None and one.deadline <= now]:
+            channel.timed_out()
+        self._ticking = self._clock.callLater(TICK, self._tick)
+
+    def halt(self) -> None:
+        """Stop watching deadlines."""
+        if self._ticking is not None and self._ticking.active():
+            self._ticking.cancel()
+        self._ticking = None
+
+    # -- the stop --
+
+    def drain(self) -> Deferred[None]:
+        """Close idle connections; the Deferred fires once the last request has been answered."""
+        self.stopping = True
+        quiet: Deferred[None] = Deferred()
+        if not self._channels:
+            quiet.callback(None)
+            return quiet
+        self._quiet = quiet
+        for channel in [one for one in self._channels if one.idle]:
+            channel.close()
+        return quiet
+
+    def abort(self) -> None:
+        """Drop every connection that is left."""
+        for channel in list(self._channels):
+            channel.abort()
+
+
+def _date(now: int) -> bytes:
+    """`now` as an HTTP date."""
+    date: bytes = datetimeToString(now)
+    return date
+
+
+def _read_through(fd: int, offset: int, count: int) -> None:
+    """Read a part of a file for the page cache's sake, without holding much of it."""
+    buffer = bytearray(min(count, 256 * 1024))
+    end = offset + count
+    while offset < end:
+        got = os.preadv(fd, [buffer], offset)
+        if not got:
+            return
+        offset += got

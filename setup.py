@@ -1,0 +1,33 @@
+"""pkgd's package: names, versions of what it needs, and its doors. Tool settings are in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+here = Path(__file__).parent
+namespace: dict[str, str] = {}
+exec((here / "pkgd" / "__init__.py").read_text(encoding="utf-8"), namespace)  # noqa: S102: our own version
+
+setup(
+    name="pkgd",
+    version=namespace["__version__"],
+    description="An OCI registry daemon on Twisted",
+    long_description=(here / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=[*find_packages(include=["pkgd", "pkgd.*"]), "twisted.plugins"],
+    package_data={"pkgd": ["py.typed"], "twisted.plugins": ["pkgd_plugin.py"]},
+    entry_points={"console_scripts": ["pkgd = pkgd.__main__:main"]},
+    install_requires=[
+        "attrs>=24.2",
+        "cryptography>=44",
+        "klein>=24.8,<26",
+        "msgspec>=0.19,<1",
+        "pyopenssl>=25",
+        "pyyaml>=6.0.2",
+        "service-identity>=24.2",
+        "twisted>=26.10,<28",
+        "zope.interface>=7",
+    ],
+)

@@ -1,0 +1,5 @@
+"""Lets `twistd` find pkgd."""
+
+from pkgd.tap import Maker
+
+pkgd = Maker()
