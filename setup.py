@@ -6,7 +6,7 @@ from setuptools import find_packages, setup
 
 here = Path(__file__).parent
 namespace: dict[str, str] = {}
-exec((here / "pkgd" / "__init__.py").read_text(encoding="utf-8"), namespace)  # noqa: S102: our own version
+exec((here / "pkgd" / "__init__.py").read_text(encoding="utf-8"), namespace)  # noqa: S102
 
 setup(
     name="pkgd",

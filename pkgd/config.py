@@ -199,7 +199,7 @@ _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping
 
 def _yaml(text: str) -> dict[str, Any]:
     try:
-        document = yaml.load(text, _Loader)  # noqa: S506: a subclass of SafeLoader
+        document = yaml.load(text, _Loader)  # noqa: S506
     except yaml.YAMLError as error:
         raise ConfigError("", f"not YAML: {error}") from error
     if document is None:

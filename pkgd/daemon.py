@@ -145,7 +145,7 @@ class Daemon(Service):
 
         :raises PkgdError: if the daemon cannot run like this.
         """
-        super().startService()
+        Service.startService(self)
         self._open_state()
         self._blocking.start()
         self._index.start()
@@ -264,7 +264,7 @@ class Daemon(Service):
 
     def stopService(self) -> Deferred[None]:
         """Stop in order; the Deferred fires when everything is closed."""
-        super().stopService()
+        Service.stopService(self)
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:

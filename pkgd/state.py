@@ -66,7 +66,13 @@ class Index:
     def __init__(self, reactor: IReactorFromThreads, path: str) -> None:
         self._path = path
         self._pool: Any = ConnectionPool(
-            "sqlite3", path, check_same_thread=False, cp_reactor=reactor, cp_min=1, cp_max=1, cp_noisy=False,
+            "sqlite3",
+            path,
+            check_same_thread=False,
+            cp_reactor=reactor,
+            cp_min=1,
+            cp_max=1,
+            cp_noisy=False,
             cp_openfun=_open_connection,
         )
         self.was_clean = False

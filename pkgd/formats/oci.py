@@ -14,7 +14,7 @@ from attrs import frozen
 from pkgd.errors import InvalidDigest, InvalidManifest
 from pkgd.formats.digest import Digest
 
-__all__ = ["Descriptor", "INDEX", "Manifest", "detect_media_type", "parse_manifest", "plain_media_type"]
+__all__ = ["INDEX", "Descriptor", "Manifest", "detect_media_type", "parse_manifest", "plain_media_type"]
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 IMAGE = "application/vnd.oci.image.manifest.v1+json"

@@ -41,17 +41,17 @@ class Catalog:
         A directory stands for two things that need not be neighbours: the name itself, and
         (sorted as if it ended in a slash) the names below it. `a`, `a-b`, `a/c` is the order.
         """
-        steps = []
+        steps: list[tuple[str, str]] = []
         for entry in await self._store.list(prefix):
             path = f"{prefix}/{entry.name}" if prefix else entry.name
             name = name_of(path)
             if entry.is_prefix and name is not None and entry.name not in _TREE:
                 steps += [(str(name), path), (f"{name}/", path)]
-        for name, path in sorted(steps):
-            if not name.endswith("/"):
-                if name > after and await self._holds_manifest(path):
-                    yield name
-            elif not name < after or after.startswith(name):
+        for step, path in sorted(steps):
+            if not step.endswith("/"):
+                if step > after and await self._holds_manifest(path):
+                    yield step
+            elif step >= after or after.startswith(step):
                 async for below in self._walk(path, after):
                     yield below
 

@@ -130,7 +130,10 @@ class Manifests:
         """
         found = self.cached(name, str(reference))
         if found is None:
-            found = await (self._by_digest if isinstance(reference, Digest) else self._by_tag)(name, reference)
+            if isinstance(reference, Digest):
+                found = await self._by_digest(name, reference)
+            else:
+                found = await self._by_tag(name, reference)
             if found is None:
                 raise UnknownManifest(str(reference))
             self._remember(name, str(reference), found)

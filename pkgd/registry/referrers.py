@@ -16,7 +16,7 @@ from pkgd.registry.manifests import Manifests
 from pkgd.sharing import KeyedLock
 from pkgd.state import Index
 
-__all__ = ["ReferrersPage", "Referrers"]
+__all__ = ["Referrers", "ReferrersPage"]
 
 # Clients read at most 4 MiB of a list; a page ends well below.
 PAGE_BYTES = 3 << 20
@@ -40,7 +40,7 @@ class Referrers:
         self._index = index
         self._locks = locks
 
-    async def list(
+    async def page(
         self, name: RepositoryName, subject: Digest, artifact_type: str | None, after: str = ""
     ) -> ReferrersPage:
         """The referrers of a subject, which need not exist, in the order of their digests.
@@ -49,7 +49,7 @@ class Referrers:
         :param after: the last digest of the page before.
         """
         await self._contents.ensure_known(name, self._locks)
-        entries = dict(await self._fallback(name, subject))
+        entries: dict[str, bytes] = dict(await self._fallback(name, subject))
         entries.update(await self._index.referrers(name, str(subject)))
         wanted = [(digest, entries[digest]) for digest in sorted(entries) if digest > after]
         if artifact_type is not None:

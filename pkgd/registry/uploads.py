@@ -145,8 +145,12 @@ class Uploads:
                 await self._remove(session)
                 raise DigestMismatch(str(digest), str(actual))
             consumed = await self._blobs.add(session.repository, digest, session.file)
-            log.debug("stored {digest} in {repository}, linked: {linked}",
-                      digest=digest, repository=session.repository, linked=not consumed)
+            log.debug(
+                "stored {digest} in {repository}, linked: {linked}",
+                digest=digest,
+                repository=session.repository,
+                linked=not consumed,
+            )
             self._finished[session.id] = (session.repository, digest)
             while len(self._finished) > MAX_FINISHED:
                 self._finished.popitem(last=False)

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from attrs import frozen
 
-__all__ = ["Entry", "ObjectStore", "Reader", "Staged", "Versioned"]
+__all__ = ["Entries", "Entry", "ObjectStore", "Reader", "Staged", "Versioned"]
 
 
 @frozen
@@ -19,6 +19,9 @@ class Entry:
 
     name: str
     is_prefix: bool
+
+
+Entries = list[Entry]
 
 
 class Reader(Protocol):

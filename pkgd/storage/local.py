@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from pkgd.blocking import Blocking
 from pkgd.errors import FailedStorage
 from pkgd.storage.fsops import DurableTree, storage_errors
-from pkgd.storage.interfaces import Entry, Staged
+from pkgd.storage.interfaces import Entries, Entry, Staged
 from pkgd.storage.spool import Spool
 
 __all__ = ["LocalReader", "LocalStore"]
@@ -165,7 +165,7 @@ class LocalStore:
         with storage_errors():
             return self._tree.remove(self._tree.path(key))
 
-    def _list(self, prefix: str) -> list[Entry]:
+    def _list(self, prefix: str) -> Entries:
         with storage_errors():
             try:
                 found = self._tree.fs.scandir(self._tree.path(prefix) if prefix else self._tree.root)

@@ -46,9 +46,7 @@ class MemoryStore:
 
     async def put(self, key: str, staged: Staged) -> None:
         """See `ObjectStore.put`."""
-        with open(staged.path, "rb") as file:
-            data = file.read()
-        os.unlink(staged.path)
+        data = _consume(staged.path)
         if key not in self.objects or len(self.objects[key]) != staged.size:
             self.objects[key] = data
 
@@ -76,3 +74,11 @@ class MemoryStore:
     def version(self, key: str) -> object | None:
         """See `Versioned.version`."""
         return self.objects.get(key)
+
+
+def _consume(path: str) -> bytes:
+    """A staged file's bytes; the file is gone then."""
+    with open(path, "rb") as file:
+        data = file.read()
+    os.unlink(path)
+    return data

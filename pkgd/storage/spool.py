@@ -113,7 +113,7 @@ class Spool:
         self._tree = tree
         self._prepared = False
         self._uploads = tree.path(f"{SPOOL}/uploads")
-        self._temporary = tree.path(f"{SPOOL}/tmp")
+        self._temporary = tree.path(f"{SPOOL}/tmp")  # noqa: S108
 
     def prepare(self) -> None:
         """Make the directories, and remove what a crash left half-written; once it has succeeded, nothing.

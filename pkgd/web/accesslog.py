@@ -181,7 +181,9 @@ class AccessLog:
     def _written(self, result: object) -> None:
         self._writing = False
         if self._dropped:
-            log.warn("{count} access log lines were dropped: the log could not be written fast enough", count=self._dropped)
+            log.warn(
+                "{count} access log lines were dropped: the log could not be written fast enough", count=self._dropped
+            )
             self._dropped = 0
         if result is not None:
             log.error("the access log could not be written: {reason}", reason=result)

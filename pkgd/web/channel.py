@@ -219,24 +219,29 @@ class Channel(Protocol):
         assert room is not None
         self._decode(room[:count])
 
-    def _copy_body(self, data: memoryview) -> None:
-        """Bytes that came with the head, or through TLS: copy them into the body's buffers."""
+    def _copy_body(self, data: memoryview) -> bool:
+        """Bytes that came with the head, or through TLS: copy them into the body's buffers.
+
+        Returns whether more of the body can be taken: there was room, and it has not ended.
+        """
         while data and self._decoder is not None and self._request is not None:
             room = self._request.body.room()
             if room is None:
                 self._overflow = data
-                return
+                return False
             count = min(len(room), len(data))
             room[:count] = data[:count]
             data = data[count:]
-            if self._decode(room[:count]) and data:
+            if self._decode(room[:count]):
                 self._received += data
-                return
+                return False
+        return self._decoder is not None
 
     def _decode(self, view: memoryview) -> bool:
         """Decode raw bytes in place and pass the payload on; True at the end of the body."""
         decoder, request = self._decoder, self._request
-        assert decoder is not None and request is not None
+        assert decoder is not None
+        assert request is not None
         if self.deadline is not None:
             self.deadline = self.site.now() + self.site.limits.body_timeout
         try:
@@ -277,11 +282,9 @@ class Channel(Protocol):
         """There is room: go on, with what was left over first."""
         if self._closed or self._decoder is None:
             return
-        if self._overflow is not None:
-            left, self._overflow = self._overflow, None
-            self._copy_body(left)
-            if self._overflow is not None or self._decoder is None:
-                return
+        left, self._overflow = self._overflow, None
+        if left is not None and not self._copy_body(left):
+            return
         self.deadline = self.site.now() + self.site.limits.body_timeout
         self._resume_reading()
 

@@ -84,8 +84,13 @@ def answer(request: Request, failure: Failure) -> None:
     elif isinstance(error, e.PkgdError):
         status, code = lookup(type(error))
         if isinstance(error, e.Storage):
-            log.error("{method} {path}: {reason} ({operation})", method=request.method, path=request.path,
-                      reason=error.message, operation=error.operation)
+            log.error(
+                "{method} {path}: {reason} ({operation})",
+                method=request.method,
+                path=request.path,
+                reason=error.message,
+                operation=error.operation,
+            )
         _send(request, status, code, error.message, _headers(error))
     else:
         reference = secrets.token_hex(8)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pkgd.web.request import Request
 
-__all__ = ["Gate", "Grant", "declares", "declared_access", "require_declarations"]
+__all__ = ["Gate", "Grant", "declared_access", "declares", "require_declarations"]
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 

@@ -14,7 +14,7 @@ from attrs import frozen
 
 from pkgd.errors import MalformedHttp
 
-__all__ = ["Head", "MAX_HEADERS", "MAX_TARGET", "METHODS", "find_head", "parse_head"]
+__all__ = ["MAX_HEADERS", "MAX_TARGET", "METHODS", "Head", "find_head", "parse_head"]
 
 MAX_TARGET = 8192
 MAX_HEADERS = 100

@@ -129,9 +129,7 @@ async def _send_multipart(
     """Several ranges as `multipart/byteranges` (RFC 9110, 14.6)."""
     boundary = secrets.token_hex(16).encode("ascii")
     kind = header_block(Content_Type=media_type)
-    opening = [
-        b"--%b\r\n%b%b\r\n" % (boundary, kind, _content_range(span, reader.size)) for span in ranges
-    ]
+    opening = [b"--%b\r\n%b%b\r\n" % (boundary, kind, _content_range(span, reader.size)) for span in ranges]
     closing = b"--%b--\r\n" % boundary
     length = sum(len(one) + span.size + 2 for one, span in zip(opening, ranges, strict=True)) + len(closing)
     request.send(206, headers + b"Content-Type: multipart/byteranges; boundary=%b\r\n" % boundary, length=length)

@@ -1,10 +1,12 @@
 """The tree of everything that pkgd serves, in one place.
 
-    /v2/…               the distribution API: own dispatch (pkgd.web.registry)
-    /health  /ready     probes (pkgd.web.health)
+/v2/…               the distribution API: own dispatch (pkgd.web.registry)
+/health  /ready     probes (pkgd.web.health)
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from klein import Klein
 from twisted.python.failure import Failure
@@ -47,7 +49,8 @@ class KleinTree:
         require_declarations(app)
         app.url_map.strict_slashes = False
         app.url_map.merge_slashes = False
-        app.handle_errors(Exception)(_answer_failure)
+        answer: Any = _answer_failure
+        app.handle_errors(Exception)(answer)
         self._resource = app.resource()
 
     def handle(self, request: Request) -> None:

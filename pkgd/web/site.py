@@ -1,7 +1,7 @@
 """The factory of channels, and what they share: limits, clock, buffers, dispatch, access log.
 
-    Channel --Request--> Site.dispatch --/v2/…--> RegistryApi     (own dispatch, pkgd.web.registry)
-                                       --other--> Klein           (pkgd.web.root)
+Channel --Request--> Site.dispatch --/v2/…--> RegistryApi     (own dispatch, pkgd.web.registry)
+                                   --other--> Klein           (pkgd.web.root)
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ A broken new pair keeps the old one in use. HTTP/1.1 is the only protocol offere
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
@@ -40,7 +41,7 @@ def load_context(certificate: str, key: str) -> SSL.Context:
     return context
 
 
-def _choose_protocol(_: SSL.Connection, offered: list[bytes]) -> bytes | object:
+def _choose_protocol(_: SSL.Connection, offered: list[bytes]) -> Any:
     return b"http/1.1" if b"http/1.1" in offered else SSL.NO_OVERLAPPING_PROTOCOLS
 
 

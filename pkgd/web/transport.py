@@ -86,14 +86,14 @@ class Transport(tcp.Server):
             or self.disconnecting
             or self.TLS
         ):
-            super().write(data)
+            tcp.Server.write(self, data)
             return
         try:
             sent = self.socket.send(data)
         except OSError:
             sent = 0  # would block, or an error that the queued write will report
         if sent < len(data):
-            super().write(data[sent:] if sent else data)
+            tcp.Server.write(self, data[sent:] if sent else data)
 
     def send_file(self, fd: int, offset: int, count: int) -> Deferred[None]:
         """Send `count` bytes of a file, after everything written so far.
@@ -113,7 +113,7 @@ class Transport(tcp.Server):
     def doWrite(self) -> Any:
         """Send queued bytes first, then a window of the file."""
         if self._tempDataBuffer or self.dataBuffer or self._sending is None:
-            result = super().doWrite()
+            result = tcp.Server.doWrite(self)
             if result is None:
                 self._progressed()
                 if self._sending is not None:
@@ -147,7 +147,8 @@ class Transport(tcp.Server):
             if self._sending is sending and self.connected:
                 self.startWriting()
 
-        self.protocol.read_ahead(sending.fd, sending.offset, count).addBoth(go_on)
+        channel: Any = self.protocol
+        channel.read_ahead(sending.fd, sending.offset, count).addBoth(go_on)
 
     def _finish_file(self, error: Exception | None) -> None:
         sending, self._sending = self._sending, None

@@ -87,7 +87,7 @@ class ListingEndpoints:
         subject = Digest.parse(call.path.argument)
         query = _query(call.request)
         kind = query.one("artifactType")
-        page = await self._referrers.list(call.name, subject, kind, query.one("last") or "")
+        page = await self._referrers.page(call.name, subject, kind, query.one("last") or "")
         headers = b"" if kind is None else b"OCI-Filters-Applied: artifactType\r\n"
         if page.next is not None:
             wanted = "" if kind is None else f"artifactType={quote(kind, safe='')}&"

@@ -99,4 +99,3 @@ def _headers(digest: Digest, media_type: str) -> bytes:
 def _printable(media_type: str) -> str:
     """A media type that fits into a header; an old tree may hold anything."""
     return media_type if media_type.isascii() and media_type.isprintable() else "application/octet-stream"
-

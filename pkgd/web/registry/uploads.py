@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from pkgd.auth.model import Action, oci
 from pkgd.errors import InvalidName, InvalidUpload, PkgdError, UnknownUpload
 from pkgd.formats.byterange import ByteRange, parse_chunk_range
@@ -68,10 +70,8 @@ class UploadEndpoints:
         _send_created(call, digest)
 
     async def _discard(self, session: UploadSession) -> None:
-        try:
+        with suppress(UnknownUpload):  # a wrong digest has ended it already
             await self._uploads.cancel(session)
-        except UnknownUpload:
-            pass  # ended already: a wrong digest
 
     async def _mount(self, call: Call, digest: Digest, source: str | None) -> bool:
         """Link the blob from `source`, or, where none is named, from any repository the client may pull."""
