@@ -1,0 +1,1 @@
+"""The OCI distribution conformance program against a real pkgd; run by `make conformance`."""

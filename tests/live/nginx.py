@@ -1,0 +1,106 @@
+"""pkgd behind an nginx that terminates TLS: clients push through it, and the access log shows the clients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.live import docker, podman, skopeo
+from tests.live.bench import Bench, Case
+from tests.live.cell import OUTER_ADDRESS
+from tests.live.content import expect
+from tests.live.registry import Endpoint, Registry
+from tests.live.server import Server, Setup
+from tests.live.tools import Daemon, running
+
+PROGRAMS = ["nginx", *skopeo.PROGRAMS, *podman.PROGRAMS, *docker.PROGRAMS]
+
+_CONFIG = """daemon off;
+user root;
+worker_processes 1;
+pid {folder}/pid;
+error_log stderr warn;
+events {{ worker_connections 256; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    server {{
+        listen {front} ssl;
+        ssl_certificate {chain};
+        ssl_certificate_key {key};
+        client_max_body_size 0;
+        location / {{
+            proxy_pass http://{back};
+            proxy_http_version 1.1;
+            proxy_request_buffering off;
+            proxy_buffering off;
+            proxy_read_timeout 900s;
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_set_header X-Forwarded-Proto $scheme;
+            proxy_set_header X-Forwarded-Host $http_host;
+        }}
+    }}
+}}
+"""
+
+
+def cases(bench: Bench) -> Iterator[Case]:
+    """Pushes by three clients; the proxy speaks TLS, so all this is done once, and not over plain HTTP."""
+    if not bench.secure:
+        return
+    back = Setup("pkgd-behind-nginx", "127.0.0.1", 21081, behind_proxy=True)
+    front = Endpoint(OUTER_ADDRESS, 21444, bench.certificates)
+    with bench.folder("nginx") as folder, bench.serving(back) as server, _running_nginx(folder, front, back):
+        bench = bench.reaching(server, front)
+        yield Case("skopeo pushes and pulls 64 MiB", lambda: _with_skopeo(bench))
+        yield Case("podman pushes and pulls", lambda: _with_podman(bench))
+        yield Case("docker pushes and pulls", lambda: _with_docker(bench))
+        yield Case("the access log shows the client's address", lambda: _log_shows_client(server))
+
+
+def _with_skopeo(bench: Bench) -> None:
+    bench.forget_known_blobs()
+    client = skopeo.Skopeo(bench)
+    client.push(bench.images.resumable, "nginx/skopeo")
+    client.pull(bench.images.resumable)
+
+
+def _with_podman(bench: Bench) -> None:
+    bench.forget_known_blobs()
+    with bench.folder("podman") as folder:
+        client = podman.Podman(bench, folder)
+        client.push(bench.images.small, "nginx/podman")
+        client.pull(bench.images.small)
+
+
+def _with_docker(bench: Bench) -> None:
+    with docker.running_docker(bench) as client:
+        client.push(bench.images.small, "nginx/docker")
+        client.pull(bench.images.small)
+
+
+def _log_shows_client(server: Server) -> None:
+    """nginx speaks to pkgd from 127.0.0.1, clients to nginx from the outer address."""
+    pushes = [line for line in server.log.read_text().splitlines() if "PUT" in line and "/v2/nginx/" in line]
+    expect("pushes in the access log", bool(pushes), True)
+    without = [line for line in pushes if OUTER_ADDRESS not in line]
+    expect("pushes without the client's address", without, [])
+
+
+@contextmanager
+def _running_nginx(folder: Path, front: Endpoint, back: Setup) -> Iterator[None]:
+    assert front.certificates
+    configuration = folder / "nginx.conf"
+    chain, key = front.certificates.chain, front.certificates.key
+    addresses = {"front": front.address, "back": back.endpoint.address}
+    configuration.write_text(_CONFIG.format(folder=folder, chain=chain, key=key, **addresses))
+    command = ["nginx", "-e", "stderr", "-p", str(folder), "-c", str(configuration)]
+    with running(Daemon("nginx", command, folder / "log")) as daemon:
+        daemon.wait_until(lambda: Registry(front).answers("/v2/"))
+        yield

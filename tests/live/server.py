@@ -1,0 +1,149 @@
+"""The server under test as a process: pkgd, or Debian's docker-registry as a stand-in to try the suite itself."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from tests.live.certificates import Certificates
+from tests.live.registry import Endpoint, Registry
+from tests.live.tools import Daemon
+
+REPOSITORY_ROOT = Path(__file__).resolve().parents[2]
+
+
+class Unclean(Exception):
+    """The server did not end as it must."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """How one server process is to run."""
+
+    name: str
+    host: str
+    port: int
+    certificates: Certificates | None = None
+    tree: Path | None = None
+    """An existing OCI tree to serve, instead of an empty one in the state folder."""
+    behind_proxy: bool = False
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where clients reach the server."""
+        return Endpoint(self.host, self.port, self.certificates)
+
+
+@dataclass
+class Server(ABC):
+    """A registry process of one kind."""
+
+    program: ClassVar[str]
+    ready_path: ClassVar[str]
+    setup: Setup
+    folder: Path
+    _daemon: Daemon | None = None
+
+    @abstractmethod
+    def command(self) -> list[str]:
+        """Write the configuration and return the command that runs the server in the foreground."""
+
+    def start(self) -> None:
+        """Start the process and return once it answers."""
+        self.folder.mkdir(parents=True)
+        registry = Registry(self.setup.endpoint)
+        self._daemon = Daemon(self.setup.name, self.command(), self.log)
+        self._daemon.wait_until(lambda: registry.answers(self.ready_path), seconds=60)
+
+    def stop(self) -> None:
+        """End the process; it must end by itself, cleanly, and have written no traceback."""
+        status = self._daemon.stop() if self._daemon else None
+        if status != 0:
+            raise Unclean(f"{self.setup.name}: exit status {status} after SIGTERM\n{self.last_lines()}")
+        self._look_for_tracebacks()
+
+    def _look_for_tracebacks(self) -> None:
+        lines = self.log.read_text(errors="replace").splitlines()
+        for number, line in enumerate(lines):
+            if "Traceback (most recent call last)" in line:
+                raise Unclean(f"{self.setup.name}: a traceback\n" + "\n".join(lines[max(number - 3, 0) : number + 25]))
+
+    def remove(self) -> None:
+        """End the process if it still runs, and delete all its files."""
+        if self._daemon:
+            self._daemon.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def log(self) -> Path:
+        """Everything the server prints, access log included."""
+        return self.folder / "log"
+
+    def last_lines(self) -> str:
+        """The end of the server's log."""
+        return self._daemon.last_lines() if self._daemon else ""
+
+
+class Pkgd(Server):
+    """pkgd from this checkout."""
+
+    program = "pkgd"
+    ready_path = "/ready"
+
+    def command(self) -> list[str]:
+        """Write the configuration (JSON is YAML) and return `pkgd serve`."""
+        configuration = self.folder / "pkgd.yaml"
+        configuration.write_text(json.dumps(self._settings(), indent=1))
+        installed = REPOSITORY_ROOT / ".venv/bin/pkgd"
+        program = [str(installed)] if installed.exists() else [sys.executable, "-m", "pkgd"]
+        return [*program, "serve", "-c", str(configuration)]
+
+    def _settings(self) -> dict[str, Any]:
+        setup = self.setup
+        server: dict[str, Any] = {"listen": [f"tcp:{setup.port}:interface={setup.host}"]}
+        if setup.certificates:
+            server["tls"] = {"certificate": str(setup.certificates.chain), "key": str(setup.certificates.key)}
+        if setup.behind_proxy:
+            server["trusted_proxies"] = ["127.0.0.1/32"]
+        return {
+            "version": 1,
+            "state_dir": str(self.folder / "state"),
+            "server": server,
+            "storage": {"filesystem": {"root": str(setup.tree or "oci")}},
+            "auth": {"mode": "none"},
+            "logging": {"level": "info", "access": {"file": "-"}},
+        }
+
+
+class DockerRegistry(Server):
+    """Debian's docker-registry: it knows nothing of referrers, of pkgd's trees and of pkgd's log."""
+
+    program = "docker-registry"
+    ready_path = "/v2/"
+
+    def command(self) -> list[str]:
+        """Write the configuration and return the command."""
+        setup = self.setup
+        http: dict[str, Any] = {"addr": f"{setup.host}:{setup.port}", "relativeurls": True}
+        if setup.certificates:
+            http["tls"] = {"certificate": str(setup.certificates.chain), "key": str(setup.certificates.key)}
+        root = str(setup.tree or self.folder / "state")
+        configuration = self.folder / "config.yml"
+        storage = {"filesystem": {"rootdirectory": root}, "delete": {"enabled": True}}
+        configuration.write_text(
+            json.dumps({"version": 0.1, "log": {"level": "warn"}, "storage": storage, "http": http})
+        )
+        return ["docker-registry", "serve", str(configuration)]
+
+    def stop(self) -> None:
+        """End the process; this one ends by the signal itself."""
+        if self._daemon:
+            self._daemon.stop()
+
+
+KINDS: dict[str, type[Server]] = {kind.program: kind for kind in (Pkgd, DockerRegistry)}
