@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
+CRASH_ROUNDS ?= 200
 
 .PHONY: run test lint conformance clients bench crash hostile lock clean
 
@@ -11,13 +12,13 @@ run: $(STAMP)
 	$(BIN)/pkgd serve
 
 test: $(STAMP)
-	$(BIN)/python -m twisted.trial tests
+	$(BIN)/trial tests
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m twisted.trial tests.test_layers
+	$(BIN)/trial tests.test_layers
 
 conformance: $(STAMP)
 	$(BIN)/python -m tests.conformance
@@ -32,12 +33,14 @@ hostile: $(STAMP)
 	$(BIN)/python -m tests.hostile
 
 crash: $(STAMP)
-	$(BIN)/python -m tests.crash
+	$(BIN)/python -m tests.crash --rounds $(CRASH_ROUNDS)
 
 # Installs exactly what the lock files say, each file checked by its hash.
 $(STAMP): requirements/runtime.txt requirements/development.txt setup.py
 	$(PYTHON) -c 'import sys; sys.exit("pkgd needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
 	rm -rf $(VENV)
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || test "$$(id -u)" != 0 || \
+	  { apt-get update -qq && apt-get install -y -qq python3-venv; }
 	$(PYTHON) -m venv $(VENV) || { \
 	  echo "python3-venv is missing; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/development.txt
