@@ -44,7 +44,8 @@ $(STAMP): requirements/runtime.txt requirements/development.txt setup.py
 	$(PYTHON) -m venv $(VENV) || { \
 	  echo "python3-venv is missing; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/development.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+	  --config-settings editable_mode=compat --editable .
 	touch $@
 
 lock:
