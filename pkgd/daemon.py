@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
+import stat
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -146,6 +148,7 @@ class Daemon(Service):
         :raises PkgdError: if the daemon cannot run like this.
         """
         Service.startService(self)
+        _raise_file_limit()
         self._open_state()
         self._blocking.start()
         self._index.start()
@@ -158,6 +161,8 @@ class Daemon(Service):
         try:
             for path in (state, self._tree.root):
                 os.makedirs(path, mode=0o750, exist_ok=True)
+                if os.stat(path).st_mode & stat.S_IWOTH:
+                    raise ConfigError("state_dir", f"{path} may be written by everybody: chmod o-w it")
             self._lock(os.path.join(state, "pkgd.lock"))
             self._index.open()
             self._access_log.open()
@@ -313,6 +318,12 @@ class Daemon(Service):
         await done
         if timer.active():
             timer.cancel()
+
+
+def _raise_file_limit() -> None:
+    """Allow as many descriptors as the system grants: a connection takes one, and its file another."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _result(listening: Deferred[IListeningPort]) -> IListeningPort:

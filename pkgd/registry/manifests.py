@@ -35,6 +35,8 @@ log = Logger()
 
 # Manifests kept in memory: their bytes, in all.
 CACHE_BYTES = 16 << 20
+# How many of an index's manifests are looked for, to warn about absent ones.
+MAX_CHECKED = 100
 # Larger documents are parsed in a thread.
 PARSE_INLINE = 16 * 1024
 
@@ -55,10 +57,11 @@ class StoredManifest:
 
 @frozen
 class Pushed:
-    """What a push did: the digest it is stored under, and the subject it names."""
+    """What a push did: the digest it is stored under, the subject it names, and what the user should know."""
 
     digest: Digest
     subject: Digest | None
+    warning: str | None
 
 
 @frozen
@@ -230,7 +233,8 @@ class Manifests:
                 await self._point(name, change.tag, digest)
             referrer = referrer_of(digest, len(data), manifest)
             await self._index.add_manifest(name, str(digest), wanted, referrer)
-        return Pushed(digest, manifest.subject.digest if manifest.subject else None)
+            warning = await self._absences(name, manifest)
+        return Pushed(digest, manifest.subject.digest if manifest.subject else None, warning)
 
     async def _parse(self, data: bytes, content_type: str) -> Manifest:
         if len(data) <= PARSE_INLINE:
@@ -243,6 +247,13 @@ class Manifests:
         for one in {blob.digest: blob for blob in manifest.blobs if not blob.is_foreign}:
             if not await self._blobs.has(name, one):
                 raise MissingBlob(str(one))
+
+    async def _absences(self, name: RepositoryName, manifest: Manifest) -> str | None:
+        """A sentence about what an accepted manifest names and the repository does not have."""
+        children = {one.digest for one in manifest.children[:MAX_CHECKED]}
+        keys = [[manifest_key(place, one) for place in directories(name)] for one in children]
+        absent = [one for one in keys if not any([await self._store.stat(key) is not None for key in one])]
+        return f"{len(absent)} of the manifests in this index are not in the repository" if absent else None
 
     async def _changes(self, name: RepositoryName, tags: Sequence[Tag], digest: Digest) -> list[TagChange]:
         """Which of the tags do not point at the digest yet."""

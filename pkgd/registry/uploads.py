@@ -247,8 +247,8 @@ class Uploads:
 
     def _remember(self, session: UploadSession) -> UploadSession:
         self._open[session.id] = session
-        for one in list(self._open.values())[: max(0, len(self._open) - MAX_OPEN)]:
-            if not one.busy:
+        if len(self._open) > MAX_OPEN:
+            for one in [one for one in self._open.values() if not one.busy][: len(self._open) - MAX_OPEN]:
                 del self._open[one.id]
         return session
 

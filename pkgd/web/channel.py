@@ -38,6 +38,9 @@ LINGER_SECONDS = 5.0
 LINGER_BYTES = 64 << 20
 # How long a client may take to read the last answer before the connection is dropped.
 CLOSE_SECONDS = 15.0
+# The slowest body that is waited for, in bytes a second, and for how long it may be slower.
+MIN_RATE = 1024.0
+RATE_GRACE = 60.0
 
 
 @implementer(IPushProducer)
@@ -61,6 +64,8 @@ class Channel(Protocol):
         self._continue = False
         self._refused = False
         self._head_deadline: float | None = None
+        self._rate_since = 0.0
+        self._rate_bytes = 0
 
     # -- the connection --
 
@@ -243,7 +248,7 @@ class Channel(Protocol):
         assert decoder is not None
         assert request is not None
         if self.deadline is not None:
-            self.deadline = self.site.now() + self.site.limits.body_timeout
+            self._expect_body(len(view))
         try:
             payload = decoder.decode(view)
         except MalformedHttp as error:
@@ -260,8 +265,9 @@ class Channel(Protocol):
         self._received += decoder.rest
         self.deadline = None
         self._detach_sink()
-        request.body.end()
         self._resume_reading()
+        # Last: this may run the handler to its answer, and the next request after it.
+        request.body.end()
         return True
 
     def body_wanted(self) -> None:
@@ -285,8 +291,15 @@ class Channel(Protocol):
         left, self._overflow = self._overflow, None
         if left is not None and not self._copy_body(left):
             return
-        self.deadline = self.site.now() + self.site.limits.body_timeout
+        self._rate_since, self._rate_bytes = self.site.now(), 0
+        self._expect_body(0)
         self._resume_reading()
+
+    def _expect_body(self, count: int) -> None:
+        """`count` bytes have come: more must come before the timeout, and not at a trickle for ever."""
+        self._rate_bytes += count
+        by_rate = self._rate_since + RATE_GRACE + self._rate_bytes / MIN_RATE
+        self.deadline = min(self.site.now() + self.site.limits.body_timeout, by_rate)
 
     def _detach_sink(self) -> None:
         if self._plain is not None:

@@ -74,6 +74,8 @@ class ManifestEndpoints:
         )
         if pushed.subject is not None:
             headers += header_block(OCI_Subject=str(pushed.subject))
+        if pushed.warning is not None:
+            headers += header_block(Warning=f'299 - "{pushed.warning}"')
         for tag in dict.fromkeys(tags):
             headers += header_block(OCI_Tag=tag)
         send_empty(request, 201, headers)
