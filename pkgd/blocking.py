@@ -1,7 +1,8 @@
-"""Work that may block, in two bounded thread pools.
+"""Work that may block, in three bounded thread pools.
 
-`disk` is for reads, writes, fsync and rename; `work` for whole-file hashing and parsing. Two pools,
-because a queue of CPU-bound jobs must not delay a fsync. A hop does one bounded piece of work and
+`disk` is for reads, writes, fsync and rename; `work` for whole-file hashing and parsing; `send` for
+sending files. Separate pools, because a queue of CPU-bound jobs or of large downloads from a slow
+disk must not delay a fsync. A hop does one bounded piece of work and
 returns a value; it does not log and touches no object that the reactor thread uses meanwhile.
 """
 
@@ -30,22 +31,30 @@ class Blocking(Protocol):
     def work(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         """Run a computation."""
 
+    def send(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """Send a part of a file."""
+
 
 class ThreadedBlocking:
     """The real pools. `start` before use, `stop` once nothing uses them any more."""
 
-    def __init__(self, reactor: IReactorFromThreads, disk_threads: int = 16, work_threads: int = 2) -> None:
+    def __init__(
+        self, reactor: IReactorFromThreads, disk_threads: int = 16, work_threads: int = 2, send_threads: int = 8
+    ) -> None:
         self._reactor: Any = reactor
+        self._send = ThreadPool(1, send_threads, name="send")
         self._disk = ThreadPool(1, disk_threads, name="disk")
         self._work = ThreadPool(1, work_threads, name="work")
 
     def start(self) -> None:
-        """Start both pools."""
+        """Start the pools."""
+        self._send.start()
         self._disk.start()
         self._work.start()
 
     def stop(self) -> None:
         """Finish what is queued, then end the threads. Blocks."""
+        self._send.stop()
         self._disk.stop()
         self._work.stop()
 
@@ -56,6 +65,10 @@ class ThreadedBlocking:
     def work(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         """Run a computation in the work pool."""
         return deferToThreadPool(self._reactor, self._work, call, *args, **kwargs)
+
+    def send(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """Send a part of a file in the send pool."""
+        return deferToThreadPool(self._reactor, self._send, call, *args, **kwargs)
 
 
 class InlineBlocking:
@@ -73,3 +86,4 @@ class InlineBlocking:
         return done
 
     work = disk
+    send = disk

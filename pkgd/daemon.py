@@ -213,7 +213,7 @@ class Daemon(Service):
             self._tasks.start("certificates", self._every(CERTIFICATE_INTERVAL, self._refresh_certificates))
 
     def _prepare_storage(self) -> None:
-        if not self._index.was_clean:
+        if not self._index.was_clean and self._tree.fs.scandir(self._tree.root):
             # What a killed process had made visible but not yet durable becomes durable now, so
             # that from here on everything that is visible is.
             with storage_errors():

@@ -131,10 +131,10 @@ class Inflow:
     def set_limit(self, limit: int) -> None:
         """Refuse a body of more than `limit` bytes.
 
-        :raises TooLarge: at once, if Content-Length already exceeds it.
+        :raises TooLarge: at once, if Content-Length or what has arrived already exceeds it.
         """
         self.limit = limit
-        if self.length is not None and self.length > limit:
+        if max(self.length or 0, self.received) > limit:
             raise TooLarge(limit)
 
     def close(self) -> None:

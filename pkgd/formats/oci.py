@@ -6,6 +6,7 @@ The bytes are the manifest: they are parsed to be checked and understood, and ne
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,6 +30,7 @@ _SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1"
 _FOREIGN = ("application/vnd.oci.image.layer.nondistributable.", "application/vnd.docker.image.rootfs.foreign.")
 # Nobody nests deeper; what does is an attack on parsers.
 MAX_DEPTH = 32
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 @frozen
@@ -181,9 +183,10 @@ def _descriptor(value: Any, where: str) -> Descriptor:
 
 
 def _load(data: bytes) -> dict[str, Any]:
-    """Read strict JSON: UTF-8, no duplicate names, no NaN, bounded depth; an object at the top."""
+    """Read strict JSON: UTF-8, no duplicate names, no NaN, no half characters, bounded depth; an object at the top."""
     try:
-        document = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        text = data.decode("utf-8")
+        document = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except InvalidManifest:
         raise
     except (ValueError, RecursionError) as error:
@@ -192,7 +195,18 @@ def _load(data: bytes) -> dict[str, Any]:
         raise InvalidManifest("", "it is not a JSON object")
     if _depth_exceeds(document, MAX_DEPTH):
         raise InvalidManifest("", f"it nests deeper than {MAX_DEPTH}")
+    if _SURROGATE.search(text) and not _is_text(document):
+        raise InvalidManifest("", "it has half of a surrogate pair")
     return document
+
+
+def _is_text(document: dict[str, Any]) -> bool:
+    """Whether every string could be written in UTF-8 again, as the referrers list has to."""
+    try:
+        json.dumps(document, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -13,14 +13,14 @@ from __future__ import annotations
 import secrets
 from collections import OrderedDict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import msgspec
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from pkgd.blocking import Blocking
-from pkgd.errors import DigestMismatch, InvalidSize, OffsetMismatch, SessionBusy, TooLarge, UnknownUpload
+from pkgd.errors import DigestMismatch, InvalidSize, OffsetMismatch, SessionBusy, Storage, TooLarge, UnknownUpload
 from pkgd.flow import Inflow
 from pkgd.formats.byterange import ByteRange
 from pkgd.formats.digest import Digest
@@ -80,12 +80,14 @@ class Uploads:
         space: FreeSpace,
         blocking: Blocking,
         max_size: int = 0,
+        max_open: int = MAX_OPEN,
     ) -> None:
         self._spool = spool
         self._blobs = blobs
         self._space = space
         self._blocking = blocking
         self._max_size = max_size
+        self._max_open = max_open
         self._open: OrderedDict[UploadId, UploadSession] = OrderedDict()
         self._finished: OrderedDict[UploadId, tuple[RepositoryName, Digest]] = OrderedDict()
 
@@ -131,6 +133,8 @@ class Uploads:
         """
         async with self._writing(session):
             await self._receive(session, body, at)
+            await self._flushed(session)
+            session.file.check()
 
     async def commit(self, session: UploadSession, digest: Digest, body: Inflow, at: ByteRange | None) -> None:
         """Add the last bytes, if any, and make the whole a blob of the repository, durably.
@@ -169,14 +173,24 @@ class Uploads:
 
         :param now: wall-clock time, which files are dated by.
         """
-        expired = 0
-        for name, written in await self._blocking.disk(self._spool.uploads):
-            session = self._open.get(UploadId(name))
-            if now - written > older_than and (session is None or not session.busy):
-                self._open.pop(UploadId(name), None)
-                await self._blocking.disk(self._spool.remove_upload, name)
-                expired += 1
-        return expired
+        found = await self._blocking.disk(self._spool.uploads)
+        old = [UploadId(name) for name, written in found if now - written > older_than]
+        return sum([await self._expire(one) for one in old])
+
+    async def _expire(self, upload_id: UploadId) -> bool:
+        """Drop a session that nobody is writing to. One that cannot be removed is left for the next time."""
+        session = self._open.get(upload_id)
+        try:
+            if session is not None:
+                await self.cancel(session)
+            else:
+                await self._blocking.disk(self._spool.remove_upload, upload_id)
+        except SessionBusy:
+            return False
+        except Storage as error:
+            log.error("the abandoned upload {id} cannot be removed: {reason}", id=upload_id, reason=error.operation)
+            return False
+        return True
 
     # -- how bytes arrive --
 
@@ -184,10 +198,16 @@ class Uploads:
         start = session.offset
         self._check_place(session, body, at)
         await self._space.require(body.length or 0)
-        while piece := await body.read():
-            await self._blocking.disk(session.file.append, piece)
-            await self._flush_behind(session)
-        if at is not None and session.offset - start != at.size:
+        try:
+            if at is not None:
+                body.set_limit(at.size)
+            while piece := await body.read():
+                await self._blocking.disk(session.file.append, piece)
+                await self._flush_behind(session)
+        except TooLarge:
+            if at is None:
+                raise
+        if at is not None and body.received != at.size:
             await self._flushed(session)
             await self._blocking.disk(session.file.rewind, start)
             raise InvalidSize(f"{at.start}-{at.end - 1}", f"{body.received} bytes were sent")
@@ -198,7 +218,8 @@ class Uploads:
                 raise OffsetMismatch(session.location, session.offset)
             if body.length is not None and body.length != at.size:
                 raise InvalidSize(f"{at.start}-{at.end - 1}", f"Content-Length is {body.length}")
-            body.set_limit(at.size)
+            if self._max_size and at.end > self._max_size:
+                raise TooLarge(self._max_size)
         elif self._max_size:
             if session.offset > self._max_size:
                 raise TooLarge(self._max_size)
@@ -221,18 +242,29 @@ class Uploads:
 
     @asynccontextmanager
     async def _writing(self, session: UploadSession) -> AsyncIterator[None]:
-        """Be the session's one writer, and close its file afterwards."""
+        """Be the session's one writer, and close its file afterwards.
+
+        A session whose file the disk has not kept, or that has none any more, is gone then.
+        """
         if session.busy:
             raise SessionBusy(session.location, session.offset)
+        if self._open.get(session.id) is not session:
+            raise UnknownUpload(session.id)
         session.busy = True
         try:
-            if session.id not in self._open:
-                raise UnknownUpload(session.id)
             yield
+        except UnknownUpload:
+            self._open.pop(session.id, None)
+            raise
         finally:
-            await self._flushed(session)
-            await self._blocking.disk(session.file.release)
-            session.busy = False
+            try:
+                await self._flushed(session)
+                await self._blocking.disk(session.file.release)
+            finally:
+                if session.file.lost:
+                    with suppress(Storage):
+                        await self._remove(session)
+                session.busy = False
 
     # -- sessions in memory and in the spool --
 
@@ -247,13 +279,15 @@ class Uploads:
 
     def _remember(self, session: UploadSession) -> UploadSession:
         self._open[session.id] = session
-        if len(self._open) > MAX_OPEN:
-            for one in [one for one in self._open.values() if not one.busy][: len(self._open) - MAX_OPEN]:
+        if len(self._open) > self._max_open:
+            idle = [one for one in self._open.values() if not one.busy and one is not session]
+            for one in idle[: len(self._open) - self._max_open]:
                 del self._open[one.id]
         return session
 
     async def _remove(self, session: UploadSession) -> None:
-        self._open.pop(session.id, None)
+        """Forget a session, once its file is gone: one that stays must not be taken for a new one."""
         await self._flushed(session)
         await self._blocking.disk(session.file.release)
         await self._blocking.disk(self._spool.remove_upload, session.id)
+        self._open.pop(session.id, None)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from pkgd.errors import BusyStorage, FailedStorage, NoSpace, ReadOnlyStorage
@@ -98,6 +98,10 @@ class FileSystem:
         """stat(2)."""
         return os.stat(path)
 
+    def fstat(self, fd: int) -> os.stat_result:
+        """fstat(2)."""
+        return os.fstat(fd)
+
     def scandir(self, path: str) -> list[tuple[str, bool]]:
         """The directory's names, each with whether it is a directory."""
         with os.scandir(path) as entries:
@@ -172,38 +176,47 @@ class DurableTree:
 
     def rename_into(self, source: str, target: str) -> None:
         """Move a durable file to its place, durably."""
-        directory = os.path.dirname(target)
-        self.make_directory(directory)
-        try:
-            self.fs.rename(source, target)
-        except FileNotFoundError:
-            # Somebody has removed the directory under us; what was known of it is void.
-            self._durable.clear()
-            self.make_directory(directory)
-            self.fs.rename(source, target)
-        self.sync_directory(directory)
+        self._place(self.fs.rename, source, target)
 
     def link_into(self, source: str, target: str) -> bool:
         """Hard-link a durable file to a second place, durably. False where only a copy would do."""
-        directory = os.path.dirname(target)
-        self.make_directory(directory)
         try:
-            self.fs.link(source, target)
+            self._place(self.fs.link, source, target)
         except FileExistsError:
-            pass
+            self.sync_directory(os.path.dirname(target))
         except OSError as error:
             if error.errno in _NO_LINK:
                 return False
             raise
-        self.sync_directory(directory)
         return True
+
+    def _place(self, call: Callable[[str, str], None], source: str, target: str) -> None:
+        """Give a file a name in a durable directory, durably."""
+        directory = os.path.dirname(target)
+        try:
+            self.make_directory(directory)
+            call(source, target)
+        except FileNotFoundError:
+            # Somebody has removed the directory under us; what was known of it is void.
+            self._durable.clear()
+            self.make_directory(directory)
+            call(source, target)
+        self.sync_directory(directory)
+
+    def settle(self, path: str) -> None:
+        """Make durable whether there is such a file, after a write to it has failed half-way."""
+        try:
+            self.sync_directory(os.path.dirname(path))
+        except OSError as error:
+            if error.errno not in _MISSING:
+                raise
 
     def remove(self, path: str) -> bool:
         """Unlink a file, durably. False if there was none."""
         try:
             self.fs.unlink(path)
         except OSError as error:
-            if error.errno in _MISSING:
+            if error.errno in _MISSING or error.errno == errno.EISDIR:
                 return False
             raise
         self.sync_directory(os.path.dirname(path))

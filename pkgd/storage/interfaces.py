@@ -52,7 +52,7 @@ class Staged(Protocol):
 class ObjectStore(Protocol):
     """Objects by key. A key is a relative path of checked names, made by `pkgd.storage.layout` only.
 
-    What any method reports as present is durable: it survives a power cut.
+    What any method reports as present or absent is durable: it survives a power cut.
     All raise `Storage` errors where the machine refuses.
     """
 
@@ -65,7 +65,8 @@ class ObjectStore(Protocol):
     async def put(self, key: str, staged: Staged) -> None:
         """Make a staged file the object, atomically and durably. The staged file is consumed.
 
-        Where the key already has an object it is kept: keys of large objects name their content.
+        Where the key already has an object it is kept: keys of large objects name their content. One
+        of another size is damaged, and replaced.
         """
 
     async def put_bytes(self, key: str, data: bytes) -> None:
@@ -74,7 +75,7 @@ class ObjectStore(Protocol):
     async def link(self, source: str, target: str) -> bool:
         """Make `target` the same object as `source`, without copying where possible.
 
-        False if there is no source. Keeps a target that exists.
+        False if there is no source. Keeps a target that exists, unless it is damaged as in `put`.
         """
 
     async def delete(self, key: str) -> bool:

@@ -79,9 +79,10 @@ def digest_of_file(name: str) -> Digest | None:
     """The digest that a blob's or manifest's file name stands for, or None."""
     algorithm, dash, encoded = name.partition("-")
     try:
-        return Digest.parse(f"{algorithm}:{encoded}" if dash else f"sha256:{name}")
+        digest = Digest.parse(f"{algorithm}:{encoded}" if dash else f"sha256:{name}")
     except InvalidDigest:
         return None
+    return digest if file_of(digest) == name else None
 
 
 def blobs_prefix(directory: str) -> str:

@@ -7,7 +7,8 @@ file and directory entries survive a power cut. A crash leaves behind files in t
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 from twisted.internet.defer import Deferred
 
@@ -43,7 +44,8 @@ class LocalReader:
         """See `Reader.close`."""
         if self._fd is not None:
             fd, self._fd = self._fd, None
-            self._fs.close(fd)
+            with suppress(OSError):  # nothing was written, so nothing is lost
+                self._fs.close(fd)
 
 
 class LocalStore:
@@ -55,6 +57,8 @@ class LocalStore:
         self._spool = spool
         # Keys whose object may be visible before it is durable, each with who waits for it.
         self._settling: dict[str, list[Deferred[None]]] = {}
+        # Keys whose last write failed: what is visible there may not be durable.
+        self._doubtful: set[str] = set()
 
     async def stat(self, key: str) -> int | None:
         """See `ObjectStore.stat`."""
@@ -69,26 +73,26 @@ class LocalStore:
     async def put(self, key: str, staged: Staged) -> None:
         """See `ObjectStore.put`."""
         await self._settled(key)
-        async with _Settling(self._settling, key):
+        async with self._writing(key):
             await self._blocking.disk(self._put, key, staged.path, staged.size)
 
     async def put_bytes(self, key: str, data: bytes) -> None:
         """See `ObjectStore.put_bytes`."""
         await self._settled(key)
-        async with _Settling(self._settling, key):
+        async with self._writing(key):
             await self._blocking.disk(self._put_bytes, key, data)
 
     async def link(self, source: str, target: str) -> bool:
         """See `ObjectStore.link`."""
         await self._settled(source)
         await self._settled(target)
-        async with _Settling(self._settling, target):
+        async with self._writing(target):
             return await self._blocking.disk(self._link, source, target)
 
     async def delete(self, key: str) -> bool:
         """See `ObjectStore.delete`."""
         await self._settled(key)
-        async with _Settling(self._settling, key):
+        async with self._writing(key):
             return await self._blocking.disk(self._delete, key)
 
     async def list(self, prefix: str) -> list[Entry]:
@@ -114,26 +118,52 @@ class LocalStore:
             self._settling[key].append(waiting)
             await waiting
 
+    @asynccontextmanager
+    async def _writing(self, key: str) -> AsyncIterator[None]:
+        """Mark a settled key as being written, and wake those who wait when it is not any more."""
+        self._settling[key] = []
+        try:
+            yield
+        except BaseException:
+            self._doubtful.add(key)
+            raise
+        finally:
+            for waiting in self._settling.pop(key):
+                waiting.callback(None)
+
     # -- in a pool thread --
+
+    def _settled_path(self, key: str) -> str:
+        """The key's path, once what is visible there is durable."""
+        path = self._tree.path(key)
+        if key in self._doubtful:
+            self._tree.settle(path)
+            self._doubtful.discard(key)
+        return path
 
     def _stat(self, key: str) -> int | None:
         with storage_errors():
-            return self._tree.size_of(self._tree.path(key))
+            return self._tree.size_of(self._settled_path(key))
 
     def _open(self, key: str) -> LocalReader | None:
-        path = self._tree.path(key)
         with storage_errors():
-            size = self._tree.size_of(path)
-            if size is None:
+            path = self._settled_path(key)
+            if self._tree.size_of(path) is None:
                 return None
             try:
-                return LocalReader(self._tree, self._tree.fs.open(path, os.O_RDONLY), size)
+                fd = self._tree.fs.open(path, os.O_RDONLY)
             except FileNotFoundError:
                 return None
+            try:
+                # Of the file that is open: the name may have come to mean another.
+                return LocalReader(self._tree, fd, self._tree.fs.fstat(fd).st_size)
+            except OSError:
+                self._tree.fs.close(fd)
+                raise
 
     def _put(self, key: str, staged: str, size: int) -> None:
-        path = self._tree.path(key)
         with storage_errors():
+            path = self._settled_path(key)
             if self._tree.size_of(path) == size:
                 self._tree.fs.unlink(staged)
             else:
@@ -141,29 +171,44 @@ class LocalStore:
 
     def _put_bytes(self, key: str, data: bytes) -> None:
         with storage_errors():
-            staged = self._spool.write_temporary(data)
-            try:
-                self._tree.rename_into(staged, self._tree.path(key))
-            except OSError:
-                with suppress(OSError):
-                    self._tree.fs.unlink(staged)
-                raise
+            self._publish(self._spool.write_temporary(data), self._tree.path(key))
+
+    def _publish(self, staged: str, path: str) -> None:
+        """Move a small object's file to its place; or nowhere, and nothing of it stays."""
+        try:
+            self._tree.rename_into(staged, path)
+        except OSError:
+            with suppress(OSError):
+                self._tree.fs.unlink(staged)
+            raise
 
     def _link(self, source: str, target: str) -> bool:
-        origin, path = self._tree.path(source), self._tree.path(target)
         with storage_errors():
+            origin, path = self._settled_path(source), self._settled_path(target)
             size = self._tree.size_of(origin)
             if size is None:
                 return False
-            if self._tree.size_of(path) == size or self._tree.link_into(origin, path):
+            present = self._tree.size_of(path)
+            if present == size:
                 return True
-            staged = self._spool.copy_temporary(origin)
-            self._tree.rename_into(staged, path)
-            return True
+            if present is not None:
+                # It cannot be the same content, so it is damaged.
+                self._tree.remove(path)
+            return self._link_new(origin, path)
+
+    def _link_new(self, origin: str, path: str) -> bool:
+        try:
+            if not self._tree.link_into(origin, path):
+                self._publish(self._spool.copy_temporary(origin), path)
+        except FileNotFoundError:
+            if self._tree.size_of(origin) is None:
+                return False
+            raise
+        return True
 
     def _delete(self, key: str) -> bool:
         with storage_errors():
-            return self._tree.remove(self._tree.path(key))
+            return self._tree.remove(self._settled_path(key))
 
     def _list(self, prefix: str) -> Entries:
         with storage_errors():
@@ -172,18 +217,3 @@ class LocalStore:
             except (FileNotFoundError, NotADirectoryError):
                 return []
         return [Entry(name, is_directory) for name, is_directory in found]
-
-
-class _Settling:
-    """Marks a key as being written, and wakes those who wait when it is not any more."""
-
-    def __init__(self, settling: dict[str, list[Deferred[None]]], key: str) -> None:
-        self._settling = settling
-        self._key = key
-
-    async def __aenter__(self) -> None:
-        self._settling[self._key] = []
-
-    async def __aexit__(self, *exc: object) -> None:
-        for waiting in self._settling.pop(self._key):
-            waiting.callback(None)

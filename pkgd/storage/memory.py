@@ -58,7 +58,8 @@ class MemoryStore:
         """See `ObjectStore.link`."""
         if source not in self.objects:
             return False
-        self.objects.setdefault(target, self.objects[source])
+        if target not in self.objects or len(self.objects[target]) != len(self.objects[source]):
+            self.objects[target] = self.objects[source]
         return True
 
     async def delete(self, key: str) -> bool:

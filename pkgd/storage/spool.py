@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from pkgd.errors import UnknownUpload
@@ -53,25 +55,37 @@ class StagedFile:
                 self.size += count
                 data = data[count:]
 
-    def flush(self) -> None:
-        """Send what has been written so far to the disk, so that the final fsync has little left.
+    @property
+    def lost(self) -> bool:
+        """Whether the disk has failed to keep some of it. The kernel says so once, so the file is to be given up."""
+        return self._broken is not None
 
-        May run beside `append`. A failure counts: the kernel reports it once, so `seal` repeats it.
+    def check(self) -> None:
+        """Repeat the failure that the disk has reported.
+
+        :raises Storage: if the file is `lost`.
         """
-        fd = self._fd
-        if fd is None:
-            return
-        try:
-            self._tree.flush_file(fd)
-        except OSError as error:
-            self._broken = error
-
-    def seal(self, algorithm: str) -> Digest:
-        """Make the file durable and return its digest; nothing is written after this."""
         with storage_errors():
             if self._broken is not None:
                 raise self._broken
-            self._tree.sync_file(self._open())
+
+    def flush(self) -> None:
+        """Send what has been written so far to the disk, so that the final fsync has little left.
+
+        May run beside `append`. `check` and `seal` tell of a failure.
+        """
+        fd = self._fd
+        if fd is not None:
+            with suppress(OSError), self._keeping():
+                self._tree.flush_file(fd)
+
+    def seal(self, algorithm: str) -> Digest:
+        """Make the file durable and return its digest; nothing is written after this."""
+        self.check()
+        with storage_errors():
+            fd = self._open()
+            with self._keeping():
+                self._tree.sync_file(fd)
             digest = self._digest(algorithm)
             self.release()
             return digest
@@ -84,15 +98,32 @@ class StagedFile:
             self._hash = None if size else hasher(self.algorithm)
 
     def release(self) -> None:
-        """Close the descriptor; `append` opens it again."""
+        """Close the descriptor; `append` opens it again.
+
+        :raises Storage: if the system says only now that something was not kept.
+        """
         if self._fd is not None:
             fd, self._fd = self._fd, None
-            self._tree.fs.close(fd)
+            with storage_errors(), self._keeping():
+                self._tree.fs.close(fd)
 
     def _open(self) -> int:
         if self._fd is None:
-            self._fd = self._tree.fs.open(self.path, os.O_RDWR | os.O_APPEND)
+            try:
+                self._fd = self._tree.fs.open(self.path, os.O_RDWR | os.O_APPEND)
+            except FileNotFoundError as error:
+                # Expired, or removed by hand.
+                raise UnknownUpload(os.path.basename(self.path)) from error
         return self._fd
+
+    @contextmanager
+    def _keeping(self) -> Iterator[None]:
+        """Note if a call tells that the disk has not kept what was written."""
+        try:
+            yield
+        except OSError as error:
+            self._broken = error
+            raise
 
     def _digest(self, algorithm: str) -> Digest:
         """The running hash, or a second reading where it is another algorithm or was interrupted."""
@@ -112,6 +143,7 @@ class Spool:
     def __init__(self, tree: DurableTree) -> None:
         self._tree = tree
         self._prepared = False
+        self._preparing = Lock()
         self._uploads = tree.path(f"{SPOOL}/uploads")
         self._temporary = tree.path(f"{SPOOL}/tmp")  # noqa: S108
 
@@ -124,13 +156,15 @@ class Spool:
         """
         if self._prepared:
             return
-        with storage_errors():
-            self._tree.make_directory(self._uploads)
-            self._tree.make_directory(self._temporary)
-            for name, is_directory in self._tree.fs.scandir(self._temporary):
-                if not is_directory:
-                    self._tree.fs.unlink(f"{self._temporary}/{name}")
-        self._prepared = True
+        # One at a time, and nobody writes before: else one writer's sweep takes another's file.
+        with self._preparing, storage_errors():
+            if not self._prepared:
+                self._tree.make_directory(self._uploads)
+                self._tree.make_directory(self._temporary)
+                for name, is_directory in self._tree.fs.scandir(self._temporary):
+                    if not is_directory:
+                        self._tree.fs.unlink(f"{self._temporary}/{name}")
+                self._prepared = True
 
     def probe(self) -> None:
         """Try a write.
@@ -172,11 +206,8 @@ class Spool:
             size, length = self._tree.size_of(path), self._tree.size_of(f"{path}.json")
             if size is None or length is None:
                 raise UnknownUpload(name)
-            fd = self._tree.fs.open(f"{path}.json", os.O_RDONLY)
-            try:
+            with self._reading(f"{path}.json") as fd:
                 return self._tree.fs.pread(fd, length, 0), size
-            finally:
-                self._tree.fs.close(fd)
 
     def open_upload(self, name: str, algorithm: str, size: int) -> StagedFile:
         """An upload's file as an earlier process left it."""
@@ -216,43 +247,50 @@ class Spool:
         """Write and fsync a file for a small object; returns its path."""
         self.prepare()
         path = self._temporary_path()
-        try:
-            self._write_new(path, data, durable=True)
-        except OSError:
-            with suppress(OSError):
-                self._tree.fs.unlink(path)
-            raise
+        self._write_new(path, data, durable=True)
         return path
 
     def copy_temporary(self, source: str) -> str:
         """Copy and fsync an object's file, where it cannot be linked; returns the copy's path."""
+        self.prepare()
         path = self._temporary_path()
-        origin = self._tree.fs.open(source, os.O_RDONLY)
-        try:
-            fd = self._tree.fs.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-            try:
-                offset = 0
-                while piece := self._tree.fs.pread(origin, _COPY, offset):
-                    self._tree.write_all(fd, memoryview(piece))
-                    offset += len(piece)
-                self._tree.sync_file(fd)
-            except OSError:
-                self._tree.fs.unlink(path)
-                raise
-            finally:
-                self._tree.fs.close(fd)
-        finally:
-            self._tree.fs.close(origin)
+        with self._reading(source) as origin, self._new_file(path) as fd:
+            offset = 0
+            while piece := self._tree.fs.pread(origin, _COPY, offset):
+                self._tree.write_all(fd, memoryview(piece))
+                offset += len(piece)
+            self._tree.sync_file(fd)
         return path
 
     def _temporary_path(self) -> str:
         return f"{self._temporary}/{secrets.token_hex(16)}"
 
     def _write_new(self, path: str, data: bytes, durable: bool = False) -> None:
-        fd = self._tree.fs.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-        try:
+        with self._new_file(path) as fd:
             self._tree.write_all(fd, memoryview(data))
             if durable:
                 self._tree.sync_file(fd)
+
+    @contextmanager
+    def _new_file(self, path: str) -> Iterator[int]:
+        """A new file's descriptor for the length of a `with` block; if that fails, there is no such file."""
+        fd = self._tree.fs.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        try:
+            try:
+                yield fd
+            finally:
+                self._tree.fs.close(fd)
+        except OSError:
+            with suppress(OSError):
+                self._tree.fs.unlink(path)
+            raise
+
+    @contextmanager
+    def _reading(self, path: str) -> Iterator[int]:
+        """A file's descriptor for the length of a `with` block."""
+        fd = self._tree.fs.open(path, os.O_RDONLY)
+        try:
+            yield fd
         finally:
-            self._tree.fs.close(fd)
+            with suppress(OSError):  # nothing was written, so nothing is lost
+                self._tree.fs.close(fd)

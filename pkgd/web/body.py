@@ -6,6 +6,7 @@ moves the payload to the front of them, and says how much there is.
 
 from __future__ import annotations
 
+import re
 from typing import Protocol
 
 from pkgd.errors import MalformedHttp
@@ -14,6 +15,7 @@ __all__ = ["ChunkedDecoder", "Decoder", "LengthDecoder", "decoder_for"]
 
 MAX_CHUNK_LINE = 1024
 MAX_TRAILERS = 16384
+_FRAME = re.compile(rb"\r\n([0-9a-fA-F]{1,16})\r\n")
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 
 
@@ -64,6 +66,7 @@ class ChunkedDecoder:
         self._left = 0
         self._line = bytearray()
         self._trailers = 0
+        self._between = False
         self._expect = self._size_line
 
     def decode(self, view: memoryview) -> int:
@@ -78,12 +81,23 @@ class ChunkedDecoder:
                 position += count
                 self._left -= count
                 if not self._left:
-                    self._expect = self._chunk_end
+                    self._expect, self._between = self._chunk_end, True
             else:
-                position = self._take_line(view, position)
+                position = self._take_frame(view, position) or self._take_line(view, position)
         if self.done:
             self.rest = bytes(view[position:])
         return payload
+
+    def _take_frame(self, view: memoryview, position: int) -> int:
+        """The usual case, quickly: the end of one chunk and the whole size line of the next; 0 for any other."""
+        if self._between and not self._line:
+            match = _FRAME.match(view, position)
+            if match is not None:
+                self._left = int(match[1], 16)
+                if self._left:
+                    return match.end()
+        self._between = False
+        return 0
 
     def _take_line(self, view: memoryview, position: int) -> int:
         """Collect one CRLF-ended line that may have come in pieces; act on it once whole."""

@@ -11,6 +11,7 @@ shows as `ClientGone` from the next read or send, so that no commit is cut in ha
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -118,9 +119,9 @@ class Channel(Protocol):
         if self.deadline is not None:
             self.deadline = self.site.now() + self.site.limits.body_timeout
 
-    def read_ahead(self, fd: int, offset: int, count: int) -> Deferred[None]:
-        """See `Site.read_ahead`."""
-        return self.site.read_ahead(fd, offset, count)
+    def send_in_thread(self, send: Callable[[], int]) -> Deferred[int]:
+        """Run the transport's sending in a thread."""
+        return self.site.blocking.send(send)
 
     def timed_out(self) -> None:
         """The deadline passed: a slow head, an idle connection, a stalled sender or receiver."""

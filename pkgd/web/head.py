@@ -28,7 +28,8 @@ _SINGLE = frozenset(
     b"if-range if-unmodified-since range referer transfer-encoding user-agent x-registry-host".split()
 ) - {b"if-none-match"}
 _LABEL = rb"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_HOST = re.compile(rb"(?:" + _LABEL + rb"(?:\." + _LABEL + rb")*\.?|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+_IPV6 = rb"\[[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]{1,44}\]"
+_HOST = re.compile(rb"(?:" + _LABEL + rb"(?:\." + _LABEL + rb")*\.?|" + _IPV6 + rb")(?::[0-9]{1,5})?")
 
 
 @frozen
@@ -86,9 +87,9 @@ def parse_head(data: bytes) -> Head:
     if len(lines) > MAX_HEADERS + 1:
         raise MalformedHttp(431, f"more than {MAX_HEADERS} headers")
     headers = _parse_headers(lines)
-    target = _origin_form(target, method, headers)
     if version == b"HTTP/1.1" or b"host" in headers:
         _check_host(headers.get(b"host", b""))
+    target = _origin_form(target, method, headers)
     return Head(method, target, version, headers, _length(headers, version), _persistent(headers, version), lines[0])
 
 

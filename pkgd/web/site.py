@@ -6,7 +6,6 @@ Channel --Request--> Site.dispatch --/v2/…--> RegistryApi     (own dispatch, p
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -66,7 +65,7 @@ class Site(Factory):
         self.buffers = BufferPool()
         self.stopping = False
         self._clock = clock
-        self._blocking = blocking
+        self.blocking = blocking
         self._route = route
         self._access_log = access_log
         self._channels: set[Channel] = set()
@@ -130,10 +129,6 @@ class Site(Factory):
         """Write a finished request's line."""
         self._access_log.record(request)
 
-    def read_ahead(self, fd: int, offset: int, count: int) -> Deferred[None]:
-        """Bring a part of a file into the page cache."""
-        return self._blocking.disk(_read_through, fd, offset, count)
-
     # -- deadlines --
 
     def _tick(self) -> None:
@@ -172,14 +167,3 @@ def _date(now: int) -> bytes:
     """`now` as an HTTP date."""
     date: bytes = datetimeToString(now)
     return date
-
-
-def _read_through(fd: int, offset: int, count: int) -> None:
-    """Read a part of a file for the page cache's sake, without holding much of it."""
-    buffer = bytearray(min(count, 256 * 1024))
-    end = offset + count
-    while offset < end:
-        got = os.preadv(fd, [buffer], offset)
-        if not got:
-            return
-        offset += got

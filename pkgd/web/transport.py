@@ -4,7 +4,8 @@ Three things that `twisted.internet.tcp.Server` does not do:
 
 - *write through*: with nothing queued, `write` tries `send(2)` at once and saves a reactor round;
 - *receive into*: while a request's body arrives, bytes go straight into the body's buffer;
-- *sendfile*: a file goes to the socket inside the kernel.
+- *sendfile*: a file goes to the socket inside the kernel, and in a thread: what is not in the page
+  cache delays nobody else, and several clients are served by several cores.
 
 Installed by setting `port.transport`, so it also serves sockets that systemd opened. Under TLS the
 channel sees the TLS protocol instead, and uses none of these.
@@ -12,18 +13,23 @@ channel sees the TLS protocol instead, and uses none of these.
 
 from __future__ import annotations
 
+import errno
 import os
+import select
 from typing import Any, Protocol
 
 from twisted.internet import main, tcp
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
+from twisted.python.failure import Failure
 
 from pkgd.errors import ClientGone, FailedStorage
 
 __all__ = ["BodySink", "Transport"]
 
-# One call per writable event keeps many clients fair; larger windows gain nothing.
-WINDOW = 1 << 20
+# What one thread hop sends at most: enough to be worth the hop, and little enough for others' turn.
+WINDOW = 32 << 20
+# How long a thread waits for a client whose socket is full, in milliseconds.
+PATIENCE_MS = 4
 
 
 class BodySink(Protocol):
@@ -37,13 +43,45 @@ class BodySink(Protocol):
 
 
 class _FileSend:
-    """A file on its way to the socket."""
+    """A file on its way to the socket.
 
-    __slots__ = ("count", "done", "fd", "offset")
+    Threads send on a duplicate of the socket's descriptor: when the connection is lost, its own
+    number may be another connection's at once.
+    """
 
-    def __init__(self, fd: int, offset: int, count: int) -> None:
-        self.fd, self.offset, self.count = fd, offset, count
+    __slots__ = ("count", "done", "fd", "offset", "out", "sending")
+
+    def __init__(self, out: int, fd: int, offset: int, count: int) -> None:
+        self.out, self.fd, self.offset, self.count = os.dup(out), fd, offset, count
+        self.sending = False
         self.done: Deferred[None] = Deferred()
+
+    def send(self) -> int:
+        """Send a window, or less if the client does not keep up; returns how many bytes went. Blocks on the disk.
+
+        :raises OSError: if the connection is lost or the file cannot be read.
+        :raises FailedStorage: if the file is shorter than it was.
+        """
+        left = window = min(self.count, WINDOW)
+        while left:
+            try:
+                sent = os.sendfile(self.out, self.fd, self.offset, left)
+            except BlockingIOError:
+                if not self._client_takes_more():
+                    break
+                continue
+            if not sent:
+                raise FailedStorage("read: the file is shorter than it was")
+            self.offset += sent
+            self.count -= sent
+            left -= sent
+        return window - left
+
+    def _client_takes_more(self) -> bool:
+        """Wait a moment: a fast client is worth keeping the thread, a slow one is left to the reactor."""
+        poll = select.poll()
+        poll.register(self.out, select.POLLOUT)
+        return bool(poll.poll(PATIENCE_MS))
 
 
 class Transport(tcp.Server):
@@ -99,14 +137,12 @@ class Transport(tcp.Server):
         """Send `count` bytes of a file, after everything written so far.
 
         The caller keeps `fd` open until the Deferred fires. It fails with `ClientGone` if the
-        connection is lost, and with `FailedStorage` if the file ends early: then the connection
-        must be dropped, so that the client sees a short body.
+        connection is lost, and with `FailedStorage` if the file ends early or cannot be read: then
+        the connection must be dropped, so that the client sees a short body.
         """
-        sending = _FileSend(fd, offset, count)
         if not self.connected or self.disconnecting:
-            sending.done.errback(ClientGone())
-            return sending.done
-        self._sending = sending
+            return fail(ClientGone())
+        sending = self._sending = _FileSend(self.fileno(), fd, offset, count)
         self.startWriting()
         return sending.done
 
@@ -119,41 +155,35 @@ class Transport(tcp.Server):
                 if self._sending is not None:
                     self.startWriting()
             return result
-        return self._send_window(self._sending)
+        self._send_window(self._sending)
+        return None
 
-    def _send_window(self, sending: _FileSend) -> Any:
-        count = min(sending.count, WINDOW)
-        if not _in_page_cache(sending.fd, sending.offset, count):
-            self._read_ahead(sending, count)
-            return None
-        try:
-            sent = os.sendfile(self.socket.fileno(), sending.fd, sending.offset, count)
-        except BlockingIOError:
-            return None
-        except OSError as error:
-            return main.CONNECTION_LOST if error.errno != 5 else self._finish_file(FailedStorage("read"))
-        if not sent:
-            return self._finish_file(FailedStorage("read: the file is shorter than it was"))
-        sending.offset += sent
-        sending.count -= sent
-        self._progressed()
-        return None if sending.count else self._finish_file(None)
-
-    def _read_ahead(self, sending: _FileSend, count: int) -> None:
-        """Bring a cold window into the page cache in a thread: sendfile would block the reactor."""
+    def _send_window(self, sending: _FileSend) -> None:
+        """Let a thread send: a file that is not in the page cache would block the reactor."""
         self.stopWriting()
-
-        def go_on(_: object) -> None:
-            if self._sending is sending and self.connected:
-                self.startWriting()
-
         channel: Any = self.protocol
-        channel.read_ahead(sending.fd, sending.offset, count).addBoth(go_on)
+        sending.sending = True
+        channel.send_in_thread(sending.send).addBoth(self._sent_window, sending)
 
-    def _finish_file(self, error: Exception | None) -> None:
-        sending, self._sending = self._sending, None
-        assert sending is not None
-        self.stopWriting()
+    def _sent_window(self, result: int | Failure, sending: _FileSend) -> None:
+        sending.sending = False
+        if self._sending is not sending:
+            self._finish(sending, ClientGone())  # lost meanwhile
+        elif isinstance(result, Failure):
+            self._sending = None
+            failed = result.check(FailedStorage) or getattr(result.value, "errno", None) == errno.EIO
+            self._finish(sending, FailedStorage("read") if failed else ClientGone())
+        else:
+            if result:
+                self._progressed()
+            if sending.count:
+                self.startWriting()
+            else:
+                self._sending = None
+                self._finish(sending, None)
+
+    def _finish(self, sending: _FileSend, error: Exception | None) -> None:
+        os.close(sending.out)
         if error is None:
             sending.done.callback(None)
         else:
@@ -165,26 +195,9 @@ class Transport(tcp.Server):
             progressed()
 
     def connectionLost(self, reason: Any) -> None:
-        """End a file on its way, then as usual."""
+        """End a file on its way; if a thread is sending it, once that has returned."""
         self.sink = None
-        super().connectionLost(reason)
-        if self._sending is not None:
-            self._finish_lost()
-
-    def _finish_lost(self) -> None:
         sending, self._sending = self._sending, None
-        assert sending is not None
-        sending.done.errback(ClientGone())
-
-
-def _in_page_cache(fd: int, offset: int, count: int) -> bool:
-    """Whether the first and the last page of a window can be read without waiting for the disk."""
-    probe = [bytearray(1)]
-    try:
-        os.preadv(fd, probe, offset, os.RWF_NOWAIT)
-        os.preadv(fd, probe, offset + count - 1, os.RWF_NOWAIT)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True  # the file system cannot tell
-    return True
+        super().connectionLost(reason)
+        if sending is not None and not sending.sending:
+            self._finish(sending, ClientGone())
