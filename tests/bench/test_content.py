@@ -1,0 +1,26 @@
+"""Tests of the bench's content: a blob's digest, made without its bytes, is the digest of its file."""
+
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.bench.content import Content, digest_of, small_image
+from tests.bench.figures import MIB
+
+
+class ContentTests(SynchronousTestCase):
+    """Blobs and the small image."""
+
+    def test_digest_is_of_the_file(self) -> None:
+        """The shared hash and the tail make the digest of the whole."""
+        content = Content(Path(self.mktemp()))
+        blob, other = content.blob(2 * MIB), content.blob(2 * MIB)
+
+        data = content.file(other).read_bytes()
+
+        self.assertEqual((len(data), digest_of(data)), (2 * MIB, other.digest))
+        self.assertNotEqual(blob.digest, other.digest)
+
+    def test_manifest_has_a_usual_size(self) -> None:
+        """The small image's manifest is what registries answer all day."""
+        self.assertTrue(1400 < len(small_image().manifest) < 1800)
