@@ -10,8 +10,8 @@ import difflib
 import os
 import re
 from collections.abc import Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated, Any, get_type_hints
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 import yaml
@@ -20,17 +20,22 @@ from pkgd.errors import ConfigError
 
 __all__ = ["Config", "Duration", "Size", "json_schema", "load", "parse"]
 
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+_DURATION = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_SIZE = re.compile(r"([0-9]+)(B|KiB|MiB|GiB|TiB)?")
+_SIZE = re.compile(r"([0-9]{1,15})(B|KiB|MiB|GiB|TiB)?")
 _BYTES = {None: 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 
 # Environment variables with a name of their own; the rest is PKGD_<SECTION>__<KEY>.
 _CONFIG_VARIABLE = "PKGD_CONFIG"
 _PREFIX = "PKGD_"
 
-Duration = Annotated[float, msgspec.Meta(title="duration", description="30s, 5m, 24h; seconds if without unit")]
-Size = Annotated[int, msgspec.Meta(title="size", description="512KiB, 256MiB, 1GiB; bytes if without unit")]
+# At most a century, and less than any counter: what is larger is a slip of the keyboard.
+Duration = Annotated[
+    float, msgspec.Meta(title="duration", description="30s, 5m, 24h; seconds if without unit", ge=0, le=3.2e9)
+]
+Size = Annotated[
+    int, msgspec.Meta(title="size", description="512KiB, 256MiB, 1GiB; bytes if without unit", ge=0, le=1 << 62)
+]
 
 
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -90,7 +95,7 @@ class Repositories(_Section, frozen=True):
 class Auth(_Section, frozen=True):
     """`auth`: who may."""
 
-    mode: Annotated[str, msgspec.Meta(pattern="^none$")] = "none"
+    mode: Literal["none"] = "none"
 
 
 class Limits(_Section, frozen=True):
@@ -112,7 +117,7 @@ class Access(_Section, frozen=True):
 class Logging(_Section, frozen=True):
     """`logging`: what is written where."""
 
-    level: Annotated[str, msgspec.Meta(pattern="^(debug|info|warn|error|critical)$")] = "info"
+    level: Literal["debug", "info", "warn", "error", "critical"] = "info"
     access: Access = Access()
 
 
@@ -157,7 +162,7 @@ def parse(text: str, environment: Mapping[str, str], base: str) -> Config:
 
     :raises ConfigError: as `load` does.
     """
-    document = _yaml(text)
+    document = _document(text)
     _overlay(document, environment)
     _check_keys(document, Config, "")
     _convert(document, Config, "")
@@ -171,8 +176,13 @@ def parse(text: str, environment: Mapping[str, str], base: str) -> Config:
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of the file."""
-    return msgspec.json.schema(Config)
+    """The JSON Schema of the file, where durations and sizes may be strings too."""
+    schema = msgspec.json.schema(Config)
+    for section in schema["$defs"].values():
+        for key in section["properties"].values():
+            if key.get("title") in ("duration", "size"):
+                key["type"] = [key["type"], "string"]
+    return schema
 
 
 # -- YAML --
@@ -197,11 +207,19 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
-def _yaml(text: str) -> dict[str, Any]:
+def _yaml(text: str, where: str) -> Any:
+    """Read YAML.
+
+    :raises ConfigError: also for what the library's constructors stumble over, such as a 13th month.
+    """
     try:
-        document = yaml.load(text, _Loader)  # noqa: S506
-    except yaml.YAMLError as error:
-        raise ConfigError("", f"not YAML: {error}") from error
+        return yaml.load(text, _Loader)  # noqa: S506
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
+        raise ConfigError(where, f"not YAML: {error}") from error
+
+
+def _document(text: str) -> dict[str, Any]:
+    document = _yaml(text, "")
     if document is None:
         return {}
     if not isinstance(document, dict):
@@ -217,11 +235,13 @@ def _overlay(document: dict[str, Any], environment: Mapping[str, str]) -> None:
         *sections, key = variable.removeprefix(_PREFIX).lower().split("__")
         target = document
         for section in sections:
-            below = target.setdefault(section, {})
+            below = target.get(section)
+            if below is None:
+                below = target[section] = {}
             if not isinstance(below, dict):
                 raise ConfigError(variable, f"{section} is no section")
             target = below
-        target[key] = yaml.load(value, _Loader)  # noqa: S506
+        target[key] = _yaml(value, variable)
 
 
 # -- keys and values --
@@ -239,13 +259,15 @@ def _section_of(kind: Any) -> type | None:
 
 
 def _check_keys(document: dict[str, Any], section: type, path: str) -> None:
-    """Refuse keys that don't exist, wherever they stand."""
+    """Refuse keys that don't exist, wherever they stand, and values that are none of a key's few."""
     fields = _fields(section)
     for key, value in document.items():
         where = f"{path}{key}"
         if key not in fields:
             near = difflib.get_close_matches(key, fields, 1, 0.5)
             raise ConfigError(where, "unknown key", near[0] if near else "")
+        if get_origin(fields[key]) is Literal and value not in get_args(fields[key]):
+            raise ConfigError(where, f"{value!r} is none of {', '.join(get_args(fields[key]))}")
         below = _section_of(fields[key])
         if below is not None and isinstance(value, dict):
             _check_keys(value, below, f"{where}.")
@@ -293,16 +315,25 @@ def _check_values(config: Config) -> None:
 
 
 def _is_loopback(endpoint: str) -> bool:
-    kind, *arguments = endpoint.split(":")
+    """Whether it is for this machine only. A colon within an argument, as in IPv6 addresses, is escaped."""
+    kind, *arguments = re.split(r"(?<!\\):", endpoint)
     if kind in ("unix", "systemd"):
         return True
-    interface = [one.partition("=")[2] for one in arguments if one.startswith("interface=")]
-    return bool(interface) and (interface[0].startswith("127.") or interface[0] in ("localhost", r"\:\:1"))
+    interfaces = [one.partition("=")[2].replace("\\", "") for one in arguments if one.startswith("interface=")]
+    return bool(interfaces) and all(_is_loopback_address(one) for one in interfaces)
+
+
+def _is_loopback_address(text: str) -> bool:
+    try:
+        return text == "localhost" or ip_address(text).is_loopback
+    except ValueError:
+        return False
 
 
 def _absolute(config: Config, environment: Mapping[str, str], base: str) -> Config:
     """Resolve every path: the state directory against the file, the rest against either."""
-    state = config.state_dir or environment.get("STATE_DIRECTORY") or "pkgd-data"
+    # systemd separates several directories by colons.
+    state = config.state_dir or environment.get("STATE_DIRECTORY", "").partition(":")[0] or "pkgd-data"
     state = os.path.normpath(os.path.join(base if config.state_dir else os.getcwd(), state))
     tls, access, files = config.server.tls, config.logging.access, config.storage.filesystem
     replace = msgspec.structs.replace

@@ -7,6 +7,7 @@ load balancers, stop listening, let requests finish, drop what is left, close.
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import resource
 import stat
@@ -205,6 +206,8 @@ class Daemon(Service):
         if self._readiness.phase is not Phase.STARTING:
             return
         self._readiness.phase = Phase.SERVING
+        # What has been made so far stays; the collector need not walk it again and again.
+        gc.freeze()
         log.info("pkgd {version} serves {url}", version=__version__, url=self._url())
         self._announce(self._url())
         self._tasks.start("readiness", self._every(PROBE_INTERVAL, self._readiness.probe))

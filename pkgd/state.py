@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any, TypeVar
 
 from attrs import frozen
@@ -19,6 +19,8 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+
+from pkgd.errors import FailedStorage
 
 __all__ = ["Contents", "Index", "Referrer"]
 
@@ -97,13 +99,15 @@ class Index:
         self._pool.start()
 
     def close(self) -> None:
-        """Note that the stop is clean, and close. Blocks."""
+        """Note that the stop is clean, and which repositories are to be read anew, and close. Blocks."""
         self._pool.close()
-        with suppress(sqlite3.Error), sqlite3.connect(self._path) as database:
+        with suppress(sqlite3.Error), closing(sqlite3.connect(self._path)) as database, database:
+            database.executemany("DELETE FROM known WHERE repository = ?", [(one,) for one in self._doubtful])
             database.execute("INSERT OR REPLACE INTO mark VALUES ('clean', 1)")
 
     def _prepare(self) -> None:
-        with sqlite3.connect(self._path) as database:
+        # Closed at once: a connection that lingers would take the files of a new database with it.
+        with closing(sqlite3.connect(self._path)) as database, database:
             database.execute("PRAGMA journal_mode = WAL")
             database.executescript(_SCHEMA)
             marks = dict(database.execute("SELECT name, value FROM mark").fetchall())
@@ -123,7 +127,10 @@ class Index:
         return self._run(lambda t: bool(_rows(t, "SELECT 1 FROM known WHERE repository = ?", repository)))
 
     def fill(self, repository: str, contents: Contents) -> Deferred[None]:
-        """Replace what is known of a repository by what its tree holds."""
+        """Replace what is known of a repository by what its tree holds.
+
+        :raises Storage: if the database does not take it; the repository is unknown then.
+        """
 
         def write(t: Any) -> None:
             for table in ("tag", "referrer", "blob"):
@@ -133,8 +140,13 @@ class Index:
             _insert_referrers(t, repository, contents.referrers)
             t.execute("INSERT OR REPLACE INTO known VALUES (?)", (repository,))
 
+        def doubt(failure: Failure) -> Failure:
+            self._doubtful.add(repository)
+            return failure
+
+        # Before the write, so that a change that is missed meanwhile is not forgotten.
         self._doubtful.discard(repository)
-        return self._run(write)
+        return self._run(write).addErrback(doubt)
 
     # -- blobs --
 
@@ -149,9 +161,15 @@ class Index:
         return self._note(repository, lambda t: _execute(t, query, digest, repository))
 
     def holders(self, digest: str) -> Deferred[list[str]]:
-        """Some repositories that have the blob, as far as known."""
+        """Some repositories that have the blob, as far as known. Never fails: whoever asks can do without."""
+
+        def none(failure: Failure) -> list[str]:
+            failure.trap(FailedStorage)
+            log.error("the index does not tell who has {digest}: {error}", digest=digest, error=failure.value)
+            return []
+
         query = "SELECT repository FROM blob WHERE digest = ? LIMIT 100"
-        return self._run(lambda t: [row[0] for row in _rows(t, query, digest)])
+        return self._run(lambda t: [row[0] for row in _rows(t, query, digest)]).addErrback(none)
 
     # -- manifests --
 
@@ -195,15 +213,24 @@ class Index:
         """Follow a change that the tree already has. Never fails: what is missed is read anew later."""
 
         def doubt(failure: Failure) -> None:
-            failure.trap(sqlite3.Error)
+            failure.trap(FailedStorage)
             self._doubtful.add(repository)
             log.error("the index missed a change of {repository}: {error}", repository=repository, error=failure.value)
 
         return self._run(interaction).addErrback(doubt)
 
     def _run(self, interaction: Callable[[Any], T]) -> Deferred[T]:
+        """Run in the database's thread.
+
+        :raises FailedStorage: if the database cannot do it.
+        """
+
+        def refuse(failure: Failure) -> T:
+            failure.trap(sqlite3.Error)
+            raise FailedStorage(f"index: {failure.getErrorMessage()}") from failure.value
+
         done: Deferred[T] = self._pool.runInteraction(interaction)
-        return done
+        return done.addErrback(refuse)
 
 
 def _open_connection(connection: sqlite3.Connection) -> None:

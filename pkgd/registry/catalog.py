@@ -6,7 +6,14 @@ from collections.abc import AsyncIterator
 
 from pkgd.formats.names import RepositoryName
 from pkgd.storage.interfaces import ObjectStore
-from pkgd.storage.layout import directories, legacy_prefix, name_of
+from pkgd.storage.layout import (
+    digest_of_file,
+    directories,
+    legacy_prefix,
+    manifests_prefix,
+    name_of,
+    tag_of_legacy,
+)
 
 __all__ = ["Catalog"]
 
@@ -57,7 +64,6 @@ class Catalog:
 
     async def _holds_manifest(self, path: str) -> bool:
         """Whether a repository's prefix holds a manifest: a legacy file, or one by digest."""
-        for entry in await self._store.list(f"{path}/manifests"):
-            if not entry.is_prefix or await self._store.list(f"{path}/manifests/{entry.name}"):
-                return True
-        return False
+        if any(digest_of_file(entry.name) for entry in await self._store.list(manifests_prefix(path))):
+            return True
+        return any(tag_of_legacy(entry.name) for entry in await self._store.list(legacy_prefix(path)))

@@ -15,7 +15,15 @@ from pkgd.registry.legacy import LegacyManifests, read_object
 from pkgd.sharing import KeyedLock
 from pkgd.state import Contents, Index, Referrer
 from pkgd.storage.interfaces import ObjectStore
-from pkgd.storage.layout import blobs_prefix, digest_of_file, directories, file_of, manifests_prefix, tags_prefix
+from pkgd.storage.layout import (
+    blobs_prefix,
+    digest_of_file,
+    directories,
+    file_of,
+    manifests_prefix,
+    media_type_key,
+    tags_prefix,
+)
 
 __all__ = ["ContentsReader", "referrer_of"]
 
@@ -67,18 +75,26 @@ class ContentsReader:
             for digest in await self._digests(prefix):
                 data = await read_object(self._store, self._blocking, f"{prefix}/{file_of(digest)}")
                 if data is not None:
-                    referrers.append(await self._referrer(digest, data))
+                    referrers.append(await self._referrer(digest, data, await self._media_type(place, digest)))
         for tag in await self._legacy.tags(name):
             legacy = await self._legacy.by_tag(name, tag)
             if legacy is not None:
-                referrers.append(await self._referrer(Digest.of(legacy.data), legacy.data))
+                referrers.append(await self._referrer(Digest.of(legacy.data), legacy.data, ""))
         return Contents(blobs, await self._pointers(name), [one for one in referrers if one is not None])
 
-    async def _referrer(self, digest: Digest, data: bytes) -> Referrer | None:
+    async def _referrer(self, digest: Digest, data: bytes, media_type: str) -> Referrer | None:
         try:
-            return referrer_of(digest, len(data), await self._blocking.work(parse_manifest, data, ""))
+            return referrer_of(digest, len(data), await self._blocking.work(parse_manifest, data, media_type))
         except InvalidManifest:
             return None
+
+    async def _media_type(self, place: str, digest: Digest) -> str:
+        """What is kept beside a manifest that doesn't say it itself; else, or if that is damaged, nothing."""
+        meta = await read_object(self._store, self._blocking, media_type_key(place, digest))
+        try:
+            return "" if meta is None else str(msgspec.json.decode(meta, type=dict).get("mediaType", ""))
+        except ValueError:
+            return ""
 
     async def _pointers(self, name: RepositoryName) -> list[tuple[str, str]]:
         """Every tag with its digest, legacy ones included; a new pointer hides a legacy file."""
@@ -103,7 +119,7 @@ class ContentsReader:
 def _pointed(data: bytes) -> str | None:
     try:
         return str(Digest.parse(str(msgspec.json.decode(data, type=dict).get("digest"))))
-    except (msgspec.DecodeError, InvalidDigest):
+    except (ValueError, InvalidDigest):
         return None
 
 

@@ -22,11 +22,12 @@ MAX_KNOWN = 65536
 
 @frozen
 class LegacyManifest:
-    """A legacy file: its key, the tag that it is, and its bytes."""
+    """A legacy file: its key, the tag that it is, its bytes, and its version before they were read."""
 
     key: str
     tag: Tag
     data: bytes
+    version: object | None
 
 
 async def read_object(store: ObjectStore, blocking: Blocking, key: str) -> bytes | None:
@@ -52,10 +53,9 @@ class LegacyManifests:
     async def by_tag(self, name: RepositoryName, tag: Tag) -> LegacyManifest | None:
         """The tag's manifest, or None."""
         for place in directories(name):
-            key = legacy_key(place, tag)
-            data = await read_object(self._store, self._blocking, key)
-            if data is not None:
-                return LegacyManifest(key, tag, data)
+            found = await self._read(legacy_key(place, tag), tag)
+            if found is not None:
+                return found
         return None
 
     async def with_digest(self, name: RepositoryName, digest: Digest) -> list[LegacyManifest]:
@@ -63,9 +63,9 @@ class LegacyManifests:
         found = []
         for key, tag in await self._keys(name):
             if await self._digest(key, digest.algorithm) == digest.encoded:
-                data = await read_object(self._store, self._blocking, key)
-                if data is not None:
-                    found.append(LegacyManifest(key, tag, data))
+                one = await self._read(key, tag)
+                if one is not None and Digest.of(one.data, digest.algorithm) == digest:
+                    found.append(one)
         return found
 
     async def tags(self, name: RepositoryName) -> list[Tag]:
@@ -75,6 +75,11 @@ class LegacyManifests:
     async def remove(self, manifest: LegacyManifest) -> None:
         """Delete a legacy file: its tag has been deleted."""
         await self._store.delete(manifest.key)
+
+    async def _read(self, key: str, tag: Tag) -> LegacyManifest | None:
+        version = self._versions.version(key)
+        data = await read_object(self._store, self._blocking, key)
+        return None if data is None else LegacyManifest(key, tag, data, version)
 
     async def _keys(self, name: RepositoryName) -> list[tuple[str, Tag]]:
         found: dict[Tag, str] = {}

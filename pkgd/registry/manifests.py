@@ -41,6 +41,9 @@ MAX_CHECKED = 100
 PARSE_INLINE = 16 * 1024
 
 
+_Check = tuple[str, object | None]
+
+
 @frozen
 class StoredManifest:
     """A manifest as it is served.
@@ -52,7 +55,7 @@ class StoredManifest:
     digest: Digest
     media_type: str
     data: bytes = field(repr=False)
-    checks: tuple[tuple[str, object | None], ...] = field(repr=False, default=())
+    checks: tuple[_Check, ...] = field(repr=False, default=())
 
 
 @frozen
@@ -154,48 +157,55 @@ class Manifests:
             if data is not None:
                 if Digest.of(data, digest.algorithm) != digest:
                     raise FailedStorage(f"the manifest {digest} of {name} is damaged")
-                return StoredManifest(digest, await self._type_of(place, digest, data), data, ((key, version),))
+                media_type, checks = await self._type_of(place, digest, data)
+                return StoredManifest(digest, media_type, data, (_check(key, version), *checks))
         for one in await self._legacy.with_digest(name, digest):
-            return StoredManifest(digest, _shape_of(one.data), one.data, ((one.key, self._versions.version(one.key)),))
+            return StoredManifest(digest, _shape_of(one.data), one.data, (_check(one.key, one.version),))
         return None
 
     async def _by_tag(self, name: RepositoryName, tag: Tag) -> StoredManifest | None:
+        # Where it is not found counts as well: what comes to be there hides what is found further on.
+        checks: list[_Check] = []
         for place in directories(name):
             key = tag_key(place, tag)
             version = self._versions.version(key)
-            digest = await self._pointer(key)
-            if digest is not None:
-                found = await self._by_digest(name, digest)
+            data = await read_object(self._store, self._blocking, key)
+            if data is not None:
+                digest = _pointed(key, data)
+                found = None if digest is None else await self._by_digest(name, digest)
                 if found is None:
                     return None
-                return StoredManifest(digest, found.media_type, found.data, ((key, version), *found.checks))
+                checks += [_check(key, version), *found.checks]
+                return StoredManifest(found.digest, found.media_type, found.data, tuple(checks))
+            checks.append((key, None))
         legacy = await self._legacy.by_tag(name, tag)
         if legacy is None:
             return None
-        checks = [(tag_key(place, tag), None) for place in directories(name)]
-        version = self._versions.version(legacy.key)
-        digest = Digest.of(legacy.data)
-        return StoredManifest(digest, _shape_of(legacy.data), legacy.data, (*checks, (legacy.key, version)))
+        checks.append(_check(legacy.key, legacy.version))
+        return StoredManifest(Digest.of(legacy.data), _shape_of(legacy.data), legacy.data, tuple(checks))
 
-    async def _pointer(self, key: str) -> Digest | None:
-        """The digest in a tag's file. A damaged file is reported and taken for missing."""
-        data = await read_object(self._store, self._blocking, key)
-        if data is None:
-            return None
-        try:
-            return Digest.parse(msgspec.json.decode(data, type=_Pointer).digest)
-        except (msgspec.DecodeError, InvalidDigest):
-            log.error("the tag file {key} is damaged", key=key)
-            return None
+    async def _target(self, name: RepositoryName, tag: Tag) -> Digest | None:
+        """The digest that a tag stands for, whatever became of the manifest. None if it stands for none."""
+        for place in directories(name):
+            data = await read_object(self._store, self._blocking, tag_key(place, tag))
+            if data is not None:
+                return _pointed(tag_key(place, tag), data)
+        legacy = await self._legacy.by_tag(name, tag)
+        return None if legacy is None else Digest.of(legacy.data)
 
-    async def _type_of(self, place: str, digest: Digest, data: bytes) -> str:
-        meta = await read_object(self._store, self._blocking, media_type_key(place, digest))
+    async def _type_of(self, place: str, digest: Digest, data: bytes) -> tuple[str, tuple[_Check, ...]]:
+        """The manifest's media type, and what else than its bytes that depends on."""
+        key = media_type_key(place, digest)
+        version = self._versions.version(key)
+        meta = await read_object(self._store, self._blocking, key)
         if meta is not None:
             try:
-                return msgspec.json.decode(meta, type=_Meta).media_type
-            except msgspec.DecodeError:
+                return msgspec.json.decode(meta, type=_Meta).media_type, ((key, version),)
+            except ValueError:
                 log.error("the media type of {digest} in {place} is damaged", digest=digest, place=place)
-        return _shape_of(data)
+        media_type = _shape_of(data)
+        # Bytes that don't say it may be pushed again as another type.
+        return media_type, () if media_type.encode() in data else ((key, version),)
 
     # -- writing --
 
@@ -259,8 +269,8 @@ class Manifests:
         """Which of the tags do not point at the digest yet."""
         changes = []
         for tag in dict.fromkeys(tags):
-            current = await self._by_tag(name, tag)
-            if current is None or current.digest != digest:
+            current = await self._target(name, tag)
+            if current != digest:
                 changes.append(TagChange(tag, moves=current is not None))
         return changes
 
@@ -270,7 +280,8 @@ class Manifests:
         if not manifest.states_type:
             meta = msgspec.json.encode(_Meta(manifest.media_type))
             await self._store.put_bytes(media_type_key(place, digest), meta)
-        if await self._store.stat(manifest_key(place, digest)) != len(data):
+        # Compared byte for byte, so that a push heals a file that has been damaged.
+        if await read_object(self._store, self._blocking, manifest_key(place, digest)) != data:
             await self._store.put_bytes(manifest_key(place, digest), data)
 
     async def _point(self, name: RepositoryName, tag: Tag, digest: Digest) -> None:
@@ -292,22 +303,26 @@ class Manifests:
                 await self._delete_tag(name, reference)
 
     async def _delete_tag(self, name: RepositoryName, tag: Tag) -> None:
-        found = [await self._store.delete(tag_key(place, tag)) for place in directories(name)]
-        legacy = await self._legacy.by_tag(name, tag)
-        while legacy is not None:
-            # The tag goes, its manifest stays: so the bytes move to where a digest finds them.
-            found.append(True)
-            await self._store.put_bytes(manifest_key(directory(name), Digest.of(legacy.data)), legacy.data)
-            await self._legacy.remove(legacy)
-            legacy = await self._legacy.by_tag(name, tag)
-        if not any(found):
+        # Legacy files first: once the pointer that hides them is gone, they would be the tag again.
+        found = await self._delete_legacy(name, tag)
+        for place in directories(name):
+            found |= await self._store.delete(tag_key(place, tag))
+        if not found:
             raise UnknownManifest(tag)
         await self._index.remove_tag(name, tag)
 
+    async def _delete_legacy(self, name: RepositoryName, tag: Tag) -> bool:
+        """Remove a tag's legacy files; the manifests stay, where a digest finds them. False if there are none."""
+        found = False
+        while (legacy := await self._legacy.by_tag(name, tag)) is not None:
+            found = True
+            await self._store.link(legacy.key, manifest_key(directory(name), Digest.of(legacy.data)))
+            await self._legacy.remove(legacy)
+        return found
+
     async def _delete_manifest(self, name: RepositoryName, digest: Digest) -> None:
         for tag in await self._index.tags_of(name, str(digest)):
-            current = await self._by_tag(name, Tag(tag))
-            if current is not None and current.digest == digest:
+            if await self._target(name, Tag(tag)) == digest:
                 await self._delete_tag(name, Tag(tag))
         found = [await self._store.delete(manifest_key(place, digest)) for place in directories(name)]
         for place in directories(name):
@@ -333,6 +348,23 @@ class Manifests:
         dropped = self._cache.pop((name, reference), None)
         if dropped is not None:
             self._cached_bytes -= len(dropped.data)
+
+
+def _check(key: str, version: object | None) -> _Check:
+    """What to compare later, for an object that was read after its version.
+
+    Without a version it came between the two; its absence must not pass for the same state then.
+    """
+    return key, object() if version is None else version
+
+
+def _pointed(key: str, data: bytes) -> Digest | None:
+    """The digest in a tag's file. A damaged file is reported, and points at nothing."""
+    try:
+        return Digest.parse(msgspec.json.decode(data, type=_Pointer).digest)
+    except (ValueError, InvalidDigest):
+        log.error("the tag file {key} is damaged", key=key)
+        return None
 
 
 def _shape_of(data: bytes) -> str:

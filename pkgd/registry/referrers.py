@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from attrs import frozen
 
-from pkgd.errors import UnknownManifest
+from pkgd.errors import InvalidDigest, UnknownManifest
 from pkgd.formats.digest import Digest
 from pkgd.formats.names import RepositoryName, Tag
 from pkgd.formats.oci import INDEX
@@ -73,10 +73,20 @@ class Referrers:
         except UnknownManifest:
             return []
         try:
-            entries = msgspec.json.decode(found.data, type=dict).get("manifests") or []
-            return [(str(one["digest"]), msgspec.json.encode(one)) for one in entries]
-        except (msgspec.DecodeError, TypeError, KeyError):
+            entries = msgspec.json.decode(found.data, type=dict).get("manifests")
+        except ValueError:
             return []
+        wellformed = [one for one in entries if _is_descriptor(one)] if isinstance(entries, list) else []
+        return [(one["digest"], msgspec.json.encode(one)) for one in wellformed]
+
+
+def _is_descriptor(entry: Any) -> bool:
+    """Whether an entry of a client's list names a manifest; its digest goes into a header."""
+    try:
+        Digest.parse(entry["digest"])
+    except (TypeError, KeyError, InvalidDigest):
+        return False
+    return True
 
 
 def _artifact_type(descriptor: bytes) -> Any:

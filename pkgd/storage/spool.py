@@ -4,7 +4,8 @@
     __spool__/uploads/<id>.json   which repository it belongs to
     __spool__/tmp/<random>        a small object on its way; swept at start
 
-`StagedFile.append` writes and hashes in one call, so that a chunk costs one thread hop.
+A small piece is written and hashed in one thread hop (`StagedFile.append`), a large one by two threads at
+the same time (`write`, `hash`): hashing is what takes longest.
 """
 
 from __future__ import annotations
@@ -45,15 +46,31 @@ class StagedFile:
         self._broken: OSError | None = None
 
     def append(self, data: memoryview) -> None:
-        """Write bytes at the end, and hash them. After a failure, `size` says what was kept."""
+        """Write bytes at the end, and hash them.
+
+        :raises Storage: after a failure `size` says what was kept, and the hash is computed anew at the end.
+        """
+        self.write(data)
+        self.hash(data)
+
+    def write(self, data: memoryview) -> None:
+        """The one half of `append`."""
         with storage_errors():
-            fd = self._open()
-            while data:
-                count = self._tree.fs.write(fd, data)
-                if self._hash is not None:
-                    self._hash.update(data[:count])
-                self.size += count
-                data = data[count:]
+            try:
+                fd = self._open()
+                while data:
+                    count = self._tree.fs.write(fd, data)
+                    self.size += count
+                    data = data[count:]
+            except OSError:
+                self._hash = None
+                raise
+
+    def hash(self, data: memoryview) -> None:
+        """The other half of `append`; may run beside it, in another thread."""
+        running = self._hash
+        if running is not None:
+            running.update(data)
 
     @property
     def lost(self) -> bool:

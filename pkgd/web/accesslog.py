@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -48,15 +50,16 @@ def client_address(peer: str, forwarded_for: str | None, trusted: Sequence[Netwo
     An entry that is no address ends the walk: what stands left of it was written by anyone.
     """
     address = _parse_address(peer)
-    if not forwarded_for or address is None or not _is_trusted(address, trusted):
+    if address is None:
         return peer
-    for entry in reversed(forwarded_for.split(",")):
-        further = _parse_address(entry.strip())
+    entries = (forwarded_for or "").split(",")
+    while entries and _is_trusted(address, trusted):
+        entry = entries.pop()
+        # The zone of an IPv6 address may be any text, and nobody's but the sender's own.
+        further = None if "%" in entry else _parse_address(entry.strip())
         if further is None:
             break
         address = further
-        if not _is_trusted(address, trusted):
-            break
     return str(address)
 
 
@@ -72,6 +75,7 @@ def _is_trusted(address: Address, trusted: Sequence[Network]) -> bool:
     return any(address in network for network in trusted)
 
 
+@lru_cache(256)
 def _field(value: bytes | None) -> str:
     """A header or request line, escaped as Apache does; `-` if absent."""
     if not value:
@@ -102,6 +106,8 @@ class AccessLog:
         self._path = path
         self._trusted = trusted
         self._fd: int | None = None
+        # Held while the descriptor is used or changed: a closed one's number may soon be another file's.
+        self._using = threading.Lock()
         self._lines: list[str] = []
         self._size = 0
         self._dropped = 0
@@ -119,9 +125,10 @@ class AccessLog:
 
     def reopen(self) -> None:
         """Open the file anew, after a rotation. Blocks."""
-        if self._path not in (None, "-") and self._fd is not None:
-            old, self._fd = self._fd, _open_log(str(self._path))
-            os.close(old)
+        with self._using:
+            if self._path not in (None, "-") and self._fd is not None:
+                old, self._fd = self._fd, _open_log(str(self._path))
+                os.close(old)
 
     def record(self, request: Request) -> None:
         """Note a finished request."""
@@ -130,10 +137,9 @@ class AccessLog:
         if self._size > MAX_BACKLOG:
             self._dropped += 1
             return
-        peer = request.channel.transport.getPeer()
         forwarded = request.header(b"x-forwarded-for")
-        client = getattr(peer, "host", None) or "-"
-        if forwarded is not None:
+        client: str = request.channel.peer
+        if forwarded is not None or client.startswith("::ffff:"):
             client = client_address(client, forwarded, self._trusted)
         line = format_line(client, "-", self._time(), request)
         self._lines.append(line)
@@ -148,11 +154,14 @@ class AccessLog:
         if self._scheduled is not None:
             self._scheduled.cancel()
             self._scheduled = None
-        if self._fd is not None and self._lines:
-            _write_all(self._fd, self._take())
-        if self._fd not in (None, 1):
-            os.close(self._fd)
-        self._fd = None
+        try:
+            self._write(self._take())
+        except OSError as error:
+            log.error("the end of the access log could not be written: {reason}", reason=error)
+        with self._using:
+            if self._fd not in (None, 1):
+                os.close(self._fd)
+            self._fd = None
 
     def _time(self) -> str:
         """Now, as Apache writes it; made once a second."""
@@ -176,7 +185,14 @@ class AccessLog:
         if self._writing or self._fd is None or not self._lines:
             return
         self._writing = True
-        self._blocking.disk(_write_all, self._fd, self._take()).addBoth(self._written)
+        self._blocking.disk(self._write, self._take()).addBoth(self._written)
+
+    def _write(self, data: bytes) -> None:
+        """Write to whatever file is the log by now. Blocks."""
+        with self._using:
+            view = memoryview(data)
+            while view and self._fd is not None:
+                view = view[os.write(self._fd, view) :]
 
     def _written(self, result: object) -> None:
         self._writing = False
@@ -193,9 +209,3 @@ class AccessLog:
 
 def _open_log(path: str) -> int:
     return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]

@@ -52,6 +52,7 @@ class Channel(Protocol):
         self.site = site
         self.deadline: float | None = None
         self.secure = False
+        self.peer = "-"
         self._received = bytearray()
         self._request: Request | None = None
         self._decoder: Decoder | None = None
@@ -75,6 +76,7 @@ class Channel(Protocol):
         transport: Any = self.transport
         self._plain = transport if isinstance(transport, Transport) else None
         self.secure = ISSLTransport.providedBy(transport)
+        self.peer = getattr(transport.getPeer(), "host", None) or "-"
         if hasattr(transport, "setTcpNoDelay"):
             transport.setTcpNoDelay(True)
         transport.registerProducer(self, True)
@@ -116,7 +118,7 @@ class Channel(Protocol):
 
     def progressed(self) -> None:
         """The client took bytes: it is not stalled."""
-        if self.deadline is not None:
+        if self.deadline is not None and not self._lingering:
             self.deadline = self.site.now() + self.site.limits.body_timeout
 
     def send_in_thread(self, send: Callable[[], int]) -> Deferred[int]:
@@ -155,7 +157,7 @@ class Channel(Protocol):
             self._received += data
             if self._request is None:
                 self._parse()
-            elif len(self._received) > EAGER:
+            if len(self._received) > EAGER and (self._request is not None or self._congested):
                 self._pause_reading()
 
     def _parse(self) -> None:
@@ -181,10 +183,10 @@ class Channel(Protocol):
             if self._received and len(self._received) < self.site.limits.header_size:
                 self._expect_head()
             return False
-        raw = bytes(self._received[:end])
+        head = parse_head(bytes(self._received[:end]))
         del self._received[:end]
         self._head_deadline = None
-        self._begin(parse_head(raw))
+        self._begin(head)
         return True
 
     def _expect_head(self) -> None:
@@ -238,13 +240,15 @@ class Channel(Protocol):
             count = min(len(room), len(data))
             room[:count] = data[:count]
             data = data[count:]
-            if self._decode(room[:count]):
-                self._received += data
+            if self._decode(room[:count], data):
                 return False
         return self._decoder is not None
 
-    def _decode(self, view: memoryview) -> bool:
-        """Decode raw bytes in place and pass the payload on; True at the end of the body."""
+    def _decode(self, view: memoryview, behind: bytes | memoryview = b"") -> bool:
+        """Decode raw bytes in place and pass the payload on; True at the end of the body.
+
+        :param behind: what has arrived behind `view`.
+        """
         decoder, request = self._decoder, self._request
         assert decoder is not None
         assert request is not None
@@ -264,6 +268,7 @@ class Channel(Protocol):
             return False
         self._decoder = None
         self._received += decoder.rest
+        self._received += behind
         self.deadline = None
         self._detach_sink()
         self._resume_reading()
@@ -357,6 +362,7 @@ class Channel(Protocol):
         for one in waiting:
             one.callback(None)
         if self._request is None:
+            self._resume_reading()
             self._parse()
 
     def stopProducing(self) -> None:

@@ -68,12 +68,21 @@ def answer(request: Request, failure: Failure) -> None:
     client sees that it is short.
     """
     error = failure.value
+    if isinstance(error, OSError) and error.errno in _EXHAUSTED:
+        error = e.BusyStorage(error.strerror or "")
+    if isinstance(error, e.Storage):
+        log.error(
+            "{method} {path}: {reason} ({operation})",
+            method=request.method,
+            path=request.path,
+            reason=error.message,
+            operation=error.operation,
+        )
     if isinstance(error, e.ClientGone) or request.gone:
         if not isinstance(error, e.PkgdError):
             log.failure("a request failed after its client had left", failure)
+        request.body.close()
         return
-    if isinstance(error, OSError) and error.errno in _EXHAUSTED:
-        error = e.BusyStorage(error.strerror or "")
     if request.started:
         if not isinstance(error, e.PkgdError):
             log.failure("a request failed in the middle of its answer", failure)
@@ -83,14 +92,6 @@ def answer(request: Request, failure: Failure) -> None:
         _send(request, error.status, _http_code(error.status), error.message, b"")
     elif isinstance(error, e.PkgdError):
         status, code = lookup(type(error))
-        if isinstance(error, e.Storage):
-            log.error(
-                "{method} {path}: {reason} ({operation})",
-                method=request.method,
-                path=request.path,
-                reason=error.message,
-                operation=error.operation,
-            )
         _send(request, status, code, error.message, _headers(error))
     else:
         reference = secrets.token_hex(8)

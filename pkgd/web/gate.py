@@ -53,15 +53,24 @@ class Gate:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
 
+    def admit_at_once(self, request: Request, access: Access | None) -> Grant | None:
+        """Let the request in or refuse it, as `admit`; None if that takes waiting.
+
+        :raises Denied: if the policy does not allow it.
+        """
+        grant = Grant(Principal(), self._policy)
+        if access is not None:
+            grant.require(access)
+        return grant
+
     async def admit(self, request: Request, access: Access | None) -> Grant:
         """Let the request in, or refuse it.
 
         :param access: None for endpoints that are open by their nature: the probes.
         :raises Denied: if the policy does not allow it.
         """
-        grant = Grant(Principal(), self._policy)
-        if access is not None:
-            grant.require(access)
+        grant = self.admit_at_once(request, access)
+        assert grant is not None
         return grant
 
 

@@ -115,10 +115,10 @@ def _parse_headers(lines: list[bytes]) -> dict[bytes, bytes]:
     headers: dict[bytes, bytes] = {}
     for line in lines[1:]:
         name, colon, value = line.partition(b":")
-        if not colon or not _TOKEN.fullmatch(name):
+        name = _header_name(name) if colon else b""
+        if not name:
             # Also obsolete folding, where the line begins with white space.
             raise MalformedHttp(400, "malformed header")
-        name = name.lower()
         value = value.strip(b" \t")
         if name in headers:
             if name in _SINGLE:
@@ -126,6 +126,12 @@ def _parse_headers(lines: list[bytes]) -> dict[bytes, bytes]:
             value = headers[name] + b", " + value
         headers[name] = value
     return headers
+
+
+@lru_cache(512)
+def _header_name(name: bytes) -> bytes:
+    """The name in lower case, or empty if it is none; remembered, for clients use few."""
+    return name.lower() if len(name) <= 256 and _TOKEN.fullmatch(name) else b""
 
 
 def _origin_form(target: bytes, method: bytes, headers: dict[bytes, bytes]) -> bytes:

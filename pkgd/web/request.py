@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
 from twisted.web import server
 from twisted.web.http import RESPONSES
 from twisted.web.http_headers import Headers
@@ -27,7 +26,8 @@ __all__ = ["Request"]
 # Status 499 is nginx's word for "the client closed the connection before the answer".
 CLIENT_GONE = 499
 
-_STATUS_LINES = {status: b"HTTP/1.1 %d %b\r\n" % (status, reason) for status, reason in RESPONSES.items()}
+_REASONS = {**RESPONSES, 431: b"Request Header Fields Too Large"}
+_STATUS_LINES = {status: b"HTTP/1.1 %d %b\r\n" % (status, reason) for status, reason in _REASONS.items()}
 _BODILESS = frozenset([204, 304])
 
 
@@ -118,15 +118,22 @@ class Request(server.Request):
     def finish(self) -> None:
         """The answer is complete. May be called again, then does nothing."""
         if self._done:
+            self.body.close()  # the client had left; now its body is done with, too
             return
         self._done = True
         self.site.log_access(self)
         channel = self.channel
-        self._notify(None)
+        waiting, self.notifications = self.notifications, []
+        for one in waiting:
+            one.callback(None)
         channel.answered(self)
 
     def abort(self) -> None:
-        """Drop the connection: the client must not take what it has for the whole answer."""
+        """Drop the connection: the client must not take what it has for the whole answer.
+
+        The body is done with, too, also where the client has left before.
+        """
+        self.body.close()
         if not self._done:
             self.channel.abort()
 
@@ -138,12 +145,6 @@ class Request(server.Request):
         self._done = True
         self.status = self.status or CLIENT_GONE
         self.site.log_access(self)
-        self._notify(Failure(ClientGone()))
-
-    def _notify(self, result: Failure | None) -> None:
-        waiting, self.notifications = self.notifications, []
-        for one in waiting:
-            one.errback(result) if result is not None else one.callback(None)
 
     # -- what Klein needs --
 
@@ -168,7 +169,11 @@ class Request(server.Request):
         return bool(self.channel.secure)
 
     def notifyFinish(self) -> Deferred[None]:
-        """A Deferred for the end of the request, as twisted.web has it."""
+        """A Deferred for the end of the answer.
+
+        It does not fire for a client that leaves, for Klein would then cancel the handler, be it in
+        the middle of a commit; the handler learns of it from its next read or send.
+        """
         waiting: Deferred[None] = Deferred()
         self.notifications.append(waiting)
         return waiting

@@ -20,7 +20,17 @@ from pkgd.storage.interfaces import Reader
 if TYPE_CHECKING:
     from pkgd.web.request import Request
 
-__all__ = ["header_block", "not_modified", "send_body", "send_empty", "send_json", "send_reader", "send_stored"]
+__all__ = [
+    "PIECE",
+    "header_block",
+    "not_modified",
+    "send_body",
+    "send_empty",
+    "send_json",
+    "send_reader",
+    "send_stored",
+    "send_whole",
+]
 
 # What is written at once where sendfile is not to be had. Smaller pieces cost TLS a fifth of its speed.
 PIECE = 256 * 1024
@@ -54,14 +64,19 @@ def send_json(request: Request, status: int, value: Any, headers: bytes = b"") -
     send_body(request, status, b"application/json", msgspec.json.encode(value), headers)
 
 
+def send_whole(request: Request, headers: bytes, body: bytes) -> None:
+    """A stored document of at most `PIECE` bytes; `headers` is the whole block, made once per document."""
+    request.send(200, headers, body)
+    request.finish()
+
+
 async def send_stored(request: Request, headers: bytes, body: bytes) -> None:
     """A stored document that is in memory, at the client's pace if it is large.
 
     `headers` is the whole block, made once per document.
     """
     if len(body) <= PIECE or request.method == b"HEAD":
-        request.send(200, headers, body)
-        request.finish()
+        send_whole(request, headers, body)
         return
     request.send(200, headers, b"", len(body))
     for start in range(0, len(body), PIECE):

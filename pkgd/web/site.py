@@ -132,10 +132,10 @@ class Site(Factory):
     # -- deadlines --
 
     def _tick(self) -> None:
+        self._ticking = self._clock.callLater(TICK, self._tick)
         now = self._clock.seconds()
         for channel in [one for one in self._channels if one.deadline is not None and one.deadline <= now]:
             channel.timed_out()
-        self._ticking = self._clock.callLater(TICK, self._tick)
 
     def halt(self) -> None:
         """Stop watching deadlines."""

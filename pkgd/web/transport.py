@@ -172,6 +172,8 @@ class Transport(tcp.Server):
         elif isinstance(result, Failure):
             self._sending = None
             failed = result.check(FailedStorage) or getattr(result.value, "errno", None) == errno.EIO
+            if not failed:
+                self.abortConnection()
             self._finish(sending, FailedStorage("read") if failed else ClientGone())
         else:
             if result:

@@ -12,7 +12,7 @@ from pkgd.registry.manifests import Manifests, TagChange
 from pkgd.web.gate import declares
 from pkgd.web.registry.api import Call, Endpoint
 from pkgd.web.registry.paths import Kind
-from pkgd.web.respond import header_block, not_modified, send_empty, send_stored
+from pkgd.web.respond import PIECE, header_block, not_modified, send_empty, send_stored, send_whole
 from pkgd.web.target import parse_query
 
 __all__ = ["ManifestEndpoints"]
@@ -31,7 +31,7 @@ class ManifestEndpoints:
     def endpoints(self) -> list[Endpoint]:
         """The rows of the table."""
         return [
-            Endpoint(Kind.MANIFEST, ("GET", "HEAD"), self.get),
+            Endpoint(Kind.MANIFEST, ("GET", "HEAD"), self.get, self.get_cached),
             Endpoint(Kind.MANIFEST, ("PUT",), self.put),
             Endpoint(Kind.MANIFEST, ("DELETE",), self.delete),
         ]
@@ -42,13 +42,20 @@ class ManifestEndpoints:
 
         Nothing is converted: a converted manifest has another digest.
         """
+        found = await self._manifests.get(call.name, parse_reference(call.path.argument))
+        headers = _headers(found.digest, found.media_type)
+        if not_modified(call.request, f'"{found.digest}"'):
+            send_empty(call.request, 304, headers)
+        else:
+            await send_stored(call.request, headers, found.data)
+
+    def get_cached(self, call: Call) -> bool:
+        """Do the same at once, if the manifest is small and in memory, and nothing is asked but to have it."""
         found = self._manifests.cached(call.name, call.path.argument)
-        if found is None:
-            found = await self._manifests.get(call.name, parse_reference(call.path.argument))
-        if b"if-none-match" in call.request.head.headers and not_modified(call.request, f'"{found.digest}"'):
-            send_empty(call.request, 304, _headers(found.digest, found.media_type))
-            return
-        await send_stored(call.request, _headers(found.digest, found.media_type), found.data)
+        if found is None or len(found.data) > PIECE or b"if-none-match" in call.request.head.headers:
+            return False
+        send_whole(call.request, _headers(found.digest, found.media_type), found.data)
+        return True
 
     @declares(Action.PUSH)
     async def put(self, call: Call) -> None:
