@@ -1,0 +1,122 @@
+"""Doubles that the tests of several rooms need: an index without threads, and blocking work that waits."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections import deque
+from collections.abc import Callable
+from contextlib import closing
+from functools import cache
+from typing import Any, ParamSpec, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.testing import MemoryReactorClock
+from twisted.python.failure import Failure
+
+from pkgd.state import Index
+
+__all__ = ["HeldBlocking", "InlineReactor", "InlineThreads", "inline_index"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class InlineReactor(MemoryReactorClock):
+    """A reactor in memory whose threads are the test's own."""
+
+    def callFromThread(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        """Call now."""
+        call(*args, **kwargs)
+
+
+class InlineThreads:
+    """A thread pool that runs every call at once."""
+
+    def start(self) -> None:
+        """Nothing has to be started."""
+
+    def stop(self) -> None:
+        """Nothing has to be stopped."""
+
+    def callInThreadWithCallback(
+        self, on_result: Callable[[bool, Any], None], call: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> None:
+        """Call now, and tell the result as a thread pool does."""
+        try:
+            result = call(*args, **kwargs)
+        except Exception:
+            on_result(False, Failure())
+        else:
+            on_result(True, result)
+
+
+def inline_index(path: str) -> Index:
+    """An open, empty index at `path` that answers at once and never waits for the disk.
+
+    It needs neither `open` nor `start`; `close` it, or forget it.
+    """
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(_empty_database())
+    index = Index(InlineReactor(), path)
+    index._pool.threadpool = InlineThreads()
+    index._pool.openfun = lambda connection: connection.execute("PRAGMA synchronous = OFF")
+    return index
+
+
+@cache
+def _empty_database() -> bytes:
+    """The file that `Index.open` makes; made once, for making it waits for the disk."""
+    directory = tempfile.mkdtemp()
+    try:
+        path = os.path.join(directory, "index.sqlite")
+        Index(InlineReactor(), path).open()
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with open(path, "rb") as file:
+            return file.read()
+    finally:
+        shutil.rmtree(directory)
+
+
+class HeldBlocking:
+    """Keeps every blocking call until the test releases it: how interleavings are tested."""
+
+    def __init__(self) -> None:
+        self._held: deque[tuple[Deferred[Any], Callable[[], Any]]] = deque()
+
+    def __len__(self) -> int:
+        """How many calls wait."""
+        return len(self._held)
+
+    def disk(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """Keep the call."""
+        done: Deferred[T] = Deferred()
+        self._held.append((done, lambda: call(*args, **kwargs)))
+        return done
+
+    work = disk
+    send = disk
+
+    def release(self) -> bool:
+        """Run the call that waits longest; False if none waits."""
+        if not self._held:
+            return False
+        done, call = self._held.popleft()
+        try:
+            result = call()
+        except Exception:
+            done.errback()
+        else:
+            done.callback(result)
+        return True
+
+    def release_all(self) -> int:
+        """Run calls until none waits; returns how many have run."""
+        count = 0
+        while self.release():
+            count += 1
+        return count

@@ -1,0 +1,488 @@
+"""The daemon as a whole: its start, its stop, and what it does when the machine is not as it should be."""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
+from twisted.trial.unittest import SynchronousTestCase
+
+from pkgd.config import parse
+from pkgd.daemon import Daemon
+from pkgd.errors import AlreadyRunning, ConfigError
+from pkgd.web.site import Site
+from tests.loop import Loop
+from tests.web.certificates import Pair
+from tests.web.content import BLOB, BLOB_DIGEST, CONFIG, CONFIG_DIGEST, PLAIN, PLAIN_DIGEST, digest_of
+from tests.web.fixtures import Client, RecordingFileSystem
+from tests.web.messages import Response, request_bytes
+
+CONFIGURATION = """
+version: 1
+state_dir: state
+server: {{listen: ["tcp:5000:interface=127.0.0.1"], shutdown: {{delay: {delay}, drain: 30s}}, tls: {tls}}}
+storage: {{filesystem: {{fsync: false, min_free: 1}}}}
+logging: {{access: {{file: access.log}}}}
+"""
+NAME = "team/app"
+BLOB_TARGET = f"/v2/{NAME}/blobs/{BLOB_DIGEST}"
+UPLOADS = f"/v2/{NAME}/blobs/uploads/"
+
+
+class DaemonCase(SynchronousTestCase):
+    """A state directory, and daemons on it."""
+
+    def setUp(self) -> None:
+        """Make the directory; what a daemon changes of the process is undone in the end."""
+        self.directory = self.mktemp()
+        os.makedirs(self.directory)
+        self.fs = RecordingFileSystem()
+        self.urls: list[str] = []
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
+        self.addCleanup(gc.unfreeze)
+
+    def path(self, name: str) -> str:
+        """A path in the directory."""
+        return os.path.join(self.directory, name)
+
+    def make(self, delay: str = "0s", tls: str = "{}") -> Daemon:
+        """A daemon that has not been started, on a loop of its own."""
+        self.loop = Loop()
+        self.loop.advance(1_750_000_000)
+        config = parse(CONFIGURATION.format(delay=delay, tls=tls), {}, os.path.abspath(self.directory))
+        loop = self.loop
+        return Daemon(loop, config, self.fs, self.urls.append, lambda: loop.events.append("stopping"))
+
+    def start(self, delay: str = "0s", tls: str = "{}") -> Daemon:
+        """A daemon that serves; it is stopped in the end."""
+        daemon = self.make(delay, tls)
+        daemon.startService()
+        self.loop.until(lambda: self.urls)
+        self.urls.clear()
+        self.addCleanup(self.stop, daemon)
+        return daemon
+
+    def stop(self, daemon: Daemon) -> None:
+        """Stop a daemon, unless it has been."""
+        if daemon.running:
+            stopped = daemon.stopService()
+            self.loop.advance(60)
+            self.finish(stopped)
+
+    def finish(self, stopped: Deferred[None]) -> None:
+        """Wait for the end of a stop."""
+        done: list[object] = []
+        stopped.addBoth(done.append)
+        self.loop.until(lambda: done)
+        self.assertEqual(done, [None])
+
+    @property
+    def site(self) -> Any:
+        """What the daemon's port is for."""
+        return self.loop.ports[0][1]
+
+    def connect(self) -> Client:
+        """A connection."""
+        assert isinstance(self.site, Site)
+        channel = self.site.buildProtocol(None)
+        assert channel is not None
+        return Client(self.loop, channel)
+
+    def call(self, method: str, target: str, body: bytes = b"") -> Response:
+        """One request, and its answer."""
+        client = self.connect()
+        client.request(method, target, {}, body)
+        self.loop.until(lambda: client.answers(method))
+        answer = client.answers(method)[0]
+        client.lose()
+        return answer
+
+    def push(self) -> None:
+        """Push an image."""
+        for data in (BLOB, CONFIG):
+            self.assertEqual(self.call("POST", f"{UPLOADS}?digest={digest_of(data)}", data).status, 201)
+        self.assertEqual(self.call("PUT", f"/v2/{NAME}/manifests/latest", PLAIN).status, 201)
+
+    def pulls(self) -> list[int]:
+        """The statuses of a pull."""
+        targets = (f"/v2/{NAME}/manifests/latest", BLOB_TARGET, f"/v2/{NAME}/blobs/{CONFIG_DIGEST}")
+        return [self.call("GET", target).status for target in targets]
+
+    def pushes(self) -> list[int]:
+        """The statuses of a push of something new."""
+        return [
+            self.call("POST", UPLOADS).status,
+            self.call("POST", f"{UPLOADS}?digest={digest_of(b'new')}", b"new").status,
+            self.call("PUT", f"/v2/{NAME}/manifests/new", PLAIN).status,
+        ]
+
+
+class StartTests(DaemonCase):
+    """From nothing to serving."""
+
+    def test_probes_while_starting(self) -> None:
+        """From the first moment the port answers: alive, not ready, no registry yet; then all of it."""
+        daemon = self.make()
+        self.addCleanup(self.stop, daemon)
+        daemon.startService()
+        clients = [self.connect() for _ in range(3)]
+        for client, target in zip(clients, ("/health", "/ready", "/v2/"), strict=True):
+            client.request("GET", target)
+        starting = [client.answer for client in clients]
+
+        self.loop.until(lambda: self.urls)
+
+        self.assertEqual([answer.status for answer in starting], [200, 503, 503])
+        self.assertEqual(starting[2].header("Retry-After"), "5")
+        self.assertEqual([self.call("GET", target).status for target in ("/health", "/ready", "/v2/")], [200] * 3)
+
+    def test_announced(self) -> None:
+        """The URL is announced once, when requests will be answered."""
+        daemon = self.make()
+        self.addCleanup(self.stop, daemon)
+        daemon.startService()
+        self.assertEqual(self.urls, [])
+
+        self.loop.until(lambda: self.urls)
+
+        self.assertEqual(self.urls, ["http://127.0.0.1:5000"])
+
+    def test_second(self) -> None:
+        """A second daemon on the same state is refused, and the first goes on; after its stop there may be another."""
+        first, loop = self.start(), self.loop
+
+        second = self.make()
+        error = self.assertRaises(AlreadyRunning, second.startService)
+
+        self.assertIn("pkgd.lock", error.message)
+        self.loop = loop
+        self.assertEqual(self.call("GET", "/v2/").status, 200)
+        self.stop(first)
+        self.start()
+        self.assertEqual(self.call("GET", "/v2/").status, 200)
+
+    def test_no_port(self) -> None:
+        """A port that cannot be had is an error of the configuration, and leaves no thread that keeps the process."""
+        before = threading.active_count()
+        daemon = self.make()
+        self.loop.refuses = CannotListenError("127.0.0.1", 5000, OSError("in use"))
+
+        error = self.assertRaises(ConfigError, daemon.startService)
+
+        self.assertEqual(error.path, "server.listen")
+        self.assertEqual(threading.active_count(), before)
+
+    def test_no_certificate(self) -> None:
+        """So is a certificate that cannot be read."""
+        before = threading.active_count()
+        daemon = self.make(tls="{certificate: none.pem, key: none.pem}")
+
+        error = self.assertRaises(ConfigError, daemon.startService)
+
+        self.assertEqual(error.path, "server.tls")
+        self.assertEqual(threading.active_count(), before)
+
+    def test_no_directory(self) -> None:
+        """So is a state directory that cannot be made."""
+        with open(self.path("state"), "w", encoding="ascii"):
+            daemon = self.make()
+
+        error = self.assertRaises(ConfigError, daemon.startService)
+
+        self.assertEqual(error.path, "state_dir")
+
+    def test_open_directory(self) -> None:
+        """So is one that anybody may write."""
+        os.makedirs(self.path("state"))
+        os.chmod(self.path("state"), 0o777)
+
+        self.assertRaises(ConfigError, self.make().startService)
+
+    def test_open_to_others(self) -> None:
+        """To listen to others than this machine, the configuration must say who may do what."""
+        for endpoint in ("tcp:5000", "tcp:5000:interface=0.0.0.0", "tcp6:5000"):
+            text = f'server: {{listen: ["{endpoint}"]}}'
+            self.assertRaises(ConfigError, parse, text, {}, ".")
+            self.assertEqual(parse(f"{text}\nauth: {{mode: none}}", {}, ".").server.listen, [endpoint])
+
+    def test_tls(self) -> None:
+        """With certificate files, every port speaks TLS, and the URL says so."""
+        pair = Pair(os.path.abspath(self.path("tls")))
+        daemon = self.make(tls=f"{{certificate: {pair.certificate}, key: {pair.key}}}")
+        self.addCleanup(self.stop, daemon)
+
+        daemon.startService()
+        self.loop.until(lambda: self.urls)
+
+        self.assertNotIsInstance(self.site, Site)
+        self.assertEqual(self.urls, ["https://127.0.0.1:5000"])
+
+    def test_expired_uploads(self) -> None:
+        """Uploads that nobody has gone on with for a day are removed, younger ones not."""
+        daemon = self.start()
+        old, young = (self.call("POST", UPLOADS).header("Location") or "" for _ in range(2))
+        path = self.path(f"state/oci/__spool__/uploads/{old.rpartition('/')[2]}")
+        os.utime(path, (0, 0))
+        self.stop(daemon)
+
+        self.start()
+        self.loop.until(lambda: not os.path.exists(path))
+
+        self.assertEqual(self.call("GET", old).status, 404)
+        self.assertEqual(self.call("GET", young).status, 204)
+
+
+class RestartTests(DaemonCase):
+    """What one daemon leaves to the next."""
+
+    def test_content(self) -> None:
+        """Content and upload sessions are there after a restart."""
+        daemon = self.start()
+        self.push()
+        location = self.call("POST", UPLOADS).header("Location") or ""
+        self.call("PATCH", location, BLOB[:100])
+        self.stop(daemon)
+
+        self.start()
+
+        self.assertEqual(self.pulls(), [200, 200, 200])
+        self.assertEqual(self.call("GET", location).header("Range"), "0-99")
+        self.assertEqual(self.call("PUT", f"{location}?digest={BLOB_DIGEST}", BLOB[100:]).status, 201)
+
+    def test_lost_index(self) -> None:
+        """The index may be deleted between two runs: referrers and tags are found again."""
+        daemon = self.start()
+        self.push()
+        subject = {"mediaType": "x", "digest": PLAIN_DIGEST, "size": len(PLAIN)}
+        referrer = PLAIN[:-1] + b', "subject": ' + str(subject).replace("'", '"').encode() + b"}"
+        self.call("PUT", f"/v2/{NAME}/manifests/{digest_of(referrer)}", referrer)
+        self.stop(daemon)
+        for name in os.listdir(self.path("state")):
+            if name.startswith("index.sqlite"):
+                os.unlink(self.path(f"state/{name}"))
+
+        self.start()
+
+        listed = self.call("GET", f"/v2/{NAME}/referrers/{PLAIN_DIGEST}").json["manifests"]
+        self.assertEqual([entry["digest"] for entry in listed], [digest_of(referrer)])
+        self.call("DELETE", f"/v2/{NAME}/manifests/{PLAIN_DIGEST}")
+        self.assertEqual(self.call("GET", f"/v2/{NAME}/manifests/latest").status, 404)
+
+
+class TroubleTests(DaemonCase):
+    """The machine refuses."""
+
+    def assertReady(self, degraded: int) -> None:
+        """`/ready` is 200, with so many complaints."""
+        answer = self.call("GET", "/ready")
+        self.assertEqual((answer.status, len(answer.json["degraded"])), (200, degraded))
+
+    def later(self, condition: Callable[[], object]) -> None:
+        """Let ten seconds pass, and the probe with them."""
+        self.loop.advance(10)
+        self.loop.until(condition)
+
+    def test_read_only(self) -> None:
+        """On a read-only storage pulls are served, pushes refused for the moment, and `/ready` is degraded."""
+        daemon = self.start()
+        self.push()
+        self.stop(daemon)
+        self.fs.read_only = True
+
+        self.start()
+
+        self.assertReady(degraded=1)
+        self.assertEqual((self.pulls(), self.pushes()), ([200] * 3, [503] * 3))
+
+    def test_read_only_from_the_first_start(self) -> None:
+        """Even one that could never be written heals as soon as it can."""
+        self.fs.read_only = True
+        self.start()
+        self.assertReady(degraded=1)
+
+        self.fs.read_only = False
+        self.push()
+
+        self.assertEqual(self.pulls(), [200] * 3)
+
+    def test_full(self) -> None:
+        """Below the floor of free space pushes get 507, while pulls and deletes work."""
+        self.start()
+        self.push()
+        self.fs.free_bytes = 0
+        self.later(lambda: self.call("GET", "/ready").json["degraded"])
+
+        self.assertReady(degraded=1)
+        self.assertEqual((self.pulls(), self.pushes()), ([200] * 3, [507] * 3))
+        self.assertEqual(self.call("DELETE", f"/v2/{NAME}/manifests/latest").status, 202)
+        self.assertEqual(self.call("DELETE", BLOB_TARGET).status, 202)
+
+    def test_unreadable(self) -> None:
+        """A storage that fails is not ready; when it is mended, it is."""
+        self.start()
+        self.fs.failing = True
+        self.later(lambda: self.call("GET", "/ready").status == 503)
+
+        self.fs.failing = False
+        self.later(lambda: self.call("GET", "/ready").status == 200)
+
+        self.assertReady(degraded=0)
+
+    def test_unreadable_at_the_start(self) -> None:
+        """One that fails at the start does not keep the daemon from starting, and being ready later."""
+        daemon = self.start()
+        self.push()
+        self.stop(daemon)
+        os.unlink(self.path("state/index.sqlite"))
+        self.fs.failing = True
+
+        self.start()
+
+        self.assertEqual(self.call("GET", "/ready").status, 503)
+        self.fs.failing = False
+        self.later(lambda: self.call("GET", "/ready").status == 200)
+
+
+class StopTests(DaemonCase):
+    """From serving to nothing, in order."""
+
+    def begin_upload(self) -> Client:
+        """A request whose body has not come whole."""
+        location = self.call("POST", UPLOADS).header("Location") or ""
+        client = self.connect()
+        client.send(request_bytes("PATCH", location, {"Content-Length": "2048"}) + BLOB[:1000])
+        return client
+
+    def test_idle(self) -> None:
+        """Ports and idle connections are closed, then the state; the last is the lock."""
+        daemon = self.start()
+        client = self.connect()
+
+        self.finish(daemon.stopService())
+
+        self.assertEqual(self.loop.events, ["stopping", "closed"])
+        self.assertTrue(client.transport.lost)
+        self.assertEqual([call for call in self.loop.getDelayedCalls() if call.active()], [])
+        self.assertEqual(self.fs.open_files, set())
+        self.start()
+
+    def test_delay(self) -> None:
+        """For the delay that load balancers need, `/ready` says no while everything else is served."""
+        daemon = self.start(delay="5s")
+        stopped = daemon.stopService()
+
+        self.assertEqual(self.call("GET", "/ready").json["checks"]["phase"], "draining")
+        self.assertEqual(self.call("GET", "/ready").status, 503)
+        self.assertEqual(self.call("POST", UPLOADS).status, 202)
+        self.assertTrue(self.loop.ports[0][0].open)
+        self.loop.advance(5)
+        self.finish(stopped)
+
+        self.assertFalse(self.loop.ports[0][0].open)
+
+    def test_active(self) -> None:
+        """A request that has begun is waited for, and answered."""
+        daemon = self.start()
+        client = self.begin_upload()
+        stopped = daemon.stopService()
+        self.loop.advance(20)
+        self.assertNoResult(stopped)
+
+        client.send(BLOB[1000:])
+        self.loop.until(client.answers)
+        self.finish(stopped)
+
+        self.assertEqual((client.answer.status, client.answer.header("Connection")), (202, "close"))
+
+    def test_drained(self) -> None:
+        """A request that does not end is dropped after `drain`; its upload can be gone on with."""
+        daemon = self.start()
+        client = self.begin_upload()
+        location = client.channel._request.path.decode() if client.channel._request else ""
+        stopped = daemon.stopService()
+        self.loop.advance(29)
+        self.assertNoResult(stopped)
+
+        self.loop.advance(2)
+        self.finish(stopped)
+
+        self.assertTrue(client.transport.aborted)
+        self.start()
+        self.assertEqual(self.call("GET", location).header("Range"), "0-999")
+
+    def test_log(self) -> None:
+        """Every request stands in the access log, whatever became of it."""
+        daemon = self.start()
+        self.begin_upload()
+        self.call("GET", "/v2/")
+
+        self.stop(daemon)
+
+        with open(self.path("access.log"), encoding="ascii") as file:
+            lines = file.read().splitlines()
+        self.assertEqual([line.split('" ')[1][:3] for line in lines], ["202", "200", "499"])
+
+    def test_while_starting(self) -> None:
+        """A daemon may be stopped while it starts: it never says that it is ready."""
+        daemon = self.make()
+        daemon.startService()
+
+        self.finish(daemon.stopService())
+
+        self.assertEqual(self.urls, [])
+
+    def test_just_started(self) -> None:
+        """One that has just begun its recurring jobs ends them; it does not wait for their next time."""
+        daemon = self.make()
+        daemon.startService()
+        self.loop.until(lambda: self.urls)
+
+        self.finish(daemon.stopService())
+
+        self.assertEqual(self.loop.seconds(), 1_750_000_000)
+
+    def test_twice(self) -> None:
+        """What was started and stopped can be followed by another, again and again."""
+        for _ in range(3):
+            self.stop(self.start())
+
+
+class ReloadTests(DaemonCase):
+    """SIGHUP."""
+
+    def test_log(self) -> None:
+        """After a rotation, lines go to the new file."""
+        daemon = self.start()
+        self.call("GET", "/v2/")
+        self.loop.advance(1)
+        os.rename(self.path("access.log"), self.path("access.log.1"))
+
+        daemon.reload()
+        self.loop.until(lambda: os.path.exists(self.path("access.log")))
+        self.call("GET", "/v2/_catalog")
+        self.stop(daemon)
+
+        with open(self.path("access.log"), encoding="ascii") as file:
+            self.assertIn("_catalog", file.read())
+
+    def test_certificate(self) -> None:
+        """A new certificate is used at once."""
+        pair = Pair(os.path.abspath(self.path("tls")))
+        daemon = self.make(tls=f"{{certificate: {pair.certificate}, key: {pair.key}}}")
+        daemon.startService()
+        self.loop.until(lambda: self.urls)
+        self.addCleanup(self.stop, daemon)
+        files: Any = daemon._certificates
+        before = files._context
+
+        pair.renew()
+        daemon.reload()
+
+        self.loop.until(lambda: files._context is not before)

@@ -1,0 +1,163 @@
+"""Locks by key, and tasks that outlive who began them."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from pkgd.errors import NotReady
+from pkgd.sharing import KeyedLock, Tasks
+
+
+class KeyedLockTests(SynchronousTestCase):
+    """Who holds a key keeps others from it, and nobody from another key."""
+
+    def setUp(self) -> None:
+        """A lock, and a record of who has come in."""
+        self.lock = KeyedLock()
+        self.inside: list[str] = []
+
+    def enter(self, key: str, who: str, until: Deferred[None]) -> Deferred[None]:
+        """Hold the key until told otherwise."""
+
+        async def hold() -> None:
+            async with self.lock.holding(key):
+                self.inside.append(who)
+                await until
+
+        return Deferred.fromCoroutine(hold())
+
+    def test_one_at_a_time(self) -> None:
+        """The second waits until the first has left."""
+        first: Deferred[None] = Deferred()
+        self.enter("a", "first", first)
+        self.enter("a", "second", Deferred())
+        self.assertEqual(self.inside, ["first"])
+
+        first.callback(None)
+
+        self.assertEqual(self.inside, ["first", "second"])
+
+    def test_fair(self) -> None:
+        """Those who wait come in in the order in which they came."""
+        leaves: list[Deferred[None]] = [Deferred() for _ in range(3)]
+        for number, leave in enumerate(leaves):
+            self.enter("a", str(number), leave)
+
+        for leave in leaves:
+            leave.callback(None)
+
+        self.assertEqual(self.inside, ["0", "1", "2"])
+
+    def test_other_keys(self) -> None:
+        """Keys don't wait for one another."""
+        self.enter("a", "one", Deferred())
+        self.enter("b", "other", Deferred())
+
+        self.assertEqual(self.inside, ["one", "other"])
+
+    def test_failure_releases(self) -> None:
+        """Who fails inside lets the next one in, and the failure is its own."""
+        first: Deferred[None] = Deferred()
+        failing = self.enter("a", "first", first)
+        self.enter("a", "second", Deferred())
+
+        first.errback(NotReady())
+
+        self.failureResultOf(failing, NotReady)
+        self.assertEqual(self.inside, ["first", "second"])
+
+    def test_cancelled_wait(self) -> None:
+        """Who gives up waiting takes nobody's turn."""
+        first: Deferred[None] = Deferred()
+        self.enter("a", "first", first)
+        impatient = self.enter("a", "impatient", Deferred())
+        self.enter("a", "patient", Deferred())
+
+        impatient.cancel()
+        first.callback(None)
+
+        self.failureResultOf(impatient, CancelledError)
+        self.assertEqual(self.inside, ["first", "patient"])
+
+    def test_nothing_remains(self) -> None:
+        """A key that nobody holds or awaits is forgotten, so keys that come and go cost nothing."""
+        leave: Deferred[None] = Deferred()
+        self.enter("a", "one", leave)
+        waiting = self.enter("a", "other", leave)
+        leave.callback(None)
+
+        self.successResultOf(waiting)
+        self.assertEqual(self.lock._locks, {})
+
+
+class TasksTests(SynchronousTestCase):
+    """Background coroutines are logged if they fail, and waited for at the end."""
+
+    def setUp(self) -> None:
+        """No tasks yet."""
+        self.tasks = Tasks()
+
+    async def wait_for(self, event: Deferred[None]) -> None:
+        """A task that ends with the event."""
+        await event
+
+    def finished(self) -> Deferred[None]:
+        """Wait for all tasks."""
+        return Deferred.fromCoroutine(self.tasks.finished())
+
+    def test_runs_at_once(self) -> None:
+        """A task begins when it is started, without anybody awaiting it."""
+        begun: list[bool] = []
+
+        async def begin() -> None:
+            begun.append(True)
+
+        self.tasks.start("begin", begin())
+
+        self.assertEqual(begun, [True])
+
+    def test_nothing_to_wait_for(self) -> None:
+        """Without tasks, or with finished ones, the wait is over at once."""
+        self.successResultOf(self.finished())
+        over: Deferred[None] = Deferred()
+        over.callback(None)
+        self.tasks.start("over", self.wait_for(over))
+
+        self.successResultOf(self.finished())
+
+    def test_waits_for_all(self) -> None:
+        """The end is when the last task has ended, one that was started meanwhile included."""
+        events: list[Deferred[None]] = [Deferred() for _ in range(3)]
+        for event in events[:2]:
+            self.tasks.start("task", self.wait_for(event))
+        waiting = self.finished()
+        self.tasks.start("late", self.wait_for(events[2]))
+
+        for event in events:
+            self.assertNoResult(waiting)
+            event.callback(None)
+
+        self.successResultOf(waiting)
+
+    def test_failure_is_logged(self) -> None:
+        """A task that fails is logged with its traceback, and does not fail the wait."""
+        event: Deferred[None] = Deferred()
+        self.tasks.start("task", self.wait_for(event))
+        waiting = self.finished()
+
+        event.errback(ZeroDivisionError("in a task"))
+
+        self.successResultOf(waiting)
+        self.assertEqual([str(one.value) for one in self.flushLoggedErrors(ZeroDivisionError)], ["in a task"])
+
+    def test_immediate_failure(self) -> None:
+        """A task that fails before it waits for anything is logged as well, and not raised."""
+
+        async def fail() -> None:
+            raise ZeroDivisionError
+
+        self.tasks.start("fail", fail())
+
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.successResultOf(self.finished())
