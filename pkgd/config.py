@@ -28,6 +28,8 @@ _BYTES = {None: 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB"
 # Environment variables with a name of their own; the rest is PKGD_<SECTION>__<KEY>.
 _CONFIG_VARIABLE = "PKGD_CONFIG"
 _PREFIX = "PKGD_"
+# What Kubernetes sets for a Service called pkgd.
+_SERVICE_LINK = re.compile(r"PKGD_(?:SERVICE_(?:HOST|PORT(?:_.*)?)|PORT(?:_.*)?)")
 
 # At most a century, and less than any counter: what is larger is a slip of the keyboard.
 Duration = Annotated[
@@ -230,7 +232,7 @@ def _document(text: str) -> dict[str, Any]:
 def _overlay(document: dict[str, Any], environment: Mapping[str, str]) -> None:
     """Lay `PKGD_SECTION__KEY` over the document. Values are YAML: numbers, lists, strings."""
     for variable, value in sorted(environment.items()):
-        if not variable.startswith(_PREFIX) or variable == _CONFIG_VARIABLE:
+        if not variable.startswith(_PREFIX) or variable == _CONFIG_VARIABLE or _SERVICE_LINK.fullmatch(variable):
             continue
         *sections, key = variable.removeprefix(_PREFIX).lower().split("__")
         target = document

@@ -292,6 +292,11 @@ class EnvironmentTests(ConfigCase):
         """Variables of other programs, and the name of the file itself, are no keys."""
         self.assertEqual(self.read("", {"PATH": "/bin", "PKGD_CONFIG": "/x", "XPKGD_A": "1"}), self.read())
 
+    def test_service_links(self) -> None:
+        """What Kubernetes sets for a Service called pkgd sets no key and stops no start."""
+        links = {"PKGD_SERVICE_HOST": "10.0.0.1", "PKGD_SERVICE_PORT_HTTP": "80", "PKGD_PORT": "tcp://10.0.0.1:80"}
+        self.assertEqual(self.read("", links), self.read())
+
     def test_unknown(self) -> None:
         """A variable that sets no key is an error, as in the file."""
         self.assertEqual(

@@ -86,15 +86,16 @@ def parse_manifest(data: bytes, content_type: str) -> Manifest:
     """
     document = _load(data)
     media_type = _media_type(document, plain_media_type(content_type))
-    if media_type.startswith(_SCHEMA_1) or document.get("schemaVersion") == 1:
+    if media_type.lower().startswith(_SCHEMA_1) or document.get("schemaVersion") == 1:
         raise InvalidManifest(media_type, "Docker schema 1 is not supported")
     if "manifests" in document and ("layers" in document or "config" in document):
         # One digest with two meanings (GHSA-qq97-vm5h-rrhg).
         raise InvalidManifest(media_type, "a document is an image or an index, not both")
-    known = media_type in _INDEXES or media_type in _IMAGES
+    kind = media_type.lower()
+    known = kind in _INDEXES or kind in _IMAGES
     if known and document.get("schemaVersion") != 2:
         raise InvalidManifest(media_type, "schemaVersion must be 2")
-    config, layers, children = _references(document, media_type)
+    config, layers, children = _references(document, kind)
     subject = document.get("subject")
     return Manifest(
         media_type=media_type,

@@ -110,10 +110,7 @@ class Uploads:
 
         :raises UnknownUpload: if there is none, or it belongs to another repository.
         """
-        session = self._open.get(upload_id)
-        if session is None:
-            record, size = await self._blocking.disk(self._spool.read_upload, upload_id)
-            session = self._open.get(upload_id) or self._restore(upload_id, record, size)
+        session = await self._load(upload_id)
         if session.repository != name:
             raise UnknownUpload(upload_id)
         self._open.move_to_end(upload_id)
@@ -181,11 +178,12 @@ class Uploads:
 
     async def _expire(self, upload_id: UploadId) -> bool:
         """Drop a session that nobody is writing to. One that cannot be removed is left for the next time."""
-        session = self._open.get(upload_id)
         try:
-            if session is not None:
-                await self.cancel(session)
-            else:
+            try:
+                # As its one writer, so that nobody comes back to it while it is being removed.
+                await self.cancel(await self._load(upload_id))
+            except UnknownUpload:
+                # Half of a session, which nobody can come back to.
                 await self._blocking.disk(self._spool.remove_upload, upload_id)
         except SessionBusy:
             return False
@@ -280,6 +278,17 @@ class Uploads:
                 session.busy = False
 
     # -- sessions in memory and in the spool --
+
+    async def _load(self, upload_id: UploadId) -> UploadSession:
+        """The session of that id, from memory or from the spool.
+
+        :raises UnknownUpload: if there is none.
+        """
+        session = self._open.get(upload_id)
+        if session is None:
+            record, size = await self._blocking.disk(self._spool.read_upload, upload_id)
+            session = self._open.get(upload_id) or self._restore(upload_id, record, size)
+        return session
 
     def _restore(self, upload_id: UploadId, data: bytes, size: int) -> UploadSession:
         """A session of an earlier process."""

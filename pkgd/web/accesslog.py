@@ -75,12 +75,15 @@ def _is_trusted(address: Address, trusted: Sequence[Network]) -> bool:
     return any(address in network for network in trusted)
 
 
-@lru_cache(256)
 def _field(value: bytes | None) -> str:
     """A header or request line, escaped as Apache does; `-` if absent."""
-    if not value:
-        return "-"
-    return _ESCAPED.sub(_escape, value[:MAX_FIELD]).decode("ascii")
+    return _escaped(value[:MAX_FIELD]) if value else "-"
+
+
+@lru_cache(256)
+def _escaped(value: bytes) -> str:
+    """The escaping, remembered: clients repeat themselves."""
+    return _ESCAPED.sub(_escape, value).decode("ascii")
 
 
 def _escape(match: re.Match[bytes]) -> bytes:

@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from pkgd import errors as e
+from pkgd.web.head import METHODS
 from pkgd.web.respond import send_body
 
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ def answer(request: Request, failure: Failure) -> None:
         request.abort()
         return
     if isinstance(error, e.MalformedHttp):
-        _send(request, error.status, _http_code(error.status), error.message, b"")
+        allow = b"Allow: %b\r\n" % b", ".join(sorted(METHODS)) if error.status == 405 else b""
+        _send(request, error.status, _http_code(error.status), error.message, allow)
     elif isinstance(error, e.PkgdError):
         status, code = lookup(type(error))
         _send(request, status, code, error.message, _headers(error))

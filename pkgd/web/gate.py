@@ -97,9 +97,10 @@ def declared_access(handler: Callable[..., Any]) -> Access | Action | None:
 
 
 def require_declarations(app: Klein) -> None:
-    """Stop the start if a Klein route declares no access.
+    """Stop the start if a Klein route declares no access, or one that nobody would ask for.
 
-    :raises LookupError: naming the first that doesn't.
+    :raises LookupError: naming the first such route.
     """
     for endpoint in app.endpoints.values():
-        declared_access(endpoint)
+        if declared_access(endpoint) is not None:
+            raise LookupError(f"{endpoint!r} declares an access, and Klein's routes do not pass the gate")

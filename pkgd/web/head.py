@@ -18,6 +18,9 @@ __all__ = ["MAX_HEADERS", "MAX_TARGET", "METHODS", "Head", "find_head", "parse_h
 
 MAX_TARGET = 8192
 MAX_HEADERS = 100
+MAX_NAME = 256
+# A name of 255 bytes, a colon and a port.
+MAX_HOST = 255 + 6
 METHODS = frozenset([b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"])
 
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -115,7 +118,7 @@ def _parse_headers(lines: list[bytes]) -> dict[bytes, bytes]:
     headers: dict[bytes, bytes] = {}
     for line in lines[1:]:
         name, colon, value = line.partition(b":")
-        name = _header_name(name) if colon else b""
+        name = _header_name(name) if colon and len(name) <= MAX_NAME else b""
         if not name:
             # Also obsolete folding, where the line begins with white space.
             raise MalformedHttp(400, "malformed header")
@@ -131,7 +134,7 @@ def _parse_headers(lines: list[bytes]) -> dict[bytes, bytes]:
 @lru_cache(512)
 def _header_name(name: bytes) -> bytes:
     """The name in lower case, or empty if it is none; remembered, for clients use few."""
-    return name.lower() if len(name) <= 256 and _TOKEN.fullmatch(name) else b""
+    return name.lower() if _TOKEN.fullmatch(name) else b""
 
 
 def _origin_form(target: bytes, method: bytes, headers: dict[bytes, bytes]) -> bytes:
@@ -175,11 +178,11 @@ def _persistent(headers: dict[bytes, bytes], version: bytes) -> bool:
 
 def _check_host(value: bytes) -> None:
     """Refuse a Host that names no host (RFC 9112, 3.2)."""
-    if not _valid_host(value):
+    if len(value) > MAX_HOST or not _valid_host(value):
         raise MalformedHttp(400, "missing or malformed Host")
 
 
 @lru_cache(256)
 def _valid_host(value: bytes) -> bool:
     """The grammar, remembered: nearly every request names the same host."""
-    return len(value) <= 255 + 6 and _HOST.fullmatch(value) is not None
+    return _HOST.fullmatch(value) is not None

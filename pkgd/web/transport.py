@@ -192,7 +192,9 @@ class Transport(tcp.Server):
             sending.done.errback(error)
 
     def _progressed(self) -> None:
-        progressed = getattr(self.protocol, "progressed", None)
+        # Under TLS the channel stands behind the protocol that encrypts.
+        channel = getattr(self.protocol, "wrappedProtocol", self.protocol)
+        progressed = getattr(channel, "progressed", None)
         if progressed is not None:
             progressed()
 

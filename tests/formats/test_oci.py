@@ -194,6 +194,11 @@ class MediaTypeTests(SynchronousTestCase):
         for claimed in (IMAGE, f"{IMAGE}; charset=utf-8", IMAGE.upper(), f" {IMAGE} "):
             self.assertEqual(parse(image(), claimed).media_type, IMAGE)
 
+    def test_case(self) -> None:
+        """A media type in another case is the same one: its blobs are checked too."""
+        document = image(mediaType=IMAGE.upper())
+        self.assertEqual(len(parse(document, "").blobs), 2)
+
     def test_contradiction(self) -> None:
         """One digest must not have two meanings: if they differ, the manifest is refused."""
         for document, claimed in ((image(), INDEX), (index(), IMAGE), (image(), DOCKER_IMAGE), (image(), "text/html")):

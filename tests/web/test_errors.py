@@ -118,6 +118,11 @@ class BodyTests(SynchronousTestCase):
             found = respond(e.MalformedHttp(status, "malformed header"))
             self.assertEqual((found.status, found.code in CODES), (status, True))
 
+    def test_unknown_method(self) -> None:
+        """A method that exists nowhere is answered with those that do (RFC 9110, 15.5.6)."""
+        found = respond(e.MalformedHttp(405, "unknown method"))
+        self.assertEqual(found.header("Allow"), "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT")
+
     def test_packages(self) -> None:
         """Under `/apt/` and `/rpm/` the message is plain text, for whoever reads a terminal."""
         for path in ("/apt/main/x", "/rpm/main/x"):

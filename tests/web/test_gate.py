@@ -219,6 +219,17 @@ class KleinStartTests(SynchronousTestCase):
         error = self.assertRaises(LookupError, require_declarations, app)
         self.assertIn("forgotten", str(error))
 
+    def test_unasked(self) -> None:
+        """A route that declares an access would be open all the same, for Klein's routes pass no gate."""
+        app = Klein()
+
+        @app.route("/a")
+        @declares(Access("registry", Action.ENTER))
+        def a(request: object) -> None:
+            """A handler."""
+
+        self.assertRaises(LookupError, require_declarations, app)
+
     def test_wrong_order(self) -> None:
         """A declaration above the route marks the wrong function: that counts as none."""
         app = Klein()
