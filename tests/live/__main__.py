@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import secrets
+import os
 import shutil
+import signal
 import sys
 import tempfile
 import textwrap
@@ -28,11 +29,23 @@ def main() -> int:
     """Run the suite and return its exit status."""
     options = _options()
     if options.inside:
-        cell.furnish(options.inside)
-        return Suite(options.inside, KINDS[options.server]).run(options.clients, options.transport)
+        scratch = cell.furnish(options.inside)
+        return Suite(scratch, KINDS[options.server]).run(
+            options.clients, [options.transport] if options.transport else ["http", "tls"]
+        )
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that a stopped suite leaves nothing behind either
+    try:
+        return _run_in_cell(options)
+    except (FileNotFoundError, PermissionError) as error:
+        print(f"{error}\n0 passed, 1 failed")
+        return 1
+
+
+def _run_in_cell(options: argparse.Namespace) -> int:
+    if os.geteuid() != 0:
+        raise PermissionError("the suite installs packages and makes namespaces: it must run as root")
     install(_programs(options.clients, options.server))
-    scratch = Path(tempfile.gettempdir()) / f"pkgd-clients-{secrets.token_hex(4)}"  # podman makes image names of it
-    scratch.mkdir()
+    scratch = Path(tempfile.mkdtemp(prefix="pkgd-clients-"))
     try:
         return cell.enter(scratch, sys.argv[1:])
     finally:
@@ -43,7 +56,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.live", description=__doc__)
     parser.add_argument("clients", nargs="*", metavar="client", help=", ".join(CLIENTS))
     parser.add_argument("--server", choices=list(KINDS), default="pkgd", help="what to test")
-    parser.add_argument("--transport", choices=["http", "tls"], nargs="+", default=["http", "tls"])
+    parser.add_argument("--transport", choices=["http", "tls"], help="one of the two only")
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     unknown = set(options.clients) - set(CLIENTS)
@@ -91,7 +104,7 @@ class Suite:
     def _try_all(self, title: str, cases: Iterator[Case], server: Server) -> None:
         try:
             for case in cases:
-                self._try(Case(f"{title}: {case.name}", case.trial), server)
+                self._try(Case(f"{title}: {case.name}", case.trial), case.server or server)
         except Exception as error:  # what the cases stand on, such as a client's daemon
             self._report(f"{title}: surroundings", 0, error, server)
 

@@ -15,7 +15,7 @@ from tests.live.images import TAG, Artifact, Image, Images, MultiArch
 from tests.live.layout import Descriptor, Layout
 from tests.live.pushed import Pushed
 from tests.live.registry import Endpoint, Registry
-from tests.live.server import Server, Setup
+from tests.live.server import LogTail, Server, Setup
 
 
 class Case(NamedTuple):
@@ -23,6 +23,8 @@ class Case(NamedTuple):
 
     name: str
     trial: Callable[[], None]
+    server: Server | None = None
+    """The server that the case is about, where it is another than the bench's."""
 
 
 @dataclass
@@ -55,10 +57,19 @@ class Bench:
         """A judge of what was pushed to that repository."""
         return Pushed(self.registry, name, self.scratch)
 
+    def push_is_mounted(self, name: str, push: Callable[[], None]) -> None:
+        """A push of what the registry has elsewhere must mount at least one blob instead of sending it."""
+        log = LogTail(self.server.log)
+        push()
+        log.wait_for("a mount", rf'"POST /v2/{name}/blobs/uploads/\?\S*mount=\S* HTTP/[.0-9]+" 201')
+
     def seed(self, image: Image | MultiArch | Artifact) -> str:
-        """Put an image into the registry without any client, for clients to pull; return its repository's name."""
+        """Put an image into the registry without any client, for clients to pull; return its repository's name.
+
+        The name has five parts, so that every pull is one of such a name.
+        """
         layout = image.layout
-        name = f"seed/{layout.root.name}"
+        name = f"seed/b/c/d/{layout.root.name}"
         if name not in self._seeded:
             self._put(name, layout, image)
             self._seeded.add(name)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.live.tools import run
 
-OUTER_ADDRESS = "192.0.2.1"
+OUTER_ADDRESS = "198.51.100.1"
 """An address that no client takes for its own machine's; it exists inside the cell only."""
 
 _CONTAINERS_CONF = """[containers]
@@ -43,8 +43,12 @@ def _environment(scratch: Path) -> dict[str, str]:
     return {"PATH": path, "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1", **own}
 
 
-def furnish(scratch: Path) -> None:
-    """Prepare the cell from inside: addresses, private system folders, the containers tools' configuration."""
+def furnish(scratch: Path) -> Path:
+    """Prepare the cell from inside: addresses, private system folders, the containers tools' configuration.
+
+    Return where the scratch folder is to be found: a path that is short wherever the machine keeps its temporary
+    files, since podman takes a run root of at most 50 characters and a Unix socket's path may have 107.
+    """
     run("ip", "link", "set", "lo", "up")
     run("ip", "address", "add", f"{OUTER_ADDRESS}/32", "dev", "lo")
     for folder in ("/etc", "/var/lib"):
@@ -54,6 +58,10 @@ def furnish(scratch: Path) -> None:
     _write(Path("/etc/containers/containers.conf"), _CONTAINERS_CONF)
     _write(Path("/etc/containers/policy.json"), '{"default": [{"type": "insecureAcceptAnything"}]}')
     _write(Path("/etc/containers/registries.conf"), "unqualified-search-registries = []\n")
+    short = Path("/run/suite")
+    short.mkdir()
+    run("mount", "--bind", str(scratch), str(short))
+    return short
 
 
 def _cover(folder: str, memory: Path) -> None:

@@ -38,9 +38,9 @@ class ContainersStorage(ABC):
         yield self.heavy_push()
         yield Case("pull 40 layers, one of 1 GiB", lambda: self.pull(many))
         yield Case("push to a five-part name", lambda: self.push(small, f"{name}/b/c/d/e"))
-        yield Case("pull by tag", lambda: self.pull(small))
+        yield Case("pull by tag from a five-part name", lambda: self.pull(small))
         yield Case("pull by digest", lambda: self.pull(small, small.manifest.digest))
-        yield Case("push again elsewhere: mount", lambda: self.push(small, f"{name}/mounted"))
+        yield Case("push again elsewhere: mount", lambda: self.push_mounted(small, f"{name}/mounted"))
         yield Case("manifest push --all of an index", lambda: self.push_index(f"{name}/multi"))
         yield Case("pull from an index", self.pull_from_index)
         yield Case("push Docker schema 2", lambda: self.push(schema2, f"{name}/schema2", "--format=v2s2"))
@@ -58,6 +58,10 @@ class ContainersStorage(ABC):
         self.run("push", "--quiet", self._access, *options, identity, target)
         self._remove(identity)
         self.bench.pushed(name).has_the_content_of(image, TAG)
+
+    def push_mounted(self, image: Image, name: str) -> None:
+        """Push an image whose blobs the program has just sent to another repository."""
+        self.bench.push_is_mounted(name, lambda: self.push(image, name))
 
     def pull(self, image: Image, reference: str = TAG) -> None:
         """Pull an image; its files are the original's."""

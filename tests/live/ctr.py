@@ -25,7 +25,7 @@ def cases(bench: Bench) -> Iterator[Case]:
         yield Case("push 40 layers, one of 1 GiB", lambda: ctr.push_image(many, "ctr/many"))
         yield Case("pull 40 layers, one of 1 GiB", lambda: ctr.pull(many))
         yield Case("push to a five-part name", lambda: ctr.push_image(small, "ctr/b/c/d/e"))
-        yield Case("pull by tag", lambda: ctr.pull(small))
+        yield Case("pull by tag from a five-part name", lambda: ctr.pull(small))
         yield Case("pull by digest", lambda: ctr.pull(small, small.manifest.digest))
         yield Case("push an index", lambda: ctr.push_index(multi, "ctr/multi"))
         yield Case("pull an index for all platforms", lambda: ctr.pull_index(multi))

@@ -51,7 +51,7 @@ def cases(bench: Bench) -> Iterator[Case]:
                     ]
                     for client, pull in pulls.items():
                         trial = partial(_pull_each, pull, names, _for_this_machine(image))
-                        yield Case(f"{client} pulls {form} {tag} by tag and by digest", trial)
+                        yield Case(f"{client} pulls {form} {tag} by tag and by digest", trial, server)
 
 
 def _references(tag: str, image: Image | MultiArch) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -13,6 +12,7 @@ from tests.live.containerd import running_containerd
 from tests.live.content import expect, hash_file
 from tests.live.cutter import cutting
 from tests.live.images import MIB, Image
+from tests.live.server import LogTail
 from tests.live.tools import CommandFailed, run
 
 PROGRAMS = ["curl", *skopeo.PROGRAMS, *podman.PROGRAMS, *docker.PROGRAMS, *ctr.PROGRAMS]
@@ -37,15 +37,10 @@ def cases(bench: Bench) -> Iterator[Case]:
 def _resume(bench: Bench, pull: Pull, cuts: int) -> None:
     """Pull through cuts; the server's log shows that each was followed by a request for the rest only."""
     image = bench.images.resumable
-    before = bench.server.log.stat().st_size
+    log = LogTail(bench.server.log)
     with _cutting(bench, cuts) as cut_bench:
         pull(cut_bench, image)
-    with bench.server.log.open("rb") as log:
-        log.seek(before)
-        lines = log.read().decode(errors="replace").splitlines()
-    digest = image.layers[0].blob.digest
-    answers = [line for line in lines if digest in line and re.search(r"\b206\b", line)]
-    expect(f"at least {cuts} partial answers (206) in the log, there are {len(answers)}", len(answers) >= cuts, True)
+    log.wait_for("partial answers", rf'"GET \S*{image.layers[0].blob.digest}\S* HTTP/[.0-9]+" 206', cuts)
 
 
 def _pull_again(bench: Bench, pull: Pull) -> None:
@@ -70,7 +65,7 @@ def _cutting(bench: Bench, cuts: int) -> Iterator[Bench]:
 
 def _pull_with_curl(bench: Bench, image: Image) -> None:
     blob = image.layers[0].blob
-    url = f"{bench.endpoint.url}/v2/seed/resumable/blobs/{blob.digest}"
+    url = f"{bench.endpoint.url}/v2/{bench.seed(image)}/blobs/{blob.digest}"
     trust = ["--cacert", str(bench.endpoint.certificates.authority)] if bench.endpoint.certificates else []
     with bench.folder("curl") as folder:
         command = ["curl", "--silent", "--show-error", "--fail", *trust, "--output", str(folder / "blob")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from abc import ABC, abstractmethod
@@ -12,7 +13,7 @@ from typing import Any, ClassVar
 
 from tests.live.certificates import Certificates
 from tests.live.registry import Endpoint, Registry
-from tests.live.tools import Daemon
+from tests.live.tools import Daemon, wait_for
 
 REPOSITORY_ROOT = Path(__file__).resolve().parents[2]
 
@@ -37,6 +38,30 @@ class Setup:
     def endpoint(self) -> Endpoint:
         """Where clients reach the server."""
         return Endpoint(self.host, self.port, self.certificates)
+
+
+class LogTail:
+    """What a server logs from now on."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._start = log.stat().st_size
+
+    def wait_for(self, what: str, pattern: str, count: int = 1) -> list[str]:
+        """The lines that match, as soon as there are so many: a log may be written with some delay."""
+        found: list[str] = []
+
+        def enough() -> bool:
+            found[:] = [line for line in self._lines() if re.search(pattern, line)]
+            return len(found) >= count
+
+        wait_for(f"{count} lines in the server's log that show {what} ({pattern})", enough, seconds=10)
+        return found
+
+    def _lines(self) -> list[str]:
+        with self._log.open("rb") as log:
+            log.seek(self._start)
+            return log.read().decode(errors="replace").splitlines()
 
 
 @dataclass

@@ -25,8 +25,8 @@ def cases(bench: Bench) -> Iterator[Case]:
     yield Case("push 40 layers, one of 1 GiB", lambda: skopeo.push(many, "skopeo/many"))
     yield Case("pull 40 layers, one of 1 GiB", lambda: skopeo.pull(many))
     yield Case("push to a five-part name", lambda: skopeo.push(small, "skopeo/b/c/d/e"))
-    yield Case("pull", lambda: skopeo.pull(small))
-    yield Case("push again elsewhere: mount", lambda: skopeo.push(small, "skopeo/mounted"))
+    yield Case("pull from a five-part name", lambda: skopeo.pull(small))
+    yield Case("push again elsewhere: mount", lambda: skopeo.push_mounted(small, "skopeo/mounted"))
     yield Case("push an index with --all", skopeo.push_index)
     yield Case("pull an index with --all", skopeo.pull_index)
     yield Case("push an artifact with a subject", skopeo.push_artifact)
@@ -66,6 +66,10 @@ class Skopeo:
         """Push an image; its manifest and blobs arrive unchanged."""
         self.copy_to(image.source, name)
         self._bench.pushed(name).is_exactly(image.manifest, image.blobs, TAG)
+
+    def push_mounted(self, image: Image, name: str) -> None:
+        """Push an image whose blobs skopeo has just sent to another repository."""
+        self._bench.push_is_mounted(name, lambda: self.push(image, name))
 
     def pull(self, image: Image | Artifact) -> None:
         """Pull an image; manifest and blobs are the original's."""

@@ -12,25 +12,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PACKAGES = {
-    "podman": "podman",
-    "skopeo": "skopeo",
-    "buildah": "buildah",
-    "runc": "runc",
-    "dockerd": "docker.io",
-    "docker": "docker-cli",
-    "containerd": "containerd",
-    "ctr": "containerd",
-    "nginx": "nginx-light",
-    "docker-registry": "docker-registry",
-    "zstd": "zstd",
-    "gzip": "gzip",
-    "tar": "tar",
-    "curl": "curl",
-    "ip": "iproute2",
-    "unshare": "util-linux",
+PACKAGES: dict[str, tuple[str, ...]] = {
+    "podman": ("podman",),
+    "skopeo": ("skopeo",),
+    "buildah": ("buildah",),
+    "runc": ("runc",),
+    "dockerd": ("docker.io",),
+    "docker": ("docker-cli", "docker.io"),
+    "containerd": ("containerd",),
+    "ctr": ("containerd",),
+    "nginx": ("nginx-light", "nginx"),
+    "docker-registry": ("docker-registry",),
+    "zstd": ("zstd",),
+    "gzip": ("gzip",),
+    "tar": ("tar",),
+    "curl": ("curl",),
+    "ip": ("iproute2",),
+    "unshare": ("util-linux",),
 }
-"""The Debian package of each program."""
+"""The Debian package of each program; where releases of Debian differ, each one's."""
 
 
 class CommandFailed(Exception):
@@ -48,20 +48,26 @@ class NotInTime(Exception):
 def install(programs: list[str]) -> None:
     """Install the Debian packages of those programs that this machine lacks."""
     for program in programs:
+        failures = ""
+        for package in PACKAGES[program]:
+            if shutil.which(program) is None:
+                failures += _install_package(package)
         if shutil.which(program) is None:
-            _install_package(PACKAGES[program])
-        if shutil.which(program) is None and program == "docker":
-            _install_package("docker.io")  # Debian 12 ships the command line program with the engine
-        if shutil.which(program) is None:
-            raise FileNotFoundError(f"{program} is absent even after installing {PACKAGES[program]}")
+            raise FileNotFoundError(f"{program} is absent, and cannot be installed\n{failures}")
 
 
-def _install_package(package: str) -> None:
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    command = ("apt-get", "install", "-y", "--no-install-recommends", package)
-    if subprocess.run(command, env=environment, capture_output=True).returncode != 0:
-        subprocess.run(("apt-get", "update"), env=environment, capture_output=True)
-        subprocess.run(command, env=environment, capture_output=True)
+def _install_package(package: str) -> str:
+    """Try to install a package; return what was said if that failed."""
+    install = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "--no-install-recommends", package)
+    try:
+        run(*install)
+    except CommandFailed:  # a machine that has never been updated knows no packages
+        try:
+            run("apt-get", "update")
+            run(*install)
+        except CommandFailed as error:
+            return f"{error}\n"
+    return ""
 
 
 def run(*command: str, timeout: float = 600, standard_input: Path | None = None) -> str:
