@@ -36,6 +36,7 @@ from pkgd.registry.contents import ContentsReader
 from pkgd.registry.legacy import LegacyManifests
 from pkgd.registry.manifests import Manifests
 from pkgd.registry.referrers import Referrers
+from pkgd.registry.stored import StoredManifests
 from pkgd.registry.uploads import Uploads
 from pkgd.sharing import KeyedLock, Tasks
 from pkgd.state import Index
@@ -65,6 +66,8 @@ log = Logger()
 PROBE_INTERVAL = 10.0
 CERTIFICATE_INTERVAL = 10.0
 EXPIRY_INTERVAL = 600.0
+# How long the stop waits for connections that it has dropped.
+ABORT_SECONDS = 1.0
 
 
 class Daemon(Service):
@@ -111,20 +114,22 @@ class Daemon(Service):
         legacy = LegacyManifests(store, store, self._blocking)
         contents = ContentsReader(store, self._index, legacy, self._blocking)
         sparse = Globs(config.repositories.oci.sparse)
+        stored = StoredManifests(store, store, self._blocking, legacy)
         manifests = Manifests(
-            store, store, self._index, blobs, self._space, self._blocking, locks, legacy, contents, sparse
+            store, self._index, blobs, stored, legacy, contents, self._space, self._blocking, locks, sparse
         )
-        referrers = Referrers(manifests, contents, self._index, locks)
+        referrers = Referrers(stored, contents, self._index, locks)
         self._readiness = Readiness(store, self._space, lambda: self._blocking.disk(self._spool.probe))
         gate = Gate(AllowAll())
         registry = RegistryApi(
             gate,
             [
-                *ListingEndpoints(manifests, referrers, Catalog(store)).endpoints(),
+                *ListingEndpoints(contents, referrers, Catalog(store)).endpoints(),
                 *BlobEndpoints(blobs, self._blocking).endpoints(),
                 *UploadEndpoints(self._uploads, blobs).endpoints(),
-                *ManifestEndpoints(manifests, int(config.limits.manifest_size)).endpoints(),
+                *ManifestEndpoints(stored, manifests, int(config.limits.manifest_size)).endpoints(),
             ],
+            self._tasks,
         )
         self._root = Root(registry, HealthApi(self._readiness, clock))
         self._access_log = AccessLog(clock, self._blocking, config.logging.access.file, config.trusted_networks)
@@ -151,9 +156,10 @@ class Daemon(Service):
         Service.startService(self)
         _raise_file_limit()
         self._open_state()
+        self._listen()
+        # Last: threads would keep a process whose start has failed alive.
         self._blocking.start()
         self._index.start()
-        self._listen()
         self._tasks.start("start", self._prepare())
 
     def _open_state(self) -> None:
@@ -216,10 +222,10 @@ class Daemon(Service):
             self._tasks.start("certificates", self._every(CERTIFICATE_INTERVAL, self._refresh_certificates))
 
     def _prepare_storage(self) -> None:
-        if not self._index.was_clean and self._tree.fs.scandir(self._tree.root):
-            # What a killed process had made visible but not yet durable becomes durable now, so
-            # that from here on everything that is visible is.
-            with storage_errors():
+        with storage_errors():
+            if not self._index.was_clean and self._tree.fs.scandir(self._tree.root):
+                # What a killed process had made visible but not yet durable becomes durable now, so
+                # that from here on everything that is visible is.
                 self._tree.sync_all()
         self._spool.prepare()
 
@@ -235,6 +241,8 @@ class Daemon(Service):
         while self._readiness.phase is not Phase.DRAINING:
             try:
                 await job()
+            except PkgdError as error:
+                log.error("a recurring job failed: {reason}", reason=error.message)
             except Exception:
                 log.failure("a recurring job failed")
             await self._pause(interval)
@@ -249,7 +257,9 @@ class Daemon(Service):
             await self._blocking.disk(self._certificates.refresh)
 
     async def _pause(self, seconds: float) -> None:
-        """Wait, but not beyond the beginning of the stop."""
+        """Wait, but not beyond the beginning of the stop, which wakes only those that have paused before."""
+        if self._readiness.phase is Phase.DRAINING:
+            return
         pause: Deferred[None] = Deferred()
         self._pauses.append(pause)
         timer = self._reactor.callLater(seconds, pause.callback, None)
@@ -289,6 +299,8 @@ class Daemon(Service):
         if not drained.called:
             await self._wait_for(drained, shutdown.drain)
             self._site.abort()
+            # Connections end on the next turn, which is when their requests are logged.
+            await self._wait_for(drained, ABORT_SECONDS)
         for pause in list(self._pauses):
             pause.callback(None)
         await self._tasks.finished()

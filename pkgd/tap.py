@@ -24,14 +24,16 @@ class Options(usage.Options):
     optParameters = [["config", "c", None, "The configuration file; without one, defaults for a first try."]]
 
 
-def makeService(options: Options, announce: Callable[[str], None] = lambda url: None) -> Daemon:
+def makeService(options: Options, announce: Callable[[str], None] = lambda url: None, loop: Any = None) -> Daemon:
     """The daemon for these options.
 
+    :param loop: the reactor, if not the process's own.
     :raises ConfigError: if the configuration cannot be used.
     """
-    from twisted.internet import reactor
+    if loop is None:
+        from twisted.internet import reactor
 
-    loop: Any = reactor
+        loop = reactor
     daemon = Daemon(loop, load(options["config"], os.environ), announce=announce, stopping=_next_signal_kills)
     loop.callWhenRunning(signal.signal, signal.SIGHUP, lambda *_: loop.callFromThread(daemon.reload))
     return daemon

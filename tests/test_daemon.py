@@ -6,21 +6,33 @@ import gc
 import os
 import resource
 import threading
-from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.config import parse
 from pkgd.daemon import Daemon
 from pkgd.errors import AlreadyRunning, ConfigError
+from pkgd.formats.oci import IMAGE
 from pkgd.web.site import Site
 from tests.loop import Loop
 from tests.web.certificates import Pair
-from tests.web.content import BLOB, BLOB_DIGEST, CONFIG, CONFIG_DIGEST, PLAIN, PLAIN_DIGEST, digest_of
-from tests.web.fixtures import Client, RecordingFileSystem
+from tests.web.content import (
+    BLOB,
+    BLOB_DIGEST,
+    CONFIG,
+    CONFIG_DIGEST,
+    PLAIN,
+    PLAIN_DIGEST,
+    descriptor,
+    digest_of,
+    image,
+)
+from tests.web.disk import RecordingFileSystem
+from tests.web.memory import Client
 from tests.web.messages import Response, request_bytes
 
 CONFIGURATION = """
@@ -33,6 +45,11 @@ logging: {{access: {{file: access.log}}}}
 NAME = "team/app"
 BLOB_TARGET = f"/v2/{NAME}/blobs/{BLOB_DIGEST}"
 UPLOADS = f"/v2/{NAME}/blobs/uploads/"
+
+
+def referrer_of_plain() -> bytes:
+    """A manifest whose subject is the image."""
+    return image(subject=descriptor(IMAGE, PLAIN))
 
 
 class DaemonCase(SynchronousTestCase):
@@ -232,8 +249,9 @@ class StartTests(DaemonCase):
         os.utime(path, (0, 0))
         self.stop(daemon)
 
-        self.start()
-        self.loop.until(lambda: not os.path.exists(path))
+        with capturedLogs() as events:
+            self.start()
+            self.loop.until(lambda: any(event.get("count") == 1 for event in events))
 
         self.assertEqual(self.call("GET", old).status, 404)
         self.assertEqual(self.call("GET", young).status, 204)
@@ -260,8 +278,7 @@ class RestartTests(DaemonCase):
         """The index may be deleted between two runs: referrers and tags are found again."""
         daemon = self.start()
         self.push()
-        subject = {"mediaType": "x", "digest": PLAIN_DIGEST, "size": len(PLAIN)}
-        referrer = PLAIN[:-1] + b', "subject": ' + str(subject).replace("'", '"').encode() + b"}"
+        referrer = referrer_of_plain()
         self.call("PUT", f"/v2/{NAME}/manifests/{digest_of(referrer)}", referrer)
         self.stop(daemon)
         for name in os.listdir(self.path("state")):
@@ -284,10 +301,11 @@ class TroubleTests(DaemonCase):
         answer = self.call("GET", "/ready")
         self.assertEqual((answer.status, len(answer.json["degraded"])), (200, degraded))
 
-    def later(self, condition: Callable[[], object]) -> None:
-        """Let ten seconds pass, and the probe with them."""
-        self.loop.advance(10)
-        self.loop.until(condition)
+    def probe(self, daemon: Daemon) -> None:
+        """Let ten seconds pass, and wait for the probe that is due then."""
+        for seconds in (0, 10):
+            self.loop.advance(seconds)
+            self.loop.until(lambda: len(daemon._pauses) == 2)
 
     def test_read_only(self) -> None:
         """On a read-only storage pulls are served, pushes refused for the moment, and `/ready` is degraded."""
@@ -314,10 +332,10 @@ class TroubleTests(DaemonCase):
 
     def test_full(self) -> None:
         """Below the floor of free space pushes get 507, while pulls and deletes work."""
-        self.start()
+        daemon = self.start()
         self.push()
         self.fs.free_bytes = 0
-        self.later(lambda: self.call("GET", "/ready").json["degraded"])
+        self.probe(daemon)
 
         self.assertReady(degraded=1)
         self.assertEqual((self.pulls(), self.pushes()), ([200] * 3, [507] * 3))
@@ -326,13 +344,15 @@ class TroubleTests(DaemonCase):
 
     def test_unreadable(self) -> None:
         """A storage that fails is not ready; when it is mended, it is."""
-        self.start()
+        daemon = self.start()
         self.fs.failing = True
-        self.later(lambda: self.call("GET", "/ready").status == 503)
+        self.probe(daemon)
+        failing = self.call("GET", "/ready").status
 
         self.fs.failing = False
-        self.later(lambda: self.call("GET", "/ready").status == 200)
+        self.probe(daemon)
 
+        self.assertEqual(failing, 503)
         self.assertReady(degraded=0)
 
     def test_unreadable_at_the_start(self) -> None:
@@ -343,11 +363,12 @@ class TroubleTests(DaemonCase):
         os.unlink(self.path("state/index.sqlite"))
         self.fs.failing = True
 
-        self.start()
+        daemon = self.start()
 
         self.assertEqual(self.call("GET", "/ready").status, 503)
         self.fs.failing = False
-        self.later(lambda: self.call("GET", "/ready").status == 200)
+        self.probe(daemon)
+        self.assertReady(degraded=0)
 
 
 class StopTests(DaemonCase):
@@ -416,6 +437,21 @@ class StopTests(DaemonCase):
         self.assertTrue(client.transport.aborted)
         self.start()
         self.assertEqual(self.call("GET", location).header("Range"), "0-999")
+
+    def test_left(self) -> None:
+        """What a client that has left had begun is ended before the state is closed, and nothing of it missed."""
+        daemon = self.start()
+        self.push()
+        client = self.connect()
+        data = referrer_of_plain()
+        client.request("PUT", f"/v2/{NAME}/manifests/{digest_of(data)}", {}, data)
+        client.lose()
+
+        self.finish(daemon.stopService())
+        self.start()
+
+        listed = self.call("GET", f"/v2/{NAME}/referrers/{PLAIN_DIGEST}").json["manifests"]
+        self.assertEqual([entry["digest"] for entry in listed], [digest_of(data)])
 
     def test_log(self) -> None:
         """Every request stands in the access log, whatever became of it."""

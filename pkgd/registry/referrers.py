@@ -12,7 +12,7 @@ from pkgd.formats.digest import Digest
 from pkgd.formats.names import RepositoryName, Tag
 from pkgd.formats.oci import INDEX
 from pkgd.registry.contents import ContentsReader
-from pkgd.registry.manifests import Manifests
+from pkgd.registry.stored import StoredManifests
 from pkgd.sharing import KeyedLock
 from pkgd.state import Index
 
@@ -34,8 +34,8 @@ class ReferrersPage:
 class Referrers:
     """Lists from the index, and from the tags that clients kept before the API existed."""
 
-    def __init__(self, manifests: Manifests, contents: ContentsReader, index: Index, locks: KeyedLock) -> None:
-        self._manifests = manifests
+    def __init__(self, stored: StoredManifests, contents: ContentsReader, index: Index, locks: KeyedLock) -> None:
+        self._stored = stored
         self._contents = contents
         self._index = index
         self._locks = locks
@@ -69,7 +69,7 @@ class Referrers:
         """
         tag = f"{subject.algorithm[:32]}-{subject.encoded[:64]}"
         try:
-            found = await self._manifests.get(name, Tag.parse(tag))
+            found = await self._stored.get(name, Tag.parse(tag))
         except UnknownManifest:
             return []
         try:

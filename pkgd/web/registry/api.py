@@ -10,10 +10,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from attrs import frozen
-from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from pkgd.auth.model import Access, Action, oci
 from pkgd.errors import Unsupported
+from pkgd.sharing import Tasks
 from pkgd.web import errors
 from pkgd.web.gate import Gate, Grant, declared_access
 from pkgd.web.registry.paths import Kind, V2Path, parse_v2_path
@@ -53,11 +54,13 @@ class Endpoint:
 class RegistryApi:
     """Dispatches everything under `/v2`."""
 
-    def __init__(self, gate: Gate, endpoints: Iterable[Endpoint]) -> None:
+    def __init__(self, gate: Gate, endpoints: Iterable[Endpoint], tasks: Tasks | None = None) -> None:
         """
+        :param tasks: where every handler runs, for the stop to wait for it, also when its client has left.
         :raises LookupError: if a handler declares no access: the start must not succeed.
         """
         self._gate = gate
+        self._tasks = tasks or Tasks()
         self._table: dict[tuple[Kind, bytes], tuple[Endpoint, Access | Action]] = {}
         self._methods: dict[Kind, tuple[str, ...]] = {}
         for endpoint in endpoints:
@@ -84,9 +87,11 @@ class RegistryApi:
             grant = self._gate.admit_at_once(request, access)
             if grant is not None and endpoint.at_once(Call(request, path, grant)):
                 return
-        running = Deferred.fromCoroutine(self._run(request, path, endpoint, access))
-        running.addErrback(lambda failure: errors.answer(request, failure))
+        self._tasks.start("request", self._run(request, path, endpoint, access))
 
     async def _run(self, request: Request, path: V2Path, endpoint: Endpoint, access: Access) -> None:
-        grant = await self._gate.admit(request, access)
-        await endpoint.handler(Call(request, path, grant))
+        try:
+            grant = await self._gate.admit(request, access)
+            await endpoint.handler(Call(request, path, grant))
+        except Exception:
+            errors.answer(request, Failure())

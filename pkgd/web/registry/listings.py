@@ -9,7 +9,7 @@ from pkgd.errors import UnknownName
 from pkgd.formats.digest import Digest
 from pkgd.formats.oci import INDEX
 from pkgd.registry.catalog import Catalog
-from pkgd.registry.manifests import Manifests
+from pkgd.registry.contents import ContentsReader
 from pkgd.registry.referrers import Referrers
 from pkgd.web.gate import declares
 from pkgd.web.registry.api import Call, Endpoint
@@ -27,8 +27,8 @@ MAX_PAGE = 1000
 class ListingEndpoints:
     """Everything that lists."""
 
-    def __init__(self, manifests: Manifests, referrers: Referrers, catalog: Catalog) -> None:
-        self._manifests = manifests
+    def __init__(self, contents: ContentsReader, referrers: Referrers, catalog: Catalog) -> None:
+        self._contents = contents
         self._referrers = referrers
         self._catalog = catalog
 
@@ -71,7 +71,7 @@ class ListingEndpoints:
         """List a repository's tags in byte order, a page at a time ("Listing Tags")."""
         query = _query(call.request)
         count = _count(query)
-        tags = await self._manifests.tags(call.name)
+        tags = await self._contents.tags(call.name)
         if not tags and not await self._catalog.exists(call.name):
             raise UnknownName(call.name)
         last = query.one("last")

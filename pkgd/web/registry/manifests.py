@@ -9,6 +9,7 @@ from pkgd.errors import InvalidRequest, TooManyTags
 from pkgd.formats.digest import Digest
 from pkgd.formats.names import Tag, parse_reference
 from pkgd.registry.manifests import Manifests, TagChange
+from pkgd.registry.stored import StoredManifests
 from pkgd.web.gate import declares
 from pkgd.web.registry.api import Call, Endpoint
 from pkgd.web.registry.paths import Kind
@@ -24,7 +25,8 @@ MAX_TAGS = 50
 class ManifestEndpoints:
     """Reading, pushing and deleting manifests and tags."""
 
-    def __init__(self, manifests: Manifests, max_size: int) -> None:
+    def __init__(self, stored: StoredManifests, manifests: Manifests, max_size: int) -> None:
+        self._stored = stored
         self._manifests = manifests
         self._max_size = max_size
 
@@ -42,7 +44,7 @@ class ManifestEndpoints:
 
         Nothing is converted: a converted manifest has another digest.
         """
-        found = await self._manifests.get(call.name, parse_reference(call.path.argument))
+        found = await self._stored.get(call.name, parse_reference(call.path.argument))
         headers = _headers(found.digest, found.media_type)
         if not_modified(call.request, f'"{found.digest}"'):
             send_empty(call.request, 304, headers)
@@ -51,7 +53,7 @@ class ManifestEndpoints:
 
     def get_cached(self, call: Call) -> bool:
         """Do the same at once, if the manifest is small and in memory, and nothing is asked but to have it."""
-        found = self._manifests.cached(call.name, call.path.argument)
+        found = self._stored.cached(call.name, call.path.argument)
         if found is None or len(found.data) > PIECE or b"if-none-match" in call.request.head.headers:
             return False
         send_whole(call.request, _headers(found.digest, found.media_type), found.data)

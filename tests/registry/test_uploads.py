@@ -1,0 +1,661 @@
+"""Upload sessions: what arrives, how they end, and what survives a broken connection or a restart."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from pkgd.errors import (
+    ClientGone,
+    DigestMismatch,
+    FailedStorage,
+    InvalidSize,
+    NoSpace,
+    OffsetMismatch,
+    SessionBusy,
+    TooLarge,
+    UnknownBlob,
+    UnknownUpload,
+)
+from pkgd.formats.byterange import ByteRange
+from pkgd.formats.digest import Digest
+from pkgd.formats.names import RepositoryName, UploadId
+from pkgd.registry.uploads import FLUSH_BYTES, UploadSession
+from pkgd.storage.layout import blob_key
+from tests.registry.fixtures import APP, OTHER, Client, Registry, RegistryCase, body
+from tests.storage.fixtures import FaultyFileSystem, QuietFileSystem
+
+HELLO = Digest.of(b"hello world")
+
+
+class UploadCase(RegistryCase):
+    """With words for a session's life."""
+
+    def start(self, data: bytes = b"", name: RepositoryName = APP) -> UploadSession:
+        """A session that has these bytes."""
+        session = self.do(self.registry.uploads.start(name))
+        if data:
+            self.append(session, data)
+        return session
+
+    def append(self, session: UploadSession, data: bytes, at: ByteRange | None = None) -> None:
+        """Send a chunk."""
+        self.do(self.registry.uploads.append(session, body(data), at))
+
+    def commit(self, session: UploadSession, digest: Digest = HELLO, data: bytes = b"") -> None:
+        """End the session with its last bytes."""
+        self.do(self.registry.uploads.commit(session, digest, body(data), None))
+
+    def stored(self, digest: Digest = HELLO, name: RepositoryName = APP) -> bytes:
+        """The bytes of the blob that came of it."""
+        return self.read(blob_key(name, digest))
+
+    def names(self) -> list[str]:
+        """The sessions that have files."""
+        return [name for name, _ in self.registry.place.spool.uploads()]
+
+
+class SessionTests(UploadCase):
+    """The ordinary course of things."""
+
+    def test_chunks(self) -> None:
+        """Bytes that arrive in pieces become one blob, and nothing is left of the session."""
+        session = self.start()
+        self.assertEqual(session.offset, 0)
+        self.append(session, b"hello ")
+        self.assertEqual(session.offset, 6)
+        self.append(session, b"world")
+
+        self.commit(session)
+
+        self.assertEqual(self.stored(), b"hello world")
+        self.assertEqual(self.names(), [])
+
+    def test_all_at_once(self) -> None:
+        """The whole blob may come with the end of the session."""
+        self.commit(self.start(), data=b"hello world")
+        self.assertEqual(self.stored(), b"hello world")
+
+    def test_last_bytes_at_the_end(self) -> None:
+        """Or its last bytes."""
+        self.commit(self.start(b"hello "), data=b"world")
+        self.assertEqual(self.stored(), b"hello world")
+
+    def test_empty_blob(self) -> None:
+        """A blob of no bytes is one."""
+        self.commit(self.start(), Digest.of(b""))
+        self.assertEqual(self.stored(Digest.of(b"")), b"")
+
+    def test_chunked_body(self) -> None:
+        """A body of unknown length is taken as it comes, though it is larger than the buffers."""
+        data = os.urandom(1000) * 1000
+        session = self.start()
+
+        self.do(self.registry.uploads.append(session, body(data, chunked=True), None))
+
+        self.assertEqual(session.offset, 1_000_000)
+        self.commit(session, Digest.of(data))
+        self.assertEqual(self.stored(Digest.of(data)), data)
+
+    def test_location(self) -> None:
+        """A session's URL is a path that names its repository and itself."""
+        session = self.start()
+        self.assertEqual(session.location, f"/v2/team/app/blobs/uploads/{session.id}")
+
+    def test_ids(self) -> None:
+        """Nobody guesses another's session: its name is of 128 random bits."""
+        first, second = self.start(), self.start()
+        self.assertNotEqual(first.id, second.id)
+        self.assertEqual(len(first.id), 32)
+
+    def test_find(self) -> None:
+        """A session is found by its name."""
+        session = self.start()
+        self.assertIs(self.do(self.registry.uploads.find(APP, session.id)), session)
+
+    def test_find_unknown(self) -> None:
+        """A name that no session has is unknown."""
+        self.refusal(self.registry.uploads.find(APP, UploadId("0" * 32)), UnknownUpload)
+
+    def test_find_in_another_repository(self) -> None:
+        """A session belongs to its repository; under another's name it is unknown, and unharmed."""
+        session = self.start(b"hello ")
+
+        for registry in (self.registry, self.registry.restarted()):
+            self.refusal(registry.uploads.find(OTHER, session.id), UnknownUpload)
+
+        self.commit(session, data=b"world")
+        self.assertEqual(self.stored(), b"hello world")
+
+    def test_cancel(self) -> None:
+        """A cancelled session is gone, and its bytes with it."""
+        session = self.start(b"hello")
+
+        self.do(self.registry.uploads.cancel(session))
+
+        self.assertEqual(self.names(), [])
+        self.refusal(self.registry.uploads.find(APP, session.id), UnknownUpload)
+
+    def test_after_its_end(self) -> None:
+        """A session that has ended takes no bytes, not even from a request that knew it before."""
+        ended = [self.start(b"hello world"), self.start(b"hello")]
+        self.commit(ended[0])
+        self.do(self.registry.uploads.cancel(ended[1]))
+
+        for session in ended:
+            self.refusal(self.registry.uploads.append(session, body(b"more"), None), UnknownUpload)
+            self.refusal(self.registry.uploads.commit(session, HELLO, body(), None), UnknownUpload)
+            self.refusal(self.registry.uploads.cancel(session), UnknownUpload)
+        self.assertEqual(self.stored(), b"hello world")
+
+
+class DigestTests(UploadCase):
+    """Nothing is stored under a digest that it hasn't."""
+
+    def test_mismatch(self) -> None:
+        """Bytes with another digest are refused, the client is told which, and the session is gone."""
+        session = self.start(b"hello")
+
+        error = self.refusal(self.registry.uploads.commit(session, HELLO, body(), None), DigestMismatch)
+
+        self.assertEqual((error.expected, error.actual), (str(HELLO), str(Digest.of(b"hello"))))
+        self.assertEqual(self.names(), [])
+        self.refusal(self.registry.uploads.find(APP, session.id), UnknownUpload)
+        self.refusal(self.registry.blobs.size(APP, HELLO), UnknownBlob)
+
+    def test_sha512_announced(self) -> None:
+        """A client that says which algorithm it will use is taken at its word."""
+        digest = Digest.of(b"hello world", "sha512")
+        session = self.do(self.registry.uploads.start(APP, "sha512"))
+        self.append(session, b"hello world")
+
+        self.commit(session, digest)
+
+        self.assertEqual(self.stored(digest), b"hello world")
+
+    def test_sha512_unannounced(self) -> None:
+        """A client that names another algorithm only at the end gets it too."""
+        digest = Digest.of(b"hello world", "sha512")
+
+        self.commit(self.start(b"hello world"), digest)
+
+        self.assertEqual(self.stored(digest), b"hello world")
+
+    def test_sha512_mismatch(self) -> None:
+        """An unannounced digest is checked like any other."""
+        wrong = Digest.of(b"other", "sha512")
+        self.refusal(self.registry.uploads.commit(self.start(b"hello"), wrong, body(), None), DigestMismatch)
+
+
+class OffsetTests(UploadCase):
+    """Each chunk at its place, or not at all (distribution-spec, "Pushing a blob in chunks")."""
+
+    def test_in_order(self) -> None:
+        """Chunks at the session's offset are taken, at the end as well."""
+        session = self.start()
+        self.append(session, b"hello", ByteRange(0, 5))
+        self.append(session, b" wor", ByteRange(5, 9))
+
+        self.do(self.registry.uploads.commit(session, HELLO, body(b"ld"), ByteRange(9, 11)))
+
+        self.assertEqual(self.stored(), b"hello world")
+
+    def test_out_of_order(self) -> None:
+        """A chunk that skips ahead or comes again is refused, the first one too, and says where it should be."""
+        session = self.start()
+        self.refusal(self.registry.uploads.append(session, body(b"xx"), ByteRange(3, 5)), OffsetMismatch)
+        self.append(session, b"hello ")
+
+        for start in (0, 5, 7):
+            place = ByteRange(start, start + 2)
+            error = self.refusal(self.registry.uploads.append(session, body(b"xx"), place), OffsetMismatch)
+            self.assertEqual((error.location, error.offset), (session.location, 6))
+            self.refusal(self.registry.uploads.commit(session, HELLO, body(b"xx"), place), OffsetMismatch)
+
+        self.commit(session, data=b"world")
+        self.assertEqual(self.stored(), b"hello world")
+
+    def test_length_that_does_not_fit(self) -> None:
+        """A Content-Length that is not the range's is refused before a byte is read."""
+        session = self.start(b"hello ")
+
+        self.refusal(self.registry.uploads.append(session, body(b"worl"), ByteRange(6, 11)), InvalidSize)
+
+        self.assertEqual(session.offset, 6)
+
+    def test_body_shorter_or_longer_than_its_range(self) -> None:
+        """A chunked body that turns out too short or too long is dropped whole, however much was written of it."""
+        session = self.start(b"hello ")
+        for data in (b"", b"worl", b"world!", b"x" * 200_000):
+            self.refusal(self.registry.uploads.append(session, body(data, chunked=True), ByteRange(6, 11)), InvalidSize)
+            self.assertEqual(session.offset, 6)
+            self.assertEqual(os.path.getsize(session.file.path), 6)
+
+        self.append(session, b"world", ByteRange(6, 11))
+        self.commit(session)
+        self.assertEqual(self.stored(), b"hello world")
+
+    def test_long_body_in_many_pieces(self) -> None:
+        """So it is with one that exceeds its range only after pieces that were written."""
+        session = self.start(b"hello ")
+        client = Client(None, buffer=4)
+        sending = self.registry.uploads.append(session, client.body, ByteRange(6, 11))
+        client.send(b"worldly matters").end()
+
+        self.refusal(sending, InvalidSize)
+
+        self.assertEqual(session.offset, 6)
+        self.commit(session, data=b"world")
+        self.assertEqual(self.stored(), b"hello world")
+
+
+class BrokenConnectionTests(UploadCase):
+    """What arrived is kept, and counted."""
+
+    def test_append(self) -> None:
+        """A chunk whose client left counts as far as it came, and the upload goes on from there."""
+        session = self.start(b"hel")
+        client = Client(1000).send(b"lo ").fail(ClientGone())
+
+        self.refusal(self.registry.uploads.append(session, client.body, None), ClientGone)
+
+        self.assertEqual(session.offset, 6)
+        self.commit(session, data=b"world")
+        self.assertEqual(self.stored(), b"hello world")
+
+    def test_append_with_a_range(self) -> None:
+        """With a range as well: the client learns the offset by asking, and continues there."""
+        session = self.start(b"hel")
+        client = Client(8).send(b"lo ").fail(ClientGone())
+
+        self.refusal(self.registry.uploads.append(session, client.body, ByteRange(3, 11)), ClientGone)
+
+        self.assertEqual(session.offset, 6)
+        self.append(session, b"world", ByteRange(6, 11))
+        self.commit(session)
+
+    def test_commit(self) -> None:
+        """A final PUT whose client left has not ended the session."""
+        session = self.start(b"hello ")
+        client = Client(5).send(b"wor").fail(ClientGone())
+
+        self.refusal(self.registry.uploads.commit(session, HELLO, client.body, None), ClientGone)
+
+        self.assertEqual(session.offset, 9)
+        self.refusal(self.registry.blobs.size(APP, HELLO), UnknownBlob)
+        self.commit(session, data=b"ld")
+        self.assertEqual(self.stored(), b"hello world")
+
+    def test_lost_answer(self) -> None:
+        """A client that missed the answer to its last PUT may send it again: what became of the session is known."""
+        session = self.start(b"hello world")
+        self.commit(session)
+
+        self.assertEqual(self.registry.uploads.finished_as(APP, session.id), HELLO)
+        self.assertIsNone(self.registry.uploads.finished_as(OTHER, session.id))
+        self.assertIsNone(self.registry.uploads.finished_as(APP, UploadId("0" * 32)))
+
+    def test_unfinished(self) -> None:
+        """A session that is open, was cancelled or had the wrong digest has become nothing."""
+        going, cancelled, wrong = self.start(b"a"), self.start(b"b"), self.start(b"c")
+        self.do(self.registry.uploads.cancel(cancelled))
+        self.refusal(self.registry.uploads.commit(wrong, HELLO, body(), None), DigestMismatch)
+
+        for session in (going, cancelled, wrong):
+            self.assertIsNone(self.registry.uploads.finished_as(APP, session.id))
+
+
+class RestartTests(UploadCase):
+    """Sessions survive the process."""
+
+    def test_resume(self) -> None:
+        """The next process knows a session, its repository and its offset, and ends it with the right digest."""
+        before = self.start(b"hello ")
+        self.registry = self.registry.restarted()
+
+        session = self.do(self.registry.uploads.find(APP, before.id))
+
+        self.assertEqual(session.offset, 6)
+        self.append(session, b"world", ByteRange(6, 11))
+        self.commit(session)
+        self.assertEqual(self.stored(), b"hello world")
+
+    def test_resume_before_the_first_byte(self) -> None:
+        """So it is with a session that has no bytes yet."""
+        before = self.start()
+        self.registry = self.registry.restarted()
+
+        self.commit(self.do(self.registry.uploads.find(APP, before.id)), data=b"hello world")
+
+        self.assertEqual(self.stored(), b"hello world")
+
+    def test_resume_another_algorithm(self) -> None:
+        """The announced algorithm is remembered too, and is as little binding as before."""
+        digest = Digest.of(b"hello world", "sha512")
+        before = self.do(self.registry.uploads.start(APP, "sha512"))
+        self.append(before, b"hello ")
+        self.registry = self.registry.restarted()
+
+        session = self.do(self.registry.uploads.find(APP, before.id))
+
+        self.assertEqual(session.file.algorithm, "sha512")
+        self.commit(session, digest, b"world")
+
+    def test_bytes_written_in_the_last_moment(self) -> None:
+        """What a killed process wrote without answering counts: the file is the truth."""
+        before = self.start(b"hello ")
+        with open(before.file.path, "ab") as file:
+            file.write(b"wor")
+        self.registry = self.registry.restarted()
+
+        session = self.do(self.registry.uploads.find(APP, before.id))
+
+        self.assertEqual(session.offset, 9)
+        self.commit(session, data=b"ld")
+
+    def test_torn_record(self) -> None:
+        """A session whose record a power cut has torn is unknown."""
+        for torn in (b"", b"{", b"[]", b'{"repository": "\xff", "algorithm": "sha256"}', b'{"repository": "team/app"}'):
+            session = self.start(b"hello")
+            with open(f"{session.file.path}.json", "wb") as file:
+                file.write(torn)
+            self.refusal(self.registry.restarted().uploads.find(APP, session.id), UnknownUpload)
+
+    def test_two_who_resume_at_once(self) -> None:
+        """Two requests that come after a restart get one session, so that only one of them can write."""
+        before = self.start(b"hello ")
+        self.registry = self.registry.restarted()
+
+        first = self.do(self.registry.uploads.find(APP, before.id))
+
+        self.assertIs(self.do(self.registry.uploads.find(APP, before.id)), first)
+
+
+class EvictionTests(UploadCase):
+    """More sessions than are kept in memory."""
+
+    def setUp(self) -> None:
+        """A registry that keeps two."""
+        self.registry = Registry(self.mktemp(), max_open=2)
+
+    def test_many_sessions(self) -> None:
+        """A session that had to leave the memory goes on as after a restart, with the right digest."""
+        pieces = {self.start(b"%d " % n).id: b"%d " % n for n in range(6)}
+
+        for upload_id, piece in pieces.items():
+            session = self.do(self.registry.uploads.find(APP, upload_id))
+            self.assertEqual(session.offset, 2)
+            self.commit(session, Digest.of(piece + b"end"), b"end")
+            self.assertEqual(self.stored(Digest.of(piece + b"end")), piece + b"end")
+
+    def test_all_busy(self) -> None:
+        """A session is usable when all others are being written to, however many those are."""
+        clients = [Client() for _ in range(3)]
+        for client in clients:
+            self.assertNoResult(self.begin(self.registry.uploads.append(self.start(), client.body, None)))
+
+        self.commit(self.start(), data=b"hello world")
+
+        self.assertEqual(self.stored(), b"hello world")
+        for client in clients:
+            client.end()
+
+    def test_busy_one_stays(self) -> None:
+        """A session that is being written to is never forgotten: a second writer would not be seen."""
+        session = self.start()
+        client = Client()
+        writing = self.begin(self.registry.uploads.append(session, client.body, None))
+        for _ in range(4):
+            self.start()
+
+        again = self.do(self.registry.uploads.find(APP, session.id))
+
+        self.refusal(self.registry.uploads.append(again, body(b"x"), None), SessionBusy)
+        client.send(b"hello").end()
+        self.successResultOf(writing)
+
+
+class LimitTests(UploadCase):
+    """What is too much."""
+
+    def setUp(self) -> None:
+        """A registry that takes eleven bytes."""
+        self.registry = Registry(self.mktemp(), max_size=11)
+
+    def test_within(self) -> None:
+        """A blob of the greatest size is taken, in one piece or several."""
+        self.commit(self.start(), data=b"hello world")
+        self.commit(self.start(b"hello "), data=b"world")
+        self.commit(self.start(b"hello world"))
+
+    def test_beyond(self) -> None:
+        """One byte more is refused, wherever it comes: announced or not, in a later chunk or with a range."""
+        uploads = self.registry.uploads
+        self.refusal(uploads.append(self.start(), body(b"hello world!"), None), TooLarge)
+        self.refusal(uploads.append(self.start(), body(b"hello world!", chunked=True), None), TooLarge)
+        self.refusal(uploads.append(self.start(b"hello "), body(b"world!"), None), TooLarge)
+        self.refusal(uploads.append(self.start(b"hello world"), body(b"!"), None), TooLarge)
+        self.refusal(uploads.append(self.start(b"hello "), body(b"world!"), ByteRange(6, 12)), TooLarge)
+        self.refusal(uploads.commit(self.start(b"hello "), HELLO, body(b"world!"), None), TooLarge)
+        self.refusal(uploads.commit(self.start(b"hello "), HELLO, body(b"world!"), ByteRange(6, 12)), TooLarge)
+
+    def test_limit_lowered(self) -> None:
+        """A session that has more than a new limit allows takes nothing more."""
+        before = self.start(b"hello world")
+        self.registry = Registry(self.registry.place.tree.root, max_size=5, run=1)
+
+        session = self.do(self.registry.uploads.find(APP, before.id))
+
+        self.refusal(self.registry.uploads.append(session, body(b"!"), None), TooLarge)
+
+    def test_no_limit(self) -> None:
+        """Zero means no limit."""
+        self.registry = Registry(self.mktemp(), max_size=0)
+        self.append(self.start(), b"x" * 100_000)
+
+
+class SpaceTests(UploadCase):
+    """The floor of free space."""
+
+    def setUp(self) -> None:
+        """A registry that wants more room than there is."""
+        self.registry = Registry(self.mktemp(), min_free=1 << 60)
+
+    def test_start(self) -> None:
+        """Nothing is begun below the floor, and nothing is left of the attempt."""
+        self.refusal(self.registry.uploads.start(APP), NoSpace)
+        self.assertEqual(self.names(), [])
+
+    def test_append_and_cancel(self) -> None:
+        """A session that was begun before takes nothing more; it can be asked for, and cancelled."""
+        root = self.registry.place.tree.root
+        before = self.do(Registry(root, run=1).uploads.start(APP))
+        session = self.do(self.registry.uploads.find(APP, before.id))
+
+        self.refusal(self.registry.uploads.append(session, body(b"hello"), None), NoSpace)
+        self.refusal(self.registry.uploads.commit(session, HELLO, body(b"hello world"), None), NoSpace)
+        self.assertEqual(session.offset, 0)
+
+        self.do(self.registry.uploads.cancel(session))
+        self.assertEqual(self.names(), [])
+
+
+class ExpiryTests(UploadCase):
+    """Sessions that nobody comes back to."""
+
+    def age(self, name: str, written: float) -> None:
+        """Date a session's files."""
+        for path in (f"__spool__/uploads/{name}", f"__spool__/uploads/{name}.json"):
+            if os.path.exists(self.path(path)):
+                os.utime(self.path(path), (written, written))
+
+    def expire(self, older_than: float, now: float) -> int:
+        """Let time pass."""
+        return self.do(self.registry.uploads.expire(older_than, now))
+
+    def test_expired(self) -> None:
+        """A session that nobody has written to for too long is removed; one that is as old as allowed is not."""
+        old, young = self.start(b"old"), self.start(b"young")
+        self.age(old.id, 1000)
+        self.age(young.id, 1001)
+
+        self.assertEqual(self.expire(100, 1101), 1)
+
+        self.assertEqual(self.names(), [young.id])
+        self.refusal(self.registry.uploads.find(APP, old.id), UnknownUpload)
+        self.commit(young, Digest.of(b"young"))
+
+    def test_of_an_earlier_process(self) -> None:
+        """Sessions that this process has never seen expire too."""
+        self.age(self.start(b"old").id, 1000)
+        self.registry = self.registry.restarted()
+
+        self.assertEqual(self.expire(100, 2000), 1)
+        self.assertEqual(self.names(), [])
+
+    def test_halves(self) -> None:
+        """What a crash left of a session, a file or a record, is removed in the end."""
+        file, record = self.start(b"a"), self.start(b"b")
+        os.unlink(f"{file.file.path}.json")
+        os.unlink(record.file.path)
+        self.age(file.id, 1000)
+        self.registry = self.registry.restarted()
+
+        self.assertEqual(self.expire(100, 2000), 2)
+        self.assertEqual(os.listdir(self.path("__spool__/uploads")), [])
+
+    def test_being_written(self) -> None:
+        """A session with a request under way does not expire, however slow its client is."""
+        session = self.start(b"hello ")
+        client = Client(5)
+        writing = self.begin(self.registry.uploads.commit(session, HELLO, client.body, None))
+        self.age(session.id, 1000)
+
+        self.assertEqual(self.expire(100, 2000), 0)
+
+        client.send(b"world").end()
+        self.successResultOf(writing)
+        self.assertEqual(self.stored(), b"hello world")
+
+    def test_clock_set_back(self) -> None:
+        """A clock that was wrong expires nothing that is dated in its future."""
+        self.start(b"hello")
+        self.assertEqual(self.expire(100, 0), 0)
+
+    def test_one_that_cannot_be_removed(self) -> None:
+        """A session that cannot be removed does not keep the others alive, and goes the next time."""
+        fs = _Stuck()
+        self.registry = Registry(self.mktemp(), fs)
+        names = sorted(self.start(data).id for data in (b"one", b"two", b"three"))
+        for name in names:
+            self.age(name, 1000)
+
+        fs.stuck = names[0]
+        self.assertEqual(self.expire(100, 2000), 2)
+        self.assertEqual(self.names(), [names[0]])
+
+        fs.stuck = ""
+        self.assertEqual(self.expire(100, 2000), 1)
+        self.assertEqual(self.names(), [])
+
+
+class FlushTests(UploadCase):
+    """The disk keeps pace with the network."""
+
+    def setUp(self) -> None:
+        """A disk that can fail."""
+        self.fs = FaultyFileSystem()
+        self.registry = Registry(self.mktemp(), self.fs)
+
+    def flushed(self) -> int:
+        """How often a file was sent to the disk."""
+        return self.fs.counts["fdatasync"]
+
+    def due(self, session: UploadSession) -> UploadSession:
+        """As if so much had arrived that the next bytes are to be flushed."""
+        session.flushed -= FLUSH_BYTES
+        return session
+
+    def test_flush(self) -> None:
+        """After a good many bytes the file is flushed while more arrive; a small upload waits for its end."""
+        session = self.start(b"hello ")
+        self.append(session, b"wor")
+        self.assertEqual(self.flushed(), 0)
+
+        self.append(self.due(session), b"ld")
+
+        self.assertEqual(self.flushed(), 1)
+        self.assertEqual(session.flushed, 11)
+        self.commit(session)
+
+    def test_failed_flush(self) -> None:
+        """A failed flush fails the request and ends the session: what the disk has lost cannot be told."""
+        session = self.due(self.start(b"hello "))
+        self.fs.fail_calls("fdatasync")
+
+        self.refusal(self.registry.uploads.append(session, body(b"world"), None), FailedStorage)
+
+        self.fs.heal()
+        self.assertEqual(self.names(), [])
+        self.refusal(self.registry.uploads.find(APP, session.id), UnknownUpload)
+
+    def test_failed_fsync(self) -> None:
+        """So does a failed fsync at the end: the second would succeed, and mean nothing."""
+        session = self.start(b"hello world")
+        self.fs.fail_calls("fsync")
+
+        self.refusal(self.registry.uploads.commit(session, HELLO, body(), None), FailedStorage)
+
+        self.fs.heal()
+        self.refusal(self.registry.uploads.find(APP, session.id), UnknownUpload)
+        self.refusal(self.registry.uploads.commit(session, HELLO, body(), None), UnknownUpload)
+        self.assertEqual(self.names(), [])
+
+    def test_lost_session_that_cannot_be_removed(self) -> None:
+        """If its file cannot even be removed, the session stays refused and is not taken for a good one."""
+        session = self.start(b"hello world")
+        self.fs.fail_calls("fsync", "unlink")
+        self.refusal(self.registry.uploads.commit(session, HELLO, body(), None), FailedStorage)
+        self.fs.heal()
+
+        again = self.do(self.registry.uploads.find(APP, session.id))
+        self.refusal(self.registry.uploads.commit(again, HELLO, body(), None), FailedStorage)
+
+        self.assertEqual(self.names(), [])
+
+    def test_space_runs_out(self) -> None:
+        """The free space is looked at again before much more is written."""
+        self.registry = Registry(self.mktemp(), self.fs, min_free=100)
+        self.fs.room = 1000
+        session = self.due(self.start())
+        client = Client()
+        writing = self.begin(self.registry.uploads.append(session, client.body, None))
+        self.fs.room = 99
+        self.registry.clock.advance(1)
+
+        client.send(b"hello")
+
+        self.failureResultOf(writing, NoSpace)
+        self.assertEqual(session.offset, 5)
+
+    def test_failed_close(self) -> None:
+        """A session whose file could not be closed is not left busy for ever."""
+        session = self.start()
+        self.fs.fail_calls("close")
+        self.refusal(self.registry.uploads.append(session, body(b"hello"), None), FailedStorage)
+        self.fs.heal()
+
+        self.assertIs(session.busy, False)
+        self.assertEqual(self.fs.open_files, set())
+
+
+class _Stuck(QuietFileSystem):
+    """A disk that cannot remove one file."""
+
+    stuck = ""
+
+    def unlink(self, path: str) -> None:
+        """Fail for that one."""
+        if self.stuck and self.stuck in path:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        super().unlink(path)

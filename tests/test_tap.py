@@ -1,0 +1,115 @@
+"""The three doors: one service behind them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from twisted.application.service import IServiceMaker
+from twisted.plugin import IPlugin, getPlugins
+from twisted.python.usage import UsageError
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from pkgd.daemon import Daemon
+from pkgd.errors import ConfigError
+from pkgd.tap import Maker, Options, makeService
+from tests.loop import Loop
+
+ROOT = Path(__file__).parent.parent
+LOAD = """
+import runpy
+from twisted.application.service import IServiceCollection
+(service,) = IServiceCollection(runpy.run_path("pkgd.tac")["application"])
+print(type(service).__module__, service.name)
+"""
+
+
+class OptionsTests(SynchronousTestCase):
+    """What can be said on the command line."""
+
+    def test_config(self) -> None:
+        """The configuration file, in short or in full; none is no error."""
+        for arguments, expected in (([], None), (["-c", "a.yaml"], "a.yaml"), (["--config=b.yaml"], "b.yaml")):
+            options = Options()
+            options.parseOptions(arguments)
+            self.assertEqual(options["config"], expected)
+
+    def test_unknown(self) -> None:
+        """Anything else is refused."""
+        self.assertRaises(UsageError, Options().parseOptions, ["--port=1"])
+
+
+class ServiceTests(SynchronousTestCase):
+    """`makeService`."""
+
+    def make(self, text: str) -> Daemon:
+        """The service for a configuration."""
+        path = self.mktemp()
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        options = Options()
+        options.parseOptions(["-c", path])
+        self.loop = Loop()
+        return makeService(options, loop=self.loop)
+
+    def test_opens_nothing(self) -> None:
+        """To make the service is not to start it: nothing is made, and nothing listened on."""
+        state = self.mktemp()
+
+        service = self.make(f"state_dir: {os.path.abspath(state)}")
+
+        self.assertEqual((service.running, service.name), (0, "pkgd"))
+        self.assertEqual((os.path.exists(state), self.loop.ports), (False, []))
+
+    def test_refused(self) -> None:
+        """A configuration that cannot be used is refused at once, with its key."""
+        error = self.assertRaises(ConfigError, self.make, "storrage: {}")
+
+        self.assertEqual((error.path, error.suggestion), ("storrage", "storage"))
+
+    def test_hangup(self) -> None:
+        """SIGHUP is listened to, once the reactor runs."""
+        self.make("")
+
+        hooks = [arguments for _, arguments, _ in self.loop.whenRunningHooks]
+
+        self.assertIn(signal.SIGHUP, [arguments[0] for arguments in hooks if arguments])
+
+    def test_second_signal(self) -> None:
+        """When the stop has begun, another signal ends the process at once."""
+        for one in (signal.SIGTERM, signal.SIGINT):
+            self.addCleanup(signal.signal, one, signal.getsignal(one))
+            signal.signal(one, signal.SIG_IGN)
+        service = self.make(f"state_dir: {os.path.abspath(self.mktemp())}")
+
+        service._stopping()
+
+        self.assertEqual({signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}, {signal.SIG_DFL})
+
+
+class DoorTests(SynchronousTestCase):
+    """How it is found."""
+
+    def test_maker(self) -> None:
+        """The maker is what twistd expects of a plug-in."""
+        maker = Maker()
+
+        for interface in (IPlugin, IServiceMaker):
+            self.assertTrue(verifyObject(interface, maker))
+        self.assertEqual((maker.tapname, maker.options), ("pkgd", Options))
+
+    def test_plugin(self) -> None:
+        """twistd finds it, once."""
+        found = [one for one in getPlugins(IServiceMaker) if one.tapname == "pkgd"]
+
+        self.assertEqual([type(one) for one in found], [Maker])
+
+    def test_tac(self) -> None:
+        """`pkgd.tac` holds the same service."""
+        run = subprocess.run([sys.executable, "-c", LOAD], cwd=ROOT, capture_output=True, text=True, check=True)
+
+        self.assertEqual(run.stdout, "pkgd.daemon pkgd\n")
