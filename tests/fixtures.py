@@ -61,7 +61,8 @@ def inline_index(path: str) -> Index:
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     with open(path, "wb") as file:
         file.write(_empty_database())
-    index = Index(InlineReactor(), path)
+    reactor: Any = InlineReactor()
+    index = Index(reactor, path)
     index._pool.threadpool = InlineThreads()
     index._pool.openfun = lambda connection: connection.execute("PRAGMA synchronous = OFF")
     return index
@@ -73,7 +74,8 @@ def _empty_database() -> bytes:
     directory = tempfile.mkdtemp()
     try:
         path = os.path.join(directory, "index.sqlite")
-        Index(InlineReactor(), path).open()
+        reactor: Any = InlineReactor()
+        Index(reactor, path).open()
         with closing(sqlite3.connect(path)) as database:
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         with open(path, "rb") as file:

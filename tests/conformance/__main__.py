@@ -93,7 +93,8 @@ def report(transport: str, output: str) -> tuple[int, int]:
         print(output[-2000:])
         return 0, 1
     results = yaml.safe_load(file.read_text())
-    print(f"== conformance over {transport}: {file.relative_to(REPOSITORY_ROOT)}, version {results['config']['version']}")
+    version = results["config"]["version"]
+    print(f"== conformance over {transport}: {file.relative_to(REPOSITORY_ROOT)}, version {version}")
     states = {**results["apis"], **results["data"]}
     for name, state in states.items():
         print(f"   {name:<34} {state}")

@@ -23,8 +23,8 @@ from pkgd.registry.catalog import Catalog
 from pkgd.registry.contents import ContentsReader
 from pkgd.registry.legacy import LegacyManifests
 from pkgd.registry.manifests import Manifests
-from pkgd.registry.stored import StoredManifests
 from pkgd.registry.referrers import Referrers
+from pkgd.registry.stored import StoredManifests
 from pkgd.registry.uploads import Uploads
 from pkgd.sharing import KeyedLock
 from pkgd.storage.fsops import DurableTree
