@@ -74,10 +74,11 @@ class Inflow:
     The reader's side is `read` and `read_all`. The channel's side is `room`, `filled`, `end` and
     `fail`: ask for room, put bytes at its start, say how many.
 
+    :param source: where the bytes come from; None for a request without a body.
     :param length: what Content-Length says, or None for a chunked body.
     """
 
-    def __init__(self, pool: BufferPool, source: Source, length: int | None) -> None:
+    def __init__(self, pool: BufferPool, source: Source | None, length: int | None) -> None:
         self.length = length
         self.received = 0
         self.limit: int | None = None
@@ -107,7 +108,7 @@ class Inflow:
         if not self._wanted:
             self._wanted = True
             if not self.complete:
-                self._source.body_wanted()
+                self._origin().body_wanted()
         if not self._fill and not self.complete and self._failure is None:
             self._waiting = Deferred()
             await self._waiting
@@ -203,6 +204,10 @@ class Inflow:
         self._failure = error
         self._wake()
 
+    def _origin(self) -> Source:
+        assert self._source is not None, "a request without a body has no source"
+        return self._source
+
     def _wake(self) -> None:
         if self._waiting is not None:
             waiting, self._waiting = self._waiting, None
@@ -211,9 +216,9 @@ class Inflow:
     def _pause(self) -> None:
         if not self._paused:
             self._paused = True
-            self._source.pause_body()
+            self._origin().pause_body()
 
     def _resume(self) -> None:
         if self._paused:
             self._paused = False
-            self._source.resume_body()
+            self._origin().resume_body()

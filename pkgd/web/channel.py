@@ -22,8 +22,8 @@ from zope.interface import implementer
 
 from pkgd.errors import ClientGone, MalformedHttp, SlowClient
 from pkgd.flow import Inflow
-from pkgd.web.body import Decoder, decoder_for
 from pkgd.web.head import Head, find_head, parse_head
+from pkgd.web.incoming import Incoming
 from pkgd.web.request import Request
 from pkgd.web.transport import Transport
 
@@ -39,9 +39,6 @@ LINGER_SECONDS = 5.0
 LINGER_BYTES = 64 << 20
 # How long a client may take to read the last answer before the connection is dropped.
 CLOSE_SECONDS = 15.0
-# The slowest body that is waited for, in bytes a second, and for how long it may be slower.
-MIN_RATE = 1024.0
-RATE_GRACE = 60.0
 
 
 @implementer(IPushProducer)
@@ -55,19 +52,15 @@ class Channel(Protocol):
         self.peer = "-"
         self._received = bytearray()
         self._request: Request | None = None
-        self._decoder: Decoder | None = None
-        self._overflow: memoryview | None = None
+        self._incoming: Incoming | None = None
         self._parsing = False
         self._congested = False
         self._drained: list[Deferred[None]] = []
         self._lingering = 0
         self._closed = False
         self._reading = True
-        self._continue = False
         self._refused = False
         self._head_deadline: float | None = None
-        self._rate_since = 0.0
-        self._rate_bytes = 0
 
     # -- the connection --
 
@@ -97,6 +90,11 @@ class Channel(Protocol):
             one.errback(ClientGone())
 
     @property
+    def closed(self) -> bool:
+        """Whether the connection is closing or gone."""
+        return self._closed
+
+    @property
     def idle(self) -> bool:
         """Whether no request is being answered."""
         return self._request is None
@@ -105,7 +103,7 @@ class Channel(Protocol):
         """Close once everything written has gone, or soon if the client does not take it."""
         self._closed = True
         self.deadline = self.site.now() + CLOSE_SECONDS
-        self._detach_sink()
+        self._detach_body()
         transport: Any = self.transport
         transport.unregisterProducer()
         transport.loseConnection()
@@ -148,17 +146,14 @@ class Channel(Protocol):
             self._discard(len(data))
         elif self._closed:
             pass
-        elif self._overflow is not None:
-            # TLS delivers what it has decrypted although reading is paused.
-            self._overflow = memoryview(bytes(self._overflow) + data)
-        elif self._decoder is not None:
-            self._copy_body(memoryview(data))
+        elif self._incoming is not None:
+            self._incoming.receive(data)
         else:
             self._received += data
             if self._request is None:
                 self._parse()
             if len(self._received) > EAGER and (self._request is not None or self._congested):
-                self._pause_reading()
+                self.pause_reading()
 
     def _parse(self) -> None:
         """Start the requests that have arrived, one after the other."""
@@ -197,127 +192,59 @@ class Channel(Protocol):
 
     def _begin(self, head: Head) -> None:
         """Run the request of a complete head."""
-        body = Inflow(self.site.buffers, self, head.length)
+        incoming = Incoming(self, self.site, head) if head.length != 0 else None
+        body = incoming.body if incoming is not None else Inflow(self.site.buffers, None, 0)
         request = self._request = Request(self, head, body)
         self.deadline = None
-        self._continue = head.expects_continue and head.length != 0
-        if head.length != 0:
-            self._decoder = decoder_for(head.length)
-            if self._received:
-                ahead, self._received = memoryview(bytes(self._received)), bytearray()
-                self._copy_body(ahead)
-            if self._decoder is not None and self._plain is not None:
-                self._plain.sink = self
-            if self._decoder is not None:
-                # Nothing is read before the handler asks: a refused body costs nothing.
-                self._pause_reading()
+        if incoming is not None:
+            self._await_body(incoming)
         self.site.dispatch(request)
 
-    # -- the body, as the Inflow's source and the transport's sink --
+    def _await_body(self, incoming: Incoming) -> None:
+        """Take what has come of the body; nothing more is read before the handler asks: refusing it costs nothing."""
+        self._incoming = incoming
+        if self._received:
+            ahead, self._received = bytes(self._received), bytearray()
+            incoming.receive(ahead)
+        if not incoming.ended:
+            if self._plain is not None:
+                self._plain.sink = incoming
+            self.pause_reading()
 
-    def body_room(self) -> memoryview | None:
-        """Where the transport may receive into."""
-        assert self._request is not None
-        return self._request.body.room()
+    # -- the end of a body, told by Incoming --
 
-    def body_received(self, count: int) -> None:
-        """The transport received raw bytes into the room."""
-        assert self._request is not None
-        room = self._request.body.room()
-        assert room is not None
-        self._decode(room[:count])
-
-    def _copy_body(self, data: memoryview) -> bool:
-        """Bytes that came with the head, or through TLS: copy them into the body's buffers.
-
-        Returns whether more of the body can be taken: there was room, and it has not ended.
-        """
-        while data and self._decoder is not None and self._request is not None:
-            room = self._request.body.room()
-            if room is None:
-                self._overflow = data
-                return False
-            count = min(len(room), len(data))
-            room[:count] = data[:count]
-            data = data[count:]
-            if self._decode(room[:count], data):
-                return False
-        return self._decoder is not None
-
-    def _decode(self, view: memoryview, behind: bytes | memoryview = b"") -> bool:
-        """Decode raw bytes in place and pass the payload on; True at the end of the body.
-
-        :param behind: what has arrived behind `view`.
-        """
-        decoder, request = self._decoder, self._request
-        assert decoder is not None
-        assert request is not None
-        if self.deadline is not None:
-            self._expect_body(len(view))
-        try:
-            payload = decoder.decode(view)
-        except MalformedHttp as error:
-            request.body.fail(error)
-            self._decoder = None
-            request.persistent = False
-            self._detach_sink()
-            self._pause_reading()
-            return True
-        request.body.filled(payload)
-        if not decoder.done:
-            return False
-        self._decoder = None
-        self._received += decoder.rest
-        self._received += behind
+    def body_ended(self, rest: bytes) -> None:
+        """The body is whole; `rest` came behind it."""
+        self._received += rest
         self.deadline = None
-        self._detach_sink()
-        self._resume_reading()
-        # Last: this may run the handler to its answer, and the next request after it.
-        request.body.end()
-        return True
+        self._detach_body()
+        self.resume_reading()
 
-    def body_wanted(self) -> None:
-        """The handler asks for the body: say so to a client that waits for `100 Continue`."""
-        if self._closed or self._decoder is None:
-            return
-        if self._continue:
-            self._continue = False
-            self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self.resume_body()
+    def body_broken(self) -> None:
+        """The body's framing is broken: nothing behind it can be understood."""
+        if self._request is not None:
+            self._request.persistent = False
+        self._detach_body()
+        self.pause_reading()
 
-    def pause_body(self) -> None:
-        """No room: stop reading, and stop the clock, for the delay is ours."""
-        self.deadline = None
-        self._pause_reading()
-
-    def resume_body(self) -> None:
-        """There is room: go on, with what was left over first."""
-        if self._closed or self._decoder is None:
-            return
-        left, self._overflow = self._overflow, None
-        if left is not None and not self._copy_body(left):
-            return
-        self._rate_since, self._rate_bytes = self.site.now(), 0
-        self._expect_body(0)
-        self._resume_reading()
-
-    def _expect_body(self, count: int) -> None:
-        """`count` bytes have come: more must come before the timeout, and not at a trickle for ever."""
-        self._rate_bytes += count
-        by_rate = self._rate_since + RATE_GRACE + self._rate_bytes / MIN_RATE
-        self.deadline = min(self.site.now() + self.site.limits.body_timeout, by_rate)
-
-    def _detach_sink(self) -> None:
+    def _detach_body(self) -> None:
+        if self._incoming is not None:
+            self._incoming.abandon()
+            self._incoming = None
         if self._plain is not None:
             self._plain.sink = None
 
-    def _pause_reading(self) -> None:
+    # -- the transport's reading --
+
+    def pause_reading(self) -> None:
+        """Take nothing more from the client for now."""
         if self._reading:
             self._reading = False
             transport: Any = self.transport
             transport.pauseProducing()
 
-    def _resume_reading(self) -> None:
+    def resume_reading(self) -> None:
+        """Go on taking what the client sends."""
         if not self._reading and not self._closed:
             self._reading = True
             transport: Any = self.transport
@@ -362,7 +289,7 @@ class Channel(Protocol):
         for one in waiting:
             one.callback(None)
         if self._request is None:
-            self._resume_reading()
+            self.resume_reading()
             self._parse()
 
     def stopProducing(self) -> None:
@@ -376,11 +303,11 @@ class Channel(Protocol):
         self._request = None
         if self._closed:
             return
-        if self._decoder is not None or not request.persistent or self.site.stopping:
+        if self._incoming is not None or not request.persistent or self.site.stopping:
             self._end(unread=self._refused or not request.body.complete)
             return
         self.deadline = self.site.now() + self.site.limits.idle
-        self._resume_reading()
+        self.resume_reading()
         if self._received:
             self._parse()
 
@@ -388,7 +315,7 @@ class Channel(Protocol):
         """Answer what is no request, and end the connection."""
         line = bytes(self._received[:256]).split(b"\r\n")[0]
         head = Head(b"GET", b"/", b"HTTP/1.1", {}, 0, False, line)
-        request = self._request = Request(self, head, Inflow(self.site.buffers, self, 0))
+        request = self._request = Request(self, head, Inflow(self.site.buffers, None, 0))
         request.persistent = False
         self._refused = True
         self._received.clear()
@@ -397,14 +324,13 @@ class Channel(Protocol):
     def _end(self, unread: bool) -> None:
         """Close; but with bytes unread, a close would reset the connection and lose the answer."""
         self._received.clear()
-        self._decoder = self._overflow = None
-        self._detach_sink()
+        self._detach_body()
         if not unread:
             self.close()
             return
         self._lingering = LINGER_BYTES
         self.deadline = self.site.now() + LINGER_SECONDS
-        self._resume_reading()
+        self.resume_reading()
         transport: Any = self.transport
         if self._plain is not None:
             transport.loseWriteConnection()

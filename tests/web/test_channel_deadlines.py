@@ -5,7 +5,8 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.flow import BufferPool
-from pkgd.web.channel import CLOSE_SECONDS, MIN_RATE
+from pkgd.web.channel import CLOSE_SECONDS
+from pkgd.web.incoming import MIN_RATE
 from pkgd.web.site import HttpLimits
 from tests.fixtures import HeldBlocking
 from tests.web.content import push_blob, start
