@@ -102,7 +102,7 @@ class Daemon(Service):
         """Make every object, bottom up. Opens nothing."""
         config, clock = self._config, self._reactor
         state, files = str(config.state_dir), config.storage.filesystem
-        self._blocking = ThreadedBlocking(clock)
+        self._blocking = ThreadedBlocking(clock, send_threads=(os.cpu_count() or 1) + 1)
         self._tree = DurableTree(files.root, fs, files.fsync)
         self._spool = Spool(self._tree)
         self._space = FreeSpace(self._tree, self._blocking, clock, int(files.min_free))

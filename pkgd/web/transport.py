@@ -16,6 +16,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+import time
 from typing import Any, Protocol
 
 from twisted.internet import main, tcp
@@ -26,8 +27,10 @@ from pkgd.errors import ClientGone, FailedStorage
 
 __all__ = ["BodySink", "Transport"]
 
-# What one thread hop sends at most: enough to be worth the hop, and little enough for others' turn.
+# What one thread hop sends at most, and how long it takes at most where the disk is slow: enough to be
+# worth the hop, and little enough for others' turn.
 WINDOW = 32 << 20
+TURN_SECONDS = 0.1
 # How long a thread waits for a client whose socket is full, in milliseconds.
 PATIENCE_MS = 4
 
@@ -63,7 +66,8 @@ class _FileSend:
         :raises FailedStorage: if the file is shorter than it was.
         """
         left = window = min(self.count, WINDOW)
-        while left:
+        end = time.monotonic() + TURN_SECONDS
+        while left and time.monotonic() < end:
             try:
                 sent = os.sendfile(self.out, self.fd, self.offset, left)
             except BlockingIOError:
