@@ -181,7 +181,16 @@ class Spool:
                 for name, is_directory in self._tree.fs.scandir(self._temporary):
                     if not is_directory:
                         self._tree.fs.unlink(f"{self._temporary}/{name}")
+                self._sweep_halves()
                 self._prepared = True
+
+    def _sweep_halves(self) -> None:
+        """Remove uploads of which a crash left only the bytes or only the record: no session can be made of them."""
+        found = {name for name, is_directory in self._tree.fs.scandir(self._uploads) if not is_directory}
+        for name in found:
+            other = name.removesuffix(".json") if name.endswith(".json") else f"{name}.json"
+            if other not in found:
+                self._tree.fs.unlink(f"{self._uploads}/{name}")
 
     def probe(self) -> None:
         """Try a write.

@@ -262,6 +262,19 @@ class PreparationTests(_Case):
         self.assertEqual(second.temporaries(), [])
         self.assertEqual([name for name, _ in second.spool.uploads()], ["one"])
 
+    def test_halves(self) -> None:
+        """Bytes without a record and a record without bytes, which a kill leaves, are removed at the start."""
+        first = self.make_place()
+        for name in ("whole", "bytes", "record"):
+            first.spool.create_upload(name, b"{}", "sha256")
+        uploads = os.path.join(first.tree.root, "__spool__/uploads")
+        os.unlink(os.path.join(uploads, "bytes.json"))
+        os.unlink(os.path.join(uploads, "record"))
+
+        Place(first.tree.root).spool.prepare()
+
+        self.assertEqual(sorted(os.listdir(uploads)), ["whole", "whole.json"])
+
     def test_sweep_only_once(self) -> None:
         """What is being written now is not swept."""
         place = self.make_place()
@@ -294,7 +307,7 @@ class PreparationTests(_Case):
 
         place.spool.prepare()
 
-        self.assertEqual(fs.sweeps, [True])
+        self.assertEqual(fs.sweeps, [True, True])
 
     def test_probe(self) -> None:
         """A probe leaves nothing, whether it succeeds or fails at any call."""

@@ -1,4 +1,4 @@
-"""Back-pressure inwards: what the disk does not keep up with stays with the client."""
+"""A body on its way in, under back-pressure: what the disk does not keep up with stays with the client."""
 
 from __future__ import annotations
 
