@@ -187,6 +187,10 @@ class Spool:
     def _sweep_halves(self) -> None:
         """Remove uploads of which a crash left only the bytes or only the record: no session can be made of them."""
         found = {name for name, is_directory in self._tree.fs.scandir(self._uploads) if not is_directory}
+        for name in [one for one in found if one.endswith(".json")]:
+            if not self._tree.size_of(f"{self._uploads}/{name}"):  # killed before the record was written
+                self._tree.fs.unlink(f"{self._uploads}/{name}")
+                found.discard(name)
         for name in found:
             other = name.removesuffix(".json") if name.endswith(".json") else f"{name}.json"
             if other not in found:

@@ -265,11 +265,12 @@ class PreparationTests(_Case):
     def test_halves(self) -> None:
         """Bytes without a record and a record without bytes, which a kill leaves, are removed at the start."""
         first = self.make_place()
-        for name in ("whole", "bytes", "record"):
+        for name in ("whole", "bytes", "record", "blank"):
             first.spool.create_upload(name, b"{}", "sha256")
         uploads = os.path.join(first.tree.root, "__spool__/uploads")
         os.unlink(os.path.join(uploads, "bytes.json"))
         os.unlink(os.path.join(uploads, "record"))
+        os.truncate(os.path.join(uploads, "blank.json"), 0)
 
         Place(first.tree.root).spool.prepare()
 
