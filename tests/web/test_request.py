@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.errors import ClientGone
-from pkgd.web.errors import TABLE
+from pkgd.web.errors import TABLE, answer
 from pkgd.web.request import Request
+from pkgd.web.respond import send_empty
 from tests.web.fixtures import Edge
 from tests.web.messages import request_bytes
 from tests.web.recorder import recorded
@@ -148,6 +150,55 @@ class EndTests(SynchronousTestCase):
         request, _ = recorded(headers={"X-Name": "a\xe9"})
 
         self.assertEqual((request.header(b"x-name"), request.header(b"x-other")), ("aé", None))
+
+
+class UnreadBodyTests(SynchronousTestCase):
+    """A body that nobody has read to its end holds a buffer; every end of the request gives it back."""
+
+    def setUp(self) -> None:
+        """A request with a part of its body."""
+        self.edge = Edge(self)
+        requests = self.edge.hold()
+        self.client = self.edge.connect()
+        self.client.send(request_bytes("PUT", "/", {"Content-Length": "10"}) + b"part")
+        (self.request,) = requests
+        self.assertEqual(self.edge.lent_buffers, 1)
+
+    def assertReturned(self) -> None:
+        """The buffer is back."""
+        self.edge.run()
+        self.assertEqual(self.edge.lent_buffers, 0)
+
+    def test_answered(self) -> None:
+        """An answer."""
+        send_empty(self.request, 404)
+
+        self.assertReturned()
+
+    def test_answered_too_late(self) -> None:
+        """An answer to a client that has left."""
+        self.client.lose()
+        self.assertEqual(self.edge.lent_buffers, 1)
+
+        send_empty(self.request, 404)
+
+        self.assertReturned()
+
+    def test_dropped(self) -> None:
+        """An answer that breaks off."""
+        self.request.send(200, b"", b"", length=10)
+
+        self.request.abort()
+
+        self.assertReturned()
+
+    def test_failed_too_late(self) -> None:
+        """A failure after the client has left."""
+        self.client.lose()
+
+        answer(self.request, Failure(ClientGone()))
+
+        self.assertReturned()
 
 
 class KleinTests(SynchronousTestCase):

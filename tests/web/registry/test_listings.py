@@ -154,14 +154,14 @@ class TagTests(ListCase):
             self.assertEqual(max(len(one) for one in pages), size)
 
     def test_default_page(self) -> None:
-        """A page has 1000 tags at most, and the link says so."""
+        """A page has 1000 tags at most, whatever is asked for, and the link says so."""
         directory = self.edge.tree.path(f"{NAME}/manifests/by-tag")
         for number in range(1000):
             os.link(f"{directory}/latest", f"{directory}/t{number:04}")
 
-        pages = self.walk(TAGS, "tags")
-
-        self.assertEqual([len(one) for one in pages], [1000, 10])
+        for query in ("", "?n=1001", "?n=999999999999"):
+            pages = self.walk(TAGS + query, "tags")
+            self.assertEqual([len(one) for one in pages], [1000, 10], query)
 
     def test_foreign_file(self) -> None:
         """A file whose name is no tag is not listed: one bad name would spoil the list for clients."""
