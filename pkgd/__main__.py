@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from twisted.python import usage
 
 from pkgd import __version__
-from pkgd.config import json_schema, load
+from pkgd.config import json_schema, load, masked, read_password
 from pkgd.errors import PkgdError
 
 __all__ = ["main"]
+
+# Whom SIGINT has ended, as shells count it.
+_INTERRUPTED = 130
 
 _FIRST_STEPS = """\
 pkgd serves {url}, with its state in {state}
@@ -32,6 +36,50 @@ class _Check(_WithConfig):
     optFlags = [["print", None, "Print the effective configuration."]]
 
 
+def _jobs(text: str) -> int:
+    if not 1 <= int(text) <= 64:
+        raise ValueError("from 1 to 64")
+    return int(text)
+
+
+class _Prefetch(_WithConfig):
+    synopsis = "[options] LIST"
+    longdesc = "Makes a running pkgd fetch every image of LIST (a file, or - for standard input), and verifies it."
+    optParameters: list[Any] = [
+        ["url", "u", None, "The running pkgd; by default where the configuration makes it listen on this machine."],
+        ["ca-file", None, None, "A PEM file with the certificates to trust instead of the system's."],
+        ["platform", "p", None, "Only these platforms of every image, such as linux/amd64,linux/arm64."],
+        ["jobs", "j", 4, "How much is fetched at the same time.", _jobs],
+    ]
+    optFlags = [["json", None, "Report as JSON, one object a line."]]
+
+    def parseArgs(self, *paths: str) -> None:
+        """The one argument."""
+        if len(paths) != 1:
+            raise usage.UsageError("give one LIST")
+        self["list"] = paths[0]
+
+    def postOptions(self) -> None:
+        """Read what has a form of its own."""
+        from pkgd.prefetch.images import parse_platforms
+        from pkgd.prefetch.transport import Server
+
+        try:
+            self["platforms"] = () if self["platform"] is None else parse_platforms(self["platform"])
+            self["server"] = None if self["url"] is None else Server.parse(self["url"])
+        except PkgdError as error:
+            raise usage.UsageError(error.message) from error
+
+
+class _Mirror(usage.Options):
+    subCommands = [["prefetch", None, _Prefetch, "Fetch the images of a list before anybody asks for them."]]
+
+    def postOptions(self) -> None:
+        """A command of its own it is not."""
+        if not self.subCommand:
+            raise usage.UsageError("which command of mirror?")
+
+
 class _Command(usage.Options):
     """pkgd: an OCI registry, and what grows around it."""
 
@@ -39,6 +87,7 @@ class _Command(usage.Options):
         ["serve", None, _WithConfig, "Run the daemon in the foreground."],
         ["check-config", None, _Check, "Say whether a configuration can be used; exit with 1 if not."],
         ["config-schema", None, usage.Options, "Print the JSON Schema of the configuration."],
+        ["mirror", None, _Mirror, "What the mirror can be told to do."],
         ["version", None, usage.Options, "Print the version."],
     ]
 
@@ -49,7 +98,10 @@ class _Command(usage.Options):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns the exit status: 0 done, 1 it cannot be done, 2 it was not understood."""
+    """Run one command.
+
+    Returns the exit status: 0 done, 1 it cannot be done, 2 it was not understood, 130 interrupted.
+    """
     command: Any = _Command()
     try:
         command.parseOptions(sys.argv[1:] if arguments is None else arguments)
@@ -59,11 +111,13 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{command}\npkgd: {error}", file=sys.stderr)
         return 2
     try:
-        _COMMANDS[command.subCommand](command.subOptions)
+        return _COMMANDS[command.subCommand](command.subOptions) or 0
     except PkgdError as error:
         print(f"pkgd: {error.message}", file=sys.stderr)
         return 1
-    return 0
+    except KeyboardInterrupt:
+        print("pkgd: interrupted", file=sys.stderr)
+        return _INTERRUPTED
 
 
 def _serve(options: Any) -> None:
@@ -96,8 +150,10 @@ def _check_config(options: Any) -> None:
         from pkgd.web.tls import load_context
 
         load_context(tls.certificate, tls.key)
+    for host, registry in config.mirror.registries.items():
+        read_password(host, registry)
     if options["print"]:
-        print(msgspec.yaml.encode(config).decode("utf-8"), end="")
+        print(msgspec.yaml.encode(masked(config)).decode("utf-8"), end="")
     else:
         print("the configuration can be used")
 
@@ -106,11 +162,32 @@ def _config_schema(_: Any) -> None:
     print(msgspec.json.format(msgspec.json.encode(json_schema())).decode("utf-8"))
 
 
+def _mirror(options: Any) -> int:
+    """Prefetch: the one command of the mirror."""
+    from pkgd.prefetch.command import Order, Streams, prefetch, read_list
+    from pkgd.prefetch.transport import HttpTransport, local_server
+
+    given, streams = options.subOptions, Streams.standard()
+    server = given["server"]
+    if server is None:
+        listening = load(given["config"], os.environ).server
+        server = local_server(listening.listen[0], listening.tls.certificate is not None)
+    lines = read_list(given["list"], streams)
+    order = Order(str(server), given["platforms"], given["jobs"], bool(given["json"]))
+    return prefetch(lines, HttpTransport.to(server, given["ca-file"]), order, streams)
+
+
 def _version(_: Any) -> None:
     print(__version__)
 
 
-_COMMANDS = {"serve": _serve, "check-config": _check_config, "config-schema": _config_schema, "version": _version}
+_COMMANDS: dict[str, Callable[[Any], int | None]] = {
+    "serve": _serve,
+    "check-config": _check_config,
+    "config-schema": _config_schema,
+    "mirror": _mirror,
+    "version": _version,
+}
 
 
 if __name__ == "__main__":

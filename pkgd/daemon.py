@@ -1,4 +1,4 @@
-"""The composition root: a configuration in, one service out. Everything concrete is named here.
+"""The daemon's life: a configuration in, one service out. What it consists of, `pkgd.composition` makes.
 
 Start: lock the state, listen, prepare the storage, then `/ready`. Stop: `/ready` says no, wait for
 load balancers, stop listening, let requests finish, drop what is left, close.
@@ -25,36 +25,16 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
 from pkgd import __version__
-from pkgd.auth.policy import AllowAll
-from pkgd.blocking import ThreadedBlocking
-from pkgd.config import Config
+from pkgd.composition import compose
+from pkgd.config import Config, hints
 from pkgd.errors import AlreadyRunning, ConfigError, NotReady, PkgdError
-from pkgd.formats.globs import Globs
-from pkgd.registry.blobs import Blobs
-from pkgd.registry.catalog import Catalog
-from pkgd.registry.contents import ContentsReader
-from pkgd.registry.legacy import LegacyManifests
-from pkgd.registry.manifests import Manifests
-from pkgd.registry.referrers import Referrers
-from pkgd.registry.stored import StoredManifests
-from pkgd.registry.uploads import Uploads
-from pkgd.sharing import KeyedLock, Tasks
-from pkgd.state import Index
-from pkgd.storage.fsops import DurableTree, FileSystem, storage_errors
-from pkgd.storage.local import LocalStore
-from pkgd.storage.space import FreeSpace
-from pkgd.storage.spool import Spool
-from pkgd.web.accesslog import AccessLog
-from pkgd.web.gate import Gate
-from pkgd.web.health import HealthApi, Phase, Readiness
+from pkgd.outbound.settings import Limits
+from pkgd.sharing import Tasks
+from pkgd.storage.fsops import FileSystem, storage_errors
+from pkgd.web.health import Phase
 from pkgd.web.registry.api import RegistryApi
-from pkgd.web.registry.blobs import BlobEndpoints
-from pkgd.web.registry.listings import ListingEndpoints
-from pkgd.web.registry.manifests import ManifestEndpoints
-from pkgd.web.registry.uploads import UploadEndpoints
 from pkgd.web.request import Request
-from pkgd.web.root import Root
-from pkgd.web.site import Handler, HttpLimits, Site
+from pkgd.web.site import Handler, Site
 from pkgd.web.tls import CertificateFiles
 from pkgd.web.transport import Transport
 
@@ -66,6 +46,9 @@ log = Logger()
 PROBE_INTERVAL = 10.0
 CERTIFICATE_INTERVAL = 10.0
 EXPIRY_INTERVAL = 600.0
+# How often uses of the mirror's cache are written down, and its limits looked at.
+FLUSH_INTERVAL = 60.0
+EVICTION_INTERVAL = 600.0
 # How long the stop waits for connections that it has dropped.
 ABORT_SECONDS = 1.0
 
@@ -75,6 +58,7 @@ class Daemon(Service):
 
     :param announce: called once with the daemon's base URL, when it is ready.
     :param stopping: called when the stop begins.
+    :param outbound: how patient to be with upstreams.
     """
 
     name = "pkgd"
@@ -86,6 +70,7 @@ class Daemon(Service):
         fs: FileSystem | None = None,
         announce: Callable[[str], None] = lambda url: None,
         stopping: Callable[[], None] = lambda: None,
+        outbound: Limits = Limits(),  # noqa: B008 - it is frozen
     ) -> None:
         self._reactor = reactor
         self._config = config
@@ -96,49 +81,17 @@ class Daemon(Service):
         self._pauses: list[Deferred[None]] = []
         self._lock_fd: int | None = None
         self._certificates: CertificateFiles | None = None
-        self._build(fs or FileSystem())
-
-    def _build(self, fs: FileSystem) -> None:
-        """Make every object, bottom up. Opens nothing."""
-        config, clock = self._config, self._reactor
-        state, files = str(config.state_dir), config.storage.filesystem
-        self._blocking = ThreadedBlocking(clock, send_threads=(os.cpu_count() or 1) + 1)
-        self._tree = DurableTree(files.root, fs, files.fsync)
-        self._spool = Spool(self._tree)
-        self._space = FreeSpace(self._tree, self._blocking, clock, int(files.min_free))
-        store = LocalStore(self._tree, self._blocking, self._spool)
-        self._index = Index(clock, os.path.join(state, "index.sqlite"))
-        locks = KeyedLock()
-        blobs = Blobs(store, self._index, locks)
-        self._uploads = Uploads(self._spool, blobs, self._space, self._blocking, int(config.limits.upload_size))
-        legacy = LegacyManifests(store, store, self._blocking)
-        contents = ContentsReader(store, self._index, legacy, self._blocking)
-        sparse = Globs(config.repositories.oci.sparse)
-        stored = StoredManifests(store, store, self._blocking, legacy)
-        manifests = Manifests(
-            store, self._index, blobs, stored, legacy, contents, self._space, self._blocking, locks, sparse
-        )
-        referrers = Referrers(stored, contents, self._index, locks)
-        self._readiness = Readiness(store, self._space, lambda: self._blocking.disk(self._spool.probe))
-        gate = Gate(AllowAll())
-        registry = RegistryApi(
-            gate,
-            [
-                *ListingEndpoints(contents, referrers, Catalog(store)).endpoints(),
-                *BlobEndpoints(blobs, self._blocking).endpoints(),
-                *UploadEndpoints(self._uploads, blobs).endpoints(),
-                *ManifestEndpoints(stored, manifests, int(config.limits.manifest_size)).endpoints(),
-            ],
-            self._tasks,
-        )
-        self._root = Root(registry, HealthApi(self._readiness, clock))
-        self._access_log = AccessLog(clock, self._blocking, config.logging.access.file, config.trusted_networks)
-        limits = HttpLimits(
-            header_size=int(config.limits.header_size),
-            body_timeout=config.limits.body_timeout,
-            connections=config.server.max_connections,
-        )
-        self._site = Site(clock, self._blocking, limits, self._route, self._access_log)
+        parts = compose(reactor, config, fs or FileSystem(), self._tasks, outbound)
+        self._blocking = parts.blocking
+        self._tree = parts.tree
+        self._spool = parts.spool
+        self._database = parts.database
+        self._uploads = parts.uploads
+        self._readiness = parts.readiness
+        self._root = parts.root
+        self._access_log = parts.access_log
+        self._mirror = parts.mirror
+        self._site = Site(reactor, parts.blocking, parts.http_limits, self._route, parts.access_log)
 
     def _route(self, request: Request) -> Handler:
         handler = self._root.route(request)
@@ -159,7 +112,7 @@ class Daemon(Service):
         self._listen()
         # Last: threads would keep a process whose start has failed alive.
         self._blocking.start()
-        self._index.start()
+        self._database.start()
         self._tasks.start("start", self._prepare())
 
     def _open_state(self) -> None:
@@ -171,7 +124,7 @@ class Daemon(Service):
                 if os.stat(path).st_mode & stat.S_IWOTH:
                     raise ConfigError("state_dir", f"{path} may be written by everybody: chmod o-w it")
             self._lock(os.path.join(state, "pkgd.lock"))
-            self._index.open()
+            self._database.open()
             self._access_log.open()
         except OSError as error:
             raise ConfigError("state_dir", f"{error.filename or state}: {error.strerror}") from error
@@ -215,15 +168,19 @@ class Daemon(Service):
         # What has been made so far stays; the collector need not walk it again and again.
         gc.freeze()
         log.info("pkgd {version} serves {url}", version=__version__, url=self._url())
+        for hint in hints(self._config, os.environ):
+            log.warn("{hint}", hint=hint)
         self._announce(self._url())
         self._tasks.start("readiness", self._every(PROBE_INTERVAL, self._readiness.probe))
         self._tasks.start("upload expiry", self._every(EXPIRY_INTERVAL, self._expire))
         if self._certificates is not None:
             self._tasks.start("certificates", self._every(CERTIFICATE_INTERVAL, self._refresh_certificates))
+        self._tasks.start("uses of the cache", self._every(FLUSH_INTERVAL, self._flush_uses))
+        self._tasks.start("limits of the cache", self._every(EVICTION_INTERVAL, self._keep_limits))
 
     def _prepare_storage(self) -> None:
         with storage_errors():
-            if not self._index.was_clean and self._tree.fs.scandir(self._tree.root):
+            if not self._database.was_clean and self._tree.fs.scandir(self._tree.root):
                 # What a killed process had made visible but not yet durable becomes durable now, so
                 # that from here on everything that is visible is.
                 self._tree.sync_all()
@@ -251,6 +208,15 @@ class Daemon(Service):
         expired = await self._uploads.expire(self._config.limits.upload_expiry, time.time())
         if expired:
             log.info("{count} abandoned uploads have been removed", count=expired)
+
+    async def _keep_limits(self) -> None:
+        """Keep the mirror's cache within its limits, once its ledger is known to be right."""
+        await self._mirror.survey.run(lambda: self._readiness.phase is Phase.DRAINING)
+        await self._mirror.evictor.run()
+
+    async def _flush_uses(self) -> None:
+        await self._mirror.ledger.flush()
+        self._mirror.metrics.cached_bytes(await self._mirror.ledger.by_host())
 
     async def _refresh_certificates(self) -> None:
         if self._certificates is not None:
@@ -303,12 +269,15 @@ class Daemon(Service):
             await self._wait_for(drained, ABORT_SECONDS)
         for pause in list(self._pauses):
             pause.callback(None)
+        await self._mirror.fills.stop()
         await self._tasks.finished()
+        await self._mirror.upstreams.close()
+        await self._mirror.ledger.flush()
         self._close()
 
     def _close(self) -> None:
         self._site.halt()
-        self._index.close()
+        self._database.close()
         self._blocking.stop()
         self._access_log.close()
         if self._lock_fd is not None:

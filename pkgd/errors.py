@@ -10,6 +10,7 @@ from __future__ import annotations
 from attrs import define, field
 
 __all__ = [
+    "AddressRefused",
     "AlreadyRunning",
     "BusyStorage",
     "ClientGone",
@@ -20,12 +21,14 @@ __all__ = [
     "FailedStorage",
     "Invalid",
     "InvalidDigest",
+    "InvalidHost",
     "InvalidManifest",
     "InvalidName",
     "InvalidReference",
     "InvalidRequest",
     "InvalidSize",
     "InvalidUpload",
+    "LoopDetected",
     "MalformedHttp",
     "MissingBlob",
     "NoSpace",
@@ -47,6 +50,12 @@ __all__ = [
     "UnknownUpload",
     "UnsatisfiableRange",
     "Unsupported",
+    "Upstream",
+    "UpstreamBusy",
+    "UpstreamCorrupt",
+    "UpstreamRefused",
+    "UpstreamTimeout",
+    "UpstreamUnavailable",
 ]
 
 
@@ -83,6 +92,10 @@ class Invalid(PkgdError):
 
 class InvalidName(Invalid):
     """invalid repository name"""
+
+
+class InvalidHost(Invalid):
+    """not the host of a registry that may be mirrored"""
 
 
 class InvalidReference(Invalid):
@@ -307,6 +320,61 @@ class FailedStorage(Storage):
 
 class NotReady(PkgdError):
     """the server is starting or stopping"""
+
+
+# -- what an upstream registry does --------------------------------------------------------------
+
+
+@define(auto_exc=True, eq=False)
+class Upstream(PkgdError):
+    """The upstream did not deliver; nothing of it was kept."""
+
+    host: str
+    reason: str
+
+    @property
+    def message(self) -> str:
+        """One sentence for the user; never anything that the upstream wrote, nor an address."""
+        return f"the upstream {self.host} {self.reason}"
+
+
+class UpstreamUnavailable(Upstream):
+    """It cannot be reached, or answers with a server error."""
+
+
+class UpstreamTimeout(UpstreamUnavailable):
+    """It is too slow."""
+
+
+class UpstreamCorrupt(Upstream):
+    """What it sends is not what it should be: another digest, length, encoding or type."""
+
+
+class UpstreamRefused(Upstream):
+    """It does not let us have it (401, 403)."""
+
+
+class AddressRefused(UpstreamUnavailable):
+    """Its name stands for an address that may not be connected to."""
+
+
+@define(auto_exc=True, eq=False)
+class UpstreamBusy(Upstream):
+    """It asks to be left alone for a while (429); `retry_after` is in seconds."""
+
+    retry_after: float
+
+
+@define(auto_exc=True, eq=False)
+class LoopDetected(PkgdError):
+    """The request has come through this mirror before, or through too many (RFC 9110, 7.6.3)."""
+
+    via: str
+
+    @property
+    def message(self) -> str:
+        """One sentence for the user."""
+        return "the mirrors are chained in a loop, or too many of them"
 
 
 # -- what ends a request without an answer -----------------------------------------------------

@@ -1,17 +1,19 @@
-"""Coroutines that share: a lock per key, and tasks that outlive the request that began them."""
+"""Coroutines that share: a lock per key, one flight per key, and tasks that outlive who began them."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Hashable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 
-__all__ = ["KeyedLock", "Tasks"]
+__all__ = ["KeyedLock", "SingleFlight", "Tasks"]
 
 log = Logger()
+
+T = TypeVar("T")
 
 
 class KeyedLock:
@@ -31,6 +33,34 @@ class KeyedLock:
             lock.release()
             if not lock.locked and not lock.waiting:
                 self._locks.pop(key, None)
+
+
+class SingleFlight(Generic[T]):
+    """Work that is done once for all who ask for the same key meanwhile."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[Hashable, list[Deferred[T]]] = {}
+
+    async def join(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """The result of `work`, begun by the first who asks; a failure reaches everybody who waits."""
+        if key in self._waiting:
+            waiting: Deferred[T] = Deferred()
+            self._waiting[key].append(waiting)
+            return await waiting
+        self._waiting[key] = []
+        try:
+            result = await work()
+        except BaseException as error:
+            for one in self._waiting.pop(key):
+                one.errback(error)
+            raise
+        for one in self._waiting.pop(key):
+            one.callback(result)
+        return result
+
+    def flying(self, key: Hashable) -> bool:
+        """Whether the work for a key is being done."""
+        return key in self._waiting
 
 
 class Tasks:

@@ -1,4 +1,4 @@
-"""Doubles that the tests of several rooms need: an index without threads, and blocking work that waits."""
+"""Doubles that the tests of several rooms need: a database without threads, and blocking work that waits."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 
-from pkgd.state import Index
+from pkgd.state import Database, Index, Ledger
 
-__all__ = ["HeldBlocking", "InlineReactor", "InlineThreads", "inline_index"]
+__all__ = ["HeldBlocking", "InlineReactor", "InlineThreads", "inline_database", "inline_index"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -54,30 +54,38 @@ class InlineThreads:
 
 
 def inline_index(path: str) -> Index:
-    """An open, empty index at `path` that answers at once and never waits for the disk.
+    """An index in a database of its own, as `inline_database` makes it."""
+    return Index(inline_database(path))
 
-    It needs neither `open` nor `start`; `close` it, or forget it.
+
+def inline_database(path: str) -> Database:
+    """An open, empty database at `path` that answers at once and never waits for the disk.
+
+    It has the tables of every owner, and needs neither `open` nor `start`; `close` it, or forget it.
     """
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     with open(path, "wb") as file:
         file.write(_empty_database())
     reactor: Any = InlineReactor()
-    index = Index(reactor, path)
-    index._pool.threadpool = InlineThreads()
-    index._pool.openfun = lambda connection: connection.execute("PRAGMA synchronous = OFF")
-    return index
+    database = Database(reactor, path)
+    database._pool.threadpool = InlineThreads()
+    database._pool.openfun = lambda connection: connection.execute("PRAGMA synchronous = OFF")
+    return database
 
 
 @cache
 def _empty_database() -> bytes:
-    """The file that `Index.open` makes; made once, for making it waits for the disk."""
+    """The file that `Database.open` makes; made once, for making it waits for the disk."""
     directory = tempfile.mkdtemp()
     try:
         path = os.path.join(directory, "index.sqlite")
         reactor: Any = InlineReactor()
-        Index(reactor, path).open()
-        with closing(sqlite3.connect(path)) as database:
-            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        database = Database(reactor, path)
+        Index(database)
+        Ledger(database)
+        database.open()
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         with open(path, "rb") as file:
             return file.read()
     finally:

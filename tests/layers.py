@@ -18,7 +18,7 @@ Breach = tuple[int, str]
 
 _FLOOR = frozenset(["errors", "flow", "blocking", "sharing"])
 _DOMAIN = _FLOOR | {"formats", "state"}
-_BELOW_WEB = _FLOOR | {"formats", "storage", "registry", "auth"}
+_BELOW_WEB = _FLOOR | {"formats", "storage", "registry", "auth", "mirror", "metrics"}
 
 # Room -> the other rooms that it may import. What is missing here may not exist.
 ROOMS: dict[str, frozenset[str]] = {
@@ -27,17 +27,22 @@ ROOMS: dict[str, frozenset[str]] = {
     "flow": frozenset(["errors"]),
     "blocking": frozenset(),
     "sharing": frozenset(),
+    "metrics": frozenset(),
     "state": frozenset(["errors"]),
     "logs": frozenset(),
-    "config": frozenset(["errors"]),
+    "config": frozenset(["errors", "formats"]),
     "formats": frozenset(["errors"]),
     "storage": _FLOOR | {"formats"},
     "registry": _DOMAIN | {"storage"},
+    "outbound": _FLOOR | {"formats"},
+    "mirror": _DOMAIN | {"storage", "registry", "outbound", "metrics"},
     "auth": _DOMAIN,
     "web": _BELOW_WEB,
-    "daemon": _BELOW_WEB | {"state", "config", "web"},
+    "composition": _BELOW_WEB | {"state", "config", "outbound", "web"},
+    "daemon": _BELOW_WEB | {"state", "config", "web", "outbound", "composition"},
     "tap": frozenset(["config", "daemon"]),
-    "__main__": frozenset(["errors", "config", "logs", "tap", "web"]),
+    "prefetch": frozenset(["errors", "formats"]),
+    "__main__": frozenset(["errors", "config", "logs", "tap", "web", "prefetch"]),
     "door": frozenset(["tap"]),
 }
 
@@ -46,7 +51,10 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "twisted.internet.reactor": ("pkgd.tap", "pkgd.__main__", "pkgd.tac"),
     "klein": ("pkgd.web",),
     "werkzeug": ("pkgd.web",),
-    "twisted.web": ("pkgd.web",),
+    "twisted.web": ("pkgd.web", "pkgd.outbound"),
+    "treq": ("pkgd.outbound",),
+    "prometheus_client": ("pkgd.metrics",),
+    "tqdm": ("pkgd.prefetch",),
     "OpenSSL": ("pkgd.web.tls",),
     "sqlite3": ("pkgd.state",),
     "twisted.enterprise": ("pkgd.state",),
@@ -66,12 +74,13 @@ FILES_IN = (
     "pkgd.config",  # its own file
     "pkgd.state",  # a damaged index is begun anew
     "pkgd.daemon",  # the state directory and its lock
+    "pkgd.prefetch.command",  # the list of images
     "pkgd.web.accesslog",
     "pkgd.web.site",  # reading ahead
     "pkgd.web.transport",  # sendfile
     "pkgd.web.tls",  # has a certificate changed?
 )
-_HARMLESS = frozenset(["environ", "getcwd", "strerror", "getpid", "fsencode", "fsdecode"])
+_HARMLESS = frozenset(["environ", "getcwd", "strerror", "getpid", "fsencode", "fsdecode", "cpu_count"])
 _HARMLESS_PATHS = frozenset(["join", "normpath", "dirname", "basename", "abspath", "isabs", "split", "splitext"])
 
 # Banned everywhere: what they do with hostile input, or to the reactor, cannot be made safe.

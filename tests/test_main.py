@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import sys
 from contextlib import redirect_stderr, redirect_stdout
 
 import yaml
@@ -13,6 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd import __version__
 from pkgd.__main__ import main
+
+_WITH_PASSWORD = "mirror: {registries: {docker.io: {username: bob, password: hunter2-canary}}}"
 
 
 @frozen
@@ -54,7 +57,7 @@ class UsageTests(CommandCase):
         found = run()
 
         self.assertEqual((found.status, found.output), (2, ""))
-        for command in ("serve", "check-config", "config-schema", "version"):
+        for command in ("serve", "check-config", "config-schema", "mirror", "version"):
             self.assertIn(command, found.errors)
 
     def test_unknown(self) -> None:
@@ -66,6 +69,14 @@ class UsageTests(CommandCase):
             ["check-config", "--nope"],
             ["serve", "-c"],
             ["check-config", "x"],
+            ["mirror"],
+            ["mirror", "fetch"],
+            ["mirror", "prefetch"],
+            ["mirror", "prefetch", "a", "b"],
+            ["mirror", "prefetch", "-j", "0", "a"],
+            ["mirror", "prefetch", "-j", "many", "a"],
+            ["mirror", "prefetch", "--platform", "amd64", "a"],
+            ["mirror", "prefetch", "--url", "pkg.example.com", "a"],
         ):
             found = run(*arguments)
             self.assertEqual((found.status, found.output), (2, ""), arguments)
@@ -138,6 +149,28 @@ class CheckConfigTests(CommandCase):
         self.assertEqual(shown["state_dir"], os.path.join(os.path.dirname(os.path.abspath(path)), "data"))
         self.assertEqual(run("check-config", "--print", "-c", self.write(found.output)).output, found.output)
 
+    def test_secrets(self) -> None:
+        """A password is neither printed nor part of what is said of a file that is broken where it stands."""
+        for text, status in {
+            "hunter2-canary": 0,
+            "@hunter2-canary": 1,
+            "*hunter2-canary": 1,
+            "[hunter2-canary]": 1,
+        }.items():
+            path = self.write(f"mirror: {{registries: {{docker.io: {{username: bob, password: {text}}}}}}}")
+            for found in (run("check-config", "--print", "-c", path), run("check-config", "-c", path)):
+                self.assertEqual(found.status, status, found.errors)
+                self.assertNotIn("hunter2", found.output + found.errors)
+        self.assertIn("'********'", run("check-config", "--print", "-c", self.write(_WITH_PASSWORD)).output)
+
+    def test_password_files(self) -> None:
+        """Password files are looked at: one that cannot be read is 1, and named with its key."""
+        text = "mirror: {registries: {docker.io: {username: bob, password_file: nowhere}}}"
+        found = run("check-config", "-c", self.write(text))
+
+        self.assertEqual((found.status, found.output), (1, ""))
+        self.assertIn("mirror.registries.docker.io.password_file: ", found.errors)
+
 
 class ConfigSchemaTests(CommandCase):
     """`config-schema` is for editors."""
@@ -159,3 +192,62 @@ class ServeTests(CommandCase):
             found = run("serve", "-c", self.write(text))
             self.assertEqual((found.status, found.output), (1, ""))
             self.assertTrue(found.errors.startswith("pkgd: "))
+
+
+class InterruptedInput:
+    """A standard input at which somebody presses Ctrl-C."""
+
+    @property
+    def buffer(self) -> InterruptedInput:
+        """Its bytes."""
+        return self
+
+    def read(self) -> bytes:
+        """Wait."""
+        raise KeyboardInterrupt
+
+
+class PrefetchTests(CommandCase):
+    """`mirror prefetch` asks a running pkgd; what it does then is tested in `tests.prefetch`."""
+
+    def prefetch(self, *arguments: str) -> Run:
+        """Run it on an empty list."""
+        return run("mirror", "prefetch", *arguments, self.write(""))
+
+    def test_help(self) -> None:
+        """It explains itself."""
+        found = run("mirror", "prefetch", "--help")
+
+        self.assertEqual((found.status, found.errors), (0, ""))
+        for option in ("--url", "--ca-file", "--platform", "--jobs", "--json", "--config", "LIST"):
+            self.assertIn(option, found.output)
+
+    def test_list(self) -> None:
+        """A list that cannot be read is named, before anybody is asked."""
+        found = run("mirror", "prefetch", "nowhere.txt")
+
+        self.assertEqual(found, Run(1, "", "pkgd: LIST: nowhere.txt: No such file or directory\n"))
+
+    def test_configuration(self) -> None:
+        """Without a URL it is the configuration that says where pkgd listens, and it has to say it."""
+        path = self.write("server: {listen: ['unix:/run/pkgd.sock']}")
+
+        found = self.prefetch("-c", path)
+
+        self.assertEqual((found.status, found.output), (1, ""))
+        self.assertIn("unix:/run/pkgd.sock", found.errors)
+        self.assertIn("--url", found.errors)
+
+    def test_broken_configuration(self) -> None:
+        """With a URL no configuration is read."""
+        path = self.write("server: [")
+
+        self.assertIn("not YAML", self.prefetch("-c", path).errors)
+        self.assertIn("--ca-file", self.prefetch("-c", path, "--url", "https://a.test", "--ca-file", "none").errors)
+
+    def test_interrupted(self) -> None:
+        """Who interrupts it gets the prompt back, without a traceback."""
+        self.addCleanup(setattr, sys, "stdin", sys.stdin)
+        sys.stdin = InterruptedInput()  # type: ignore[assignment]
+
+        self.assertEqual(run("mirror", "prefetch", "-"), Run(130, "", "pkgd: interrupted\n"))

@@ -6,7 +6,7 @@ from enum import Enum
 
 from attrs import frozen
 
-__all__ = ["Access", "Action", "Principal", "oci"]
+__all__ = ["Access", "Action", "Principal", "mirrored", "oci"]
 
 
 class Action(Enum):
@@ -28,10 +28,14 @@ class Action(Enum):
 
 @frozen
 class Access:
-    """An action on a resource, written `oci:<repository>`, or `registry` for the API as a whole."""
+    """An action on a resource: `oci:<repository>`, `mirror:<host>/<repository>`, or `registry` for the API as a whole.
+
+    `private` says of an upstream's repository that its content was fetched with our credentials.
+    """
 
     resource: str
     action: Action
+    private: bool = False
 
     def __str__(self) -> str:
         return f"{self.action.value} {self.resource}"
@@ -47,3 +51,8 @@ class Principal:
 def oci(repository: str, action: Action) -> Access:
     """An action on a repository of the registry."""
     return Access(f"oci:{repository}", action)
+
+
+def mirrored(repository: str, private: bool) -> Access:
+    """Reading an upstream's repository, `<host>/<name>`."""
+    return Access(f"mirror:{repository}", Action.PULL, private)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 
+from attrs import frozen
+
 from pkgd.errors import InvalidName, InvalidReference, UnknownUpload
 from pkgd.formats.digest import Digest
 
-__all__ = ["Reference", "RepositoryName", "Tag", "UploadId", "parse_reference"]
+__all__ = ["Origin", "Reference", "Repository", "RepositoryName", "Tag", "UploadId", "parse_reference"]
 
 # Clients limit host, slash and name together to 255 characters, so no longer name can be used.
 MAX_NAME = 255
@@ -36,6 +38,21 @@ class RepositoryName(str):
         if len(text) > MAX_NAME or not _NAME.fullmatch(text):
             raise InvalidName(text)
         return cls(text)
+
+
+@frozen
+class Origin:
+    """A repository of an upstream registry: the registry's canonical host, and the repository's name there."""
+
+    host: str
+    name: RepositoryName
+
+    def __str__(self) -> str:
+        return f"{self.host}/{self.name}"
+
+
+Repository = RepositoryName | Origin
+"""A hosted repository, or one of an upstream."""
 
 
 class Tag(str):

@@ -1,14 +1,18 @@
-"""The blobs of hosted repositories. A blob is in a repository or it is not; the same bytes elsewhere don't count."""
+"""The blobs of repositories, hosted or of an upstream.
+
+A blob is in a repository or it is not: the same bytes elsewhere answer no read. They are only linked
+to when it comes in, so that equal bytes are one file.
+"""
 
 from __future__ import annotations
 
 from pkgd.errors import UnknownBlob
 from pkgd.formats.digest import Digest
-from pkgd.formats.names import RepositoryName
+from pkgd.formats.names import Origin, Repository, RepositoryName
 from pkgd.sharing import KeyedLock
 from pkgd.state import Index
 from pkgd.storage.interfaces import ObjectStore, Reader
-from pkgd.storage.layout import blob_key, directories, directory
+from pkgd.storage.layout import blob_key, directories, directory, name_of, repository_of
 from pkgd.storage.spool import StagedFile
 
 __all__ = ["Blobs"]
@@ -18,7 +22,7 @@ class Blobs:
     """Reading, linking and deleting; new bytes come through `pkgd.registry.uploads`.
 
     `locks` has one lock per repository, shared with the manifests: a blob isn't deleted while a
-    manifest that names it is being accepted.
+    manifest that names it is being accepted. A repository of an upstream goes by its place there.
     """
 
     def __init__(self, store: ObjectStore, index: Index, locks: KeyedLock) -> None:
@@ -26,7 +30,7 @@ class Blobs:
         self._index = index
         self._locks = locks
 
-    async def size(self, name: RepositoryName, digest: Digest) -> int:
+    async def size(self, name: Repository, digest: Digest) -> int:
         """The blob's size.
 
         :raises UnknownBlob: if the repository does not have it.
@@ -37,7 +41,7 @@ class Blobs:
                 return size
         raise UnknownBlob(str(digest))
 
-    async def has(self, name: RepositoryName, digest: Digest) -> bool:
+    async def has(self, name: Repository, digest: Digest) -> bool:
         """Whether the repository has the blob, durably."""
         try:
             await self.size(name, digest)
@@ -45,7 +49,7 @@ class Blobs:
             return False
         return True
 
-    async def open(self, name: RepositoryName, digest: Digest) -> Reader:
+    async def open(self, name: Repository, digest: Digest) -> Reader:
         """A reader of the blob, which the caller closes.
 
         :raises UnknownBlob: if the repository does not have it.
@@ -56,45 +60,52 @@ class Blobs:
                 return reader
         raise UnknownBlob(str(digest))
 
-    async def add(self, name: RepositoryName, digest: Digest, staged: StagedFile) -> bool:
+    async def add(self, name: Repository, digest: Digest, staged: StagedFile) -> bool:
         """Make verified bytes a blob of the repository, durably.
 
         Where another repository has them, its file is linked. Returns whether `staged` was
         consumed; else the caller removes it.
         """
-        key = blob_key(directory(name), digest)
+        place = directory(name)
         for holder in await self._index.holders(str(digest)):
-            if holder != name and await self._link_equal(holder, digest, key, staged.size):
-                await self._index.add_blob(name, str(digest))
+            if holder != place and await self._link_equal(holder, digest, blob_key(place, digest), staged.size):
+                await self._index.add_blob(place, str(digest))
                 return False
-        await self._store.put(key, staged)
-        await self._index.add_blob(name, str(digest))
+        await self._store.put(blob_key(place, digest), staged)
+        await self._index.add_blob(place, str(digest))
         return True
 
     async def _link_equal(self, holder: str, digest: Digest, key: str, size: int) -> bool:
         """Link the holder's file if it is still there and whole."""
-        source = blob_key(directory(RepositoryName(holder)), digest)
-        return await self._store.stat(source) == size and await self._store.link(source, key)
+        repository = repository_of(holder)
+        sources = [] if repository is None else [blob_key(place, digest) for place in directories(repository)]
+        for source in sources:
+            if await self._store.stat(source) == size and await self._store.link(source, key):
+                return True
+        return False
 
     async def mount(self, name: RepositoryName, digest: Digest, source: RepositoryName) -> bool:
         """Give the repository the source's blob. False if the source does not have it."""
+        target = directory(name)
         for place in directories(source):
-            if await self._store.link(blob_key(place, digest), blob_key(directory(name), digest)):
-                await self._index.add_blob(name, str(digest))
+            if await self._store.link(blob_key(place, digest), blob_key(target, digest)):
+                await self._index.add_blob(target, str(digest))
                 return True
         return False
 
     async def holders(self, digest: Digest) -> list[RepositoryName]:
-        """Repositories that may have the blob, as far as the index knows."""
-        return [RepositoryName(one) for one in await self._index.holders(str(digest))]
+        """Hosted repositories that may have the blob, as far as the index knows."""
+        names = [name_of(place) for place in await self._index.holders(str(digest))]
+        return [name for name in names if name is not None]
 
-    async def delete(self, name: RepositoryName, digest: Digest) -> None:
+    async def delete(self, name: Repository, digest: Digest) -> None:
         """Remove the blob from this repository.
 
         :raises UnknownBlob: if the repository does not have it.
         """
-        async with self._locks.holding(name):
-            found = [await self._store.delete(blob_key(place, digest)) for place in directories(name)]
+        place = directory(name)
+        async with self._locks.holding(place if isinstance(name, Origin) else name):
+            found = [await self._store.delete(blob_key(one, digest)) for one in directories(name)]
         if not any(found):
             raise UnknownBlob(str(digest))
-        await self._index.remove_blob(name, str(digest))
+        await self._index.remove_blob(place, str(digest))

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pkgd.formats.names import RepositoryName
 from pkgd.storage.interfaces import ObjectStore
 from pkgd.storage.layout import (
+    blobs_prefix,
     digest_of_file,
     directories,
     legacy_prefix,
@@ -17,6 +18,9 @@ from pkgd.storage.layout import (
 
 __all__ = ["Catalog"]
 
+# Repositories that are remembered to exist.
+MAX_EXISTING = 65536
+
 _TREE = frozenset(["blobs", "manifests"])
 
 
@@ -25,6 +29,7 @@ class Catalog:
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
+        self._existing: set[RepositoryName] = set()
 
     async def page(self, after: str, count: int) -> tuple[list[str], bool]:
         """Up to `count` names that sort behind `after`, and whether there are more."""
@@ -36,9 +41,18 @@ class Catalog:
         return found, False
 
     async def exists(self, name: RepositoryName) -> bool:
-        """Whether anything has been pushed to the repository."""
+        """Whether anything has been pushed to the repository.
+
+        What has been seen once counts from then on: a name that was hosted must not come to mean an
+        upstream's because its last tag is deleted.
+        """
+        if name in self._existing:
+            return True
         for place in directories(name):
-            if await self._store.list(legacy_prefix(place)) or await self._store.list(f"{place}/blobs"):
+            if await self._store.list(legacy_prefix(place)) or await self._store.list(blobs_prefix(place)):
+                if len(self._existing) >= MAX_EXISTING:
+                    self._existing.clear()
+                self._existing.add(name)
                 return True
         return False
 

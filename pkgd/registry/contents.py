@@ -9,7 +9,7 @@ import msgspec
 from pkgd.blocking import Blocking
 from pkgd.errors import InvalidDigest, InvalidManifest, InvalidReference
 from pkgd.formats.digest import Digest
-from pkgd.formats.names import RepositoryName, Tag
+from pkgd.formats.names import Repository, RepositoryName, Tag
 from pkgd.formats.oci import Manifest, parse_manifest
 from pkgd.registry.legacy import LegacyManifests, read_object
 from pkgd.sharing import KeyedLock
@@ -19,6 +19,7 @@ from pkgd.storage.layout import (
     blobs_prefix,
     digest_of_file,
     directories,
+    directory,
     file_of,
     manifests_prefix,
     media_type_key,
@@ -52,7 +53,7 @@ class ContentsReader:
         self._legacy = legacy
         self._blocking = blocking
 
-    async def tags(self, name: RepositoryName) -> list[str]:
+    async def tags(self, name: Repository) -> list[str]:
         """The repository's tags, in byte order; a file whose name is no tag is not listed."""
         found = {str(tag) for tag in await self._legacy.tags(name)}
         for place in directories(name):
@@ -65,7 +66,7 @@ class ContentsReader:
             return
         async with locks.holding(name):
             if not await self._index.knows(name):
-                await self._index.fill(name, await self._read(name))
+                await self._index.fill(name, directory(name), await self._read(name))
 
     async def _read(self, name: RepositoryName) -> Contents:
         blobs, referrers = [], []

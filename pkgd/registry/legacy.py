@@ -10,7 +10,7 @@ from attrs import frozen
 
 from pkgd.blocking import Blocking
 from pkgd.formats.digest import Digest
-from pkgd.formats.names import RepositoryName, Tag
+from pkgd.formats.names import Repository, Tag
 from pkgd.storage.interfaces import ObjectStore, Versioned
 from pkgd.storage.layout import directories, legacy_key, legacy_prefix, tag_of_legacy
 
@@ -50,7 +50,7 @@ class LegacyManifests:
         self._blocking = blocking
         self._digests: dict[tuple[str, str], tuple[object, str]] = {}
 
-    async def by_tag(self, name: RepositoryName, tag: Tag) -> LegacyManifest | None:
+    async def by_tag(self, name: Repository, tag: Tag) -> LegacyManifest | None:
         """The tag's manifest, or None."""
         for place in directories(name):
             found = await self._read(legacy_key(place, tag), tag)
@@ -58,7 +58,7 @@ class LegacyManifests:
                 return found
         return None
 
-    async def with_digest(self, name: RepositoryName, digest: Digest) -> list[LegacyManifest]:
+    async def with_digest(self, name: Repository, digest: Digest) -> list[LegacyManifest]:
         """Every legacy file whose bytes have the digest."""
         found = []
         for key, tag in await self._keys(name):
@@ -68,7 +68,7 @@ class LegacyManifests:
                     found.append(one)
         return found
 
-    async def tags(self, name: RepositoryName) -> list[Tag]:
+    async def tags(self, name: Repository) -> list[Tag]:
         """The tags that have a legacy file."""
         return [tag for _, tag in await self._keys(name)]
 
@@ -81,7 +81,7 @@ class LegacyManifests:
         data = await read_object(self._store, self._blocking, key)
         return None if data is None else LegacyManifest(key, tag, data, version)
 
-    async def _keys(self, name: RepositoryName) -> list[tuple[str, Tag]]:
+    async def _keys(self, name: Repository) -> list[tuple[str, Tag]]:
         found: dict[Tag, str] = {}
         for place in directories(name):
             for entry in await self._store.list(legacy_prefix(place)):

@@ -19,8 +19,8 @@ from pkgd.formats.names import Reference, RepositoryName, Tag
 from pkgd.formats.oci import Manifest, parse_manifest
 from pkgd.registry.blobs import Blobs
 from pkgd.registry.contents import ContentsReader, referrer_of
-from pkgd.registry.legacy import LegacyManifests, read_object
-from pkgd.registry.stored import StoredManifests, encode_media_type, encode_pointer
+from pkgd.registry.legacy import LegacyManifests
+from pkgd.registry.stored import StoredManifests, encode_pointer, write_manifest
 from pkgd.sharing import KeyedLock
 from pkgd.state import Index
 from pkgd.storage.interfaces import ObjectStore
@@ -114,7 +114,7 @@ class Manifests:
             changes = await self._changes(name, wanted, digest)
             for change in changes:
                 permit(change)
-            await self._write(name, digest, manifest, data)
+            await write_manifest(self._store, self._blocking, name, digest, manifest, data)
             for change in changes:
                 await self._point(name, change.tag, digest)
             referrer = referrer_of(digest, len(data), manifest)
@@ -149,15 +149,6 @@ class Manifests:
             if current != digest:
                 changes.append(TagChange(tag, moves=current is not None))
         return changes
-
-    async def _write(self, name: RepositoryName, digest: Digest, manifest: Manifest, data: bytes) -> None:
-        """The media type first, so that the manifest is never served with another."""
-        place = directory(name)
-        if not manifest.states_type:
-            await self._store.put_bytes(media_type_key(place, digest), encode_media_type(manifest.media_type))
-        # Compared byte for byte, so that a push heals a file that has been damaged.
-        if await read_object(self._store, self._blocking, manifest_key(place, digest)) != data:
-            await self._store.put_bytes(manifest_key(place, digest), data)
 
     async def _point(self, name: RepositoryName, tag: Tag, digest: Digest) -> None:
         await self._store.put_bytes(tag_key(directory(name), tag), encode_pointer(digest))

@@ -16,7 +16,7 @@ from pkgd.registry.stored import StoredManifests
 from pkgd.sharing import KeyedLock
 from pkgd.state import Index
 
-__all__ = ["Referrers", "ReferrersPage"]
+__all__ = ["Referrers", "ReferrersPage", "fallback_tag", "page_of", "wellformed_entries"]
 
 # Clients read at most 4 MiB of a list; a page ends well below.
 PAGE_BYTES = 3 << 20
@@ -49,35 +49,48 @@ class Referrers:
         :param after: the last digest of the page before.
         """
         await self._contents.ensure_known(name, self._locks)
-        entries: dict[str, bytes] = dict(await self._fallback(name, subject))
-        entries.update(await self._index.referrers(name, str(subject)))
-        wanted = [(digest, entries[digest]) for digest in sorted(entries) if digest > after]
-        if artifact_type is not None:
-            wanted = [one for one in wanted if _artifact_type(one[1]) == artifact_type]
-        count = _page_length([len(one) for _, one in wanted])
-        document = {
-            "schemaVersion": 2,
-            "mediaType": INDEX,
-            "manifests": [msgspec.Raw(one) for _, one in wanted[:count]],
-        }
-        return ReferrersPage(msgspec.json.encode(document), wanted[count - 1][0] if count < len(wanted) else None)
+        known = await self._index.referrers(name, str(subject))
+        return page_of([*await self._fallback(name, subject), *(entry for _, entry in known)], artifact_type, after)
 
-    async def _fallback(self, name: RepositoryName, subject: Digest) -> list[tuple[str, bytes]]:
-        """The entries of the list that clients keep under the tag `<algorithm>-<hex>`.
+    async def _fallback(self, name: RepositoryName, subject: Digest) -> list[bytes]:
+        """The entries of the list that clients keep under the fallback tag.
 
         "Referrers Tag Schema": the registry must include such lists once it has the API.
         """
-        tag = f"{subject.algorithm[:32]}-{subject.encoded[:64]}"
         try:
-            found = await self._stored.get(name, Tag.parse(tag))
+            found = await self._stored.get(name, Tag.parse(fallback_tag(subject)))
         except UnknownManifest:
             return []
-        try:
-            entries = msgspec.json.decode(found.data, type=dict).get("manifests")
-        except ValueError:
-            return []
-        wellformed = [one for one in entries if _is_descriptor(one)] if isinstance(entries, list) else []
-        return [(one["digest"], msgspec.json.encode(one)) for one in wellformed]
+        return wellformed_entries(found.data)
+
+
+def fallback_tag(subject: Digest) -> str:
+    """The tag of the list that clients keep where there is no API ("Referrers Tag Schema")."""
+    return f"{subject.algorithm[:32]}-{subject.encoded[:64]}"
+
+
+def wellformed_entries(index: bytes) -> list[bytes]:
+    """The entries of somebody else's list that can be passed on, each as JSON."""
+    try:
+        entries = msgspec.json.decode(index, type=dict).get("manifests")
+    except ValueError:
+        return []
+    return [msgspec.json.encode(one) for one in entries if _is_descriptor(one)] if isinstance(entries, list) else []
+
+
+def page_of(entries: list[bytes], artifact_type: str | None, after: str) -> ReferrersPage:
+    """One page of a list: in the order of the digests, the last of equal ones, from behind `after`."""
+    by_digest = {str(msgspec.json.decode(one)["digest"]): one for one in entries}
+    wanted = [(digest, by_digest[digest]) for digest in sorted(by_digest) if digest > after]
+    if artifact_type is not None:
+        wanted = [one for one in wanted if _artifact_type(one[1]) == artifact_type]
+    count = _page_length([len(one) for _, one in wanted])
+    document = {
+        "schemaVersion": 2,
+        "mediaType": INDEX,
+        "manifests": [msgspec.Raw(one) for _, one in wanted[:count]],
+    }
+    return ReferrersPage(msgspec.json.encode(document), wanted[count - 1][0] if count < len(wanted) else None)
 
 
 def _is_descriptor(entry: Any) -> bool:

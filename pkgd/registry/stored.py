@@ -10,19 +10,19 @@ from __future__ import annotations
 from collections import OrderedDict
 
 import msgspec
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from twisted.logger import Logger
 
 from pkgd.blocking import Blocking
 from pkgd.errors import FailedStorage, InvalidDigest, InvalidManifest, UnknownManifest
 from pkgd.formats.digest import Digest
-from pkgd.formats.names import Reference, RepositoryName, Tag
-from pkgd.formats.oci import detect_media_type
+from pkgd.formats.names import Reference, Repository, Tag
+from pkgd.formats.oci import Manifest, detect_media_type
 from pkgd.registry.legacy import LegacyManifests, read_object
 from pkgd.storage.interfaces import ObjectStore, Versioned
-from pkgd.storage.layout import directories, manifest_key, media_type_key, tag_key
+from pkgd.storage.layout import directories, directory, manifest_key, media_type_key, tag_key
 
-__all__ = ["StoredManifest", "StoredManifests", "encode_media_type", "encode_pointer"]
+__all__ = ["StoredManifest", "StoredManifests", "encode_pointer", "write_manifest"]
 
 log = Logger()
 
@@ -37,19 +37,22 @@ class StoredManifest:
     """A manifest as it is served.
 
     `checks` are the objects it was read from, each with its version then: it is current as long as
-    none has changed.
+    none has changed. `validated` is when an upstream last confirmed the tag that it was found by, in
+    seconds since the epoch; 0 without an upstream.
     """
 
     digest: Digest
     media_type: str
     data: bytes = field(repr=False)
     checks: tuple[_Check, ...] = field(repr=False, default=())
+    validated: float = 0.0
 
 
-class _Pointer(msgspec.Struct):
+class _Pointer(msgspec.Struct, omit_defaults=True):
     """A tag's file; more keys may follow."""
 
     digest: str
+    validated: float = 0.0
 
 
 class _Meta(msgspec.Struct):
@@ -59,17 +62,17 @@ class _Meta(msgspec.Struct):
 
 
 class StoredManifests:
-    """The manifests of all hosted repositories, for reading; no lock is needed."""
+    """The manifests of all repositories, hosted or of an upstream, for reading; no lock is needed."""
 
     def __init__(self, store: ObjectStore, versions: Versioned, blocking: Blocking, legacy: LegacyManifests) -> None:
         self._store = store
         self._versions = versions
         self._blocking = blocking
         self._legacy = legacy
-        self._cache: OrderedDict[tuple[str, str], StoredManifest] = OrderedDict()
+        self._cache: OrderedDict[tuple[Repository, str], StoredManifest] = OrderedDict()
         self._cached_bytes = 0
 
-    def cached(self, name: str, reference: str) -> StoredManifest | None:
+    def cached(self, name: Repository, reference: str) -> StoredManifest | None:
         """The manifest if it is in memory and current: answered without a thread."""
         found = self._cache.get((name, reference))
         if found is None:
@@ -80,7 +83,7 @@ class StoredManifests:
                 return None
         return found
 
-    async def get(self, name: RepositoryName, reference: Reference) -> StoredManifest:
+    async def get(self, name: Repository, reference: Reference) -> StoredManifest:
         """The manifest that a tag or a digest names.
 
         :raises UnknownManifest: if the repository has none.
@@ -96,7 +99,7 @@ class StoredManifests:
             self._remember(name, str(reference), found)
         return found
 
-    async def _by_digest(self, name: RepositoryName, digest: Digest) -> StoredManifest | None:
+    async def _by_digest(self, name: Repository, digest: Digest) -> StoredManifest | None:
         for place in directories(name):
             key = manifest_key(place, digest)
             version = self._versions.version(key)
@@ -110,7 +113,7 @@ class StoredManifests:
             return StoredManifest(digest, _shape_of(one.data), one.data, (_check(one.key, one.version),))
         return None
 
-    async def _by_tag(self, name: RepositoryName, tag: Tag) -> StoredManifest | None:
+    async def _by_tag(self, name: Repository, tag: Tag) -> StoredManifest | None:
         # Where it is not found counts as well: what comes to be there hides what is found further on.
         checks: list[_Check] = []
         for place in directories(name):
@@ -118,12 +121,12 @@ class StoredManifests:
             version = self._versions.version(key)
             data = await read_object(self._store, self._blocking, key)
             if data is not None:
-                digest = _pointed(key, data)
+                digest, validated = _pointed(key, data)
                 found = None if digest is None else await self._by_digest(name, digest)
                 if found is None:
                     return None
                 checks += [_check(key, version), *found.checks]
-                return StoredManifest(found.digest, found.media_type, found.data, tuple(checks))
+                return evolve(found, checks=tuple(checks), validated=validated)
             checks.append((key, None))
         legacy = await self._legacy.by_tag(name, tag)
         if legacy is None:
@@ -131,12 +134,12 @@ class StoredManifests:
         checks.append(_check(legacy.key, legacy.version))
         return StoredManifest(Digest.of(legacy.data), _shape_of(legacy.data), legacy.data, tuple(checks))
 
-    async def target(self, name: RepositoryName, tag: Tag) -> Digest | None:
+    async def target(self, name: Repository, tag: Tag) -> Digest | None:
         """The digest that a tag stands for, whatever became of the manifest. None if it stands for none."""
         for place in directories(name):
             data = await read_object(self._store, self._blocking, tag_key(place, tag))
             if data is not None:
-                return _pointed(tag_key(place, tag), data)
+                return _pointed(tag_key(place, tag), data)[0]
         legacy = await self._legacy.by_tag(name, tag)
         return None if legacy is None else Digest.of(legacy.data)
 
@@ -156,7 +159,7 @@ class StoredManifests:
 
     # -- what is in memory --
 
-    def _remember(self, name: str, reference: str, manifest: StoredManifest) -> None:
+    def _remember(self, name: Repository, reference: str, manifest: StoredManifest) -> None:
         self._forget(name, reference)
         self._cache[name, reference] = manifest
         self._cached_bytes += len(manifest.data)
@@ -164,18 +167,33 @@ class StoredManifests:
             _, dropped = self._cache.popitem(last=False)
             self._cached_bytes -= len(dropped.data)
 
-    def _forget(self, name: str, reference: str) -> None:
+    def _forget(self, name: Repository, reference: str) -> None:
         dropped = self._cache.pop((name, reference), None)
         if dropped is not None:
             self._cached_bytes -= len(dropped.data)
 
 
-def encode_pointer(digest: Digest) -> bytes:
-    """A tag's file."""
-    return msgspec.json.encode(_Pointer(str(digest)))
+def encode_pointer(digest: Digest, validated: float = 0.0) -> bytes:
+    """A tag's file; `validated` is for tags of an upstream."""
+    return msgspec.json.encode(_Pointer(str(digest), validated))
 
 
-def encode_media_type(media_type: str) -> bytes:
+async def write_manifest(
+    store: ObjectStore, blocking: Blocking, name: Repository, digest: Digest, manifest: Manifest, data: bytes
+) -> None:
+    """Make checked bytes a manifest of the repository, durably.
+
+    The media type first, so that the manifest is never served with another.
+    """
+    place = directory(name)
+    if not manifest.states_type:
+        await store.put_bytes(media_type_key(place, digest), _encode_media_type(manifest.media_type))
+    # Compared byte for byte, so that it heals a file that has been damaged.
+    if await read_object(store, blocking, manifest_key(place, digest)) != data:
+        await store.put_bytes(manifest_key(place, digest), data)
+
+
+def _encode_media_type(media_type: str) -> bytes:
     """The file beside a manifest that doesn't say its media type."""
     return msgspec.json.encode(_Meta(media_type))
 
@@ -188,13 +206,14 @@ def _check(key: str, version: object | None) -> _Check:
     return key, object() if version is None else version
 
 
-def _pointed(key: str, data: bytes) -> Digest | None:
-    """The digest in a tag's file. A damaged file is reported, and points at nothing."""
+def _pointed(key: str, data: bytes) -> tuple[Digest | None, float]:
+    """The digest in a tag's file, and when it was validated. A damaged file is reported, and points at nothing."""
     try:
-        return Digest.parse(msgspec.json.decode(data, type=_Pointer).digest)
+        pointer = msgspec.json.decode(data, type=_Pointer)
+        return Digest.parse(pointer.digest), pointer.validated
     except (ValueError, InvalidDigest):
         log.error("the tag file {key} is damaged", key=key)
-        return None
+        return None, 0.0
 
 
 def _shape_of(data: bytes) -> str:

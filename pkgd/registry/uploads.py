@@ -28,6 +28,7 @@ from pkgd.formats.names import RepositoryName, UploadId
 from pkgd.registry.blobs import Blobs
 from pkgd.storage.space import FreeSpace
 from pkgd.storage.spool import Spool, StagedFile
+from pkgd.storage.staging import store_piece
 
 __all__ = ["UploadSession", "Uploads"]
 
@@ -35,8 +36,6 @@ log = Logger()
 
 # So often what has arrived is sent to the disk, and the free space looked at again.
 FLUSH_BYTES = 64 << 20
-# From this size on a piece is worth a second thread hop.
-PARALLEL_BYTES = 128 * 1024
 # Sessions whose running hash is kept; the hash of one beyond that is computed anew at its commit.
 MAX_OPEN = 4096
 # Finished sessions that are remembered, so that a repeated PUT is answered like the first.
@@ -202,7 +201,7 @@ class Uploads:
             if at is not None:
                 body.set_limit(at.size)
             while piece := await body.read():
-                await self._store(session.file, piece)
+                await store_piece(self._blocking, session.file, piece)
                 await self._flush_behind(session)
         except TooLarge:
             if at is None:
@@ -211,17 +210,6 @@ class Uploads:
             await self._flushed(session)
             await self._blocking.disk(session.file.rewind, start)
             raise InvalidSize(f"{at.start}-{at.end - 1}", f"{body.received} bytes were sent")
-
-    async def _store(self, file: StagedFile, piece: memoryview) -> None:
-        """Write and hash a piece; a large one by two threads, on two cores."""
-        if len(piece) < PARALLEL_BYTES:
-            await self._blocking.disk(file.append, piece)
-            return
-        hashing = self._blocking.work(file.hash, piece)
-        try:
-            await self._blocking.disk(file.write, piece)
-        finally:
-            await hashing  # the piece's buffer is lent until both are done
 
     def _check_place(self, session: UploadSession, body: Inflow, at: ByteRange | None) -> None:
         if at is not None:

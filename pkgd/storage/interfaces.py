@@ -32,6 +32,14 @@ class Reader(Protocol):
     def fileno(self) -> int | None:
         """A descriptor for sendfile, or None."""
 
+    async def available(self, offset: int) -> int:
+        """Where the bytes end that can be read now; waits until that is behind `offset`.
+
+        A stored object is there as a whole; one that is still arriving is not.
+
+        :raises PkgdError: if they will never come.
+        """
+
     def read_at(self, offset: int, size: int) -> bytes:
         """Up to `size` bytes from `offset`, empty at the end. Blocks: call it in the disk pool.
 

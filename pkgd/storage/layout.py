@@ -5,29 +5,37 @@
     <repo>/manifests/by-digest/<file>.meta  {"mediaType": …}, where the bytes don't say it
     <repo>/manifests/by-tag/<tag>           {"digest": "sha256:<hex>"}
     <repo>/manifests/<tag>.json             a manifest as the original server kept it; read only
+    __mirror__/<host>/<repo>/…              the same, of upstream registries; there also:
+    <repo>/manifests/referrers/<file>       the referrers of a digest, as the upstream listed them
+    <repo>/.private                         its content was fetched with credentials
+    <repo>/.fallback                        a pull that named no upstream has been resolved to this one
     __spool__/                              unfinished files, owned by pkgd.storage.spool
 
 `<file>` is `<hex>` for sha256, and `<algorithm>-<hex>` for others.
 
+A tag of an upstream is {"digest": …, "validated": <seconds since the epoch>}: when it was last confirmed.
+
 A part of a repository's name that is `blobs` or `manifests` would run into the tree of the
 repository above it (`team/manifests/by-tag` holding "tags" of `team`), so it is stored as
-`=blobs`, `=manifests`. No name has a `=`, so the mapping is injective; `__spool__` begins with a
-character that no name part begins with. A tree from before the escape is read as it stands.
+`=blobs`, `=manifests`. No name has a `=`, so the mapping is injective; `__spool__`, `__mirror__` and
+`.private` begin with characters that no name part begins with. A tree from before the escape is read as it stands.
 """
 
 from __future__ import annotations
 
 from pkgd.errors import InvalidDigest, InvalidName, InvalidReference
 from pkgd.formats.digest import Digest
-from pkgd.formats.names import RepositoryName, Tag
+from pkgd.formats.names import Origin, Repository, RepositoryName, Tag
 
 __all__ = [
+    "MIRROR",
     "SPOOL",
     "blob_key",
     "blobs_prefix",
     "digest_of_file",
     "directories",
     "directory",
+    "fallback_key",
     "file_of",
     "legacy_key",
     "legacy_prefix",
@@ -35,27 +43,35 @@ __all__ = [
     "manifests_prefix",
     "media_type_key",
     "name_of",
+    "private_key",
+    "referrers_key",
+    "referrers_prefix",
+    "repository_of",
     "tag_key",
     "tag_of_legacy",
     "tags_prefix",
 ]
 
 SPOOL = "__spool__"
+MIRROR = "__mirror__"
 
 _RESERVED = frozenset(["blobs", "manifests"])
 _ESCAPE = "="
 _LEGACY_SUFFIX = ".json"
 
 
-def directory(name: RepositoryName) -> str:
+def directory(name: Repository) -> str:
     """The repository's own prefix."""
+    if isinstance(name, Origin):
+        return f"{MIRROR}/{name.host}/{directory(name.name)}"
     return "/".join(_ESCAPE + part if part in _RESERVED else part for part in name.split("/"))
 
 
-def directories(name: RepositoryName) -> tuple[str, ...]:
+def directories(name: Repository) -> tuple[str, ...]:
     """Where the repository's content may stand: its prefix, then the unescaped one if it differs."""
     escaped = directory(name)
-    return (escaped,) if escaped == name else (escaped, str(name))
+    plain = f"{MIRROR}/{name}" if isinstance(name, Origin) else str(name)
+    return (escaped,) if escaped == plain else (escaped, plain)
 
 
 def name_of(prefix: str) -> RepositoryName | None:
@@ -68,6 +84,16 @@ def name_of(prefix: str) -> RepositoryName | None:
         return RepositoryName.parse("/".join(plain))
     except InvalidName:
         return None
+
+
+def repository_of(prefix: str) -> Repository | None:
+    """The repository, hosted or of an upstream, whose `directory` this is, or None if it is none's."""
+    start, _, rest = prefix.partition("/")
+    if start != MIRROR:
+        return name_of(prefix)
+    host, _, below = rest.partition("/")
+    name = name_of(below)
+    return None if name is None else Origin(host, name)
 
 
 def file_of(digest: Digest) -> str:
@@ -138,3 +164,23 @@ def tag_of_legacy(name: str) -> Tag | None:
         return Tag.parse(name.removesuffix(_LEGACY_SUFFIX))
     except InvalidReference:
         return None
+
+
+def referrers_prefix(directory: str) -> str:
+    """What holds the lists of referrers of an upstream's repository."""
+    return f"{directory}/manifests/referrers"
+
+
+def referrers_key(directory: str, digest: Digest) -> str:
+    """What an upstream lists as the referrers of a digest."""
+    return f"{directory}/manifests/referrers/{file_of(digest)}"
+
+
+def private_key(directory: str) -> str:
+    """The mark of an upstream's repository whose content was fetched with credentials."""
+    return f"{directory}/.private"
+
+
+def fallback_key(directory: str) -> str:
+    """The mark of an upstream's repository that pulls without an upstream's name have been resolved to."""
+    return f"{directory}/.fallback"

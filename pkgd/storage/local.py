@@ -13,39 +13,12 @@ from contextlib import asynccontextmanager, suppress
 from twisted.internet.defer import Deferred
 
 from pkgd.blocking import Blocking
-from pkgd.errors import FailedStorage
 from pkgd.storage.fsops import DurableTree, storage_errors
 from pkgd.storage.interfaces import Entries, Entry, Staged
+from pkgd.storage.reader import LocalReader
 from pkgd.storage.spool import Spool
 
-__all__ = ["LocalReader", "LocalStore"]
-
-
-class LocalReader:
-    """An open file of the store."""
-
-    def __init__(self, tree: DurableTree, fd: int, size: int) -> None:
-        self.size = size
-        self._fs = tree.fs
-        self._fd: int | None = fd
-
-    def fileno(self) -> int | None:
-        """See `Reader.fileno`."""
-        return self._fd
-
-    def read_at(self, offset: int, size: int) -> bytes:
-        """See `Reader.read_at`."""
-        if self._fd is None:
-            raise FailedStorage("read of a closed file")
-        with storage_errors():
-            return self._fs.pread(self._fd, size, offset)
-
-    def close(self) -> None:
-        """See `Reader.close`."""
-        if self._fd is not None:
-            fd, self._fd = self._fd, None
-            with suppress(OSError):  # nothing was written, so nothing is lost
-                self._fs.close(fd)
+__all__ = ["LocalStore"]
 
 
 class LocalStore:
@@ -156,7 +129,7 @@ class LocalStore:
                 return None
             try:
                 # Of the file that is open: the name may have come to mean another.
-                return LocalReader(self._tree, fd, self._tree.fs.fstat(fd).st_size)
+                return LocalReader(self._tree.fs, fd, self._tree.fs.fstat(fd).st_size)
             except OSError:
                 self._tree.fs.close(fd)
                 raise

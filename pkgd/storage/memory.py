@@ -20,6 +20,10 @@ class MemoryReader:
         """There is none."""
         return None
 
+    async def available(self, offset: int) -> int:
+        """See `Reader.available`: all of it."""
+        return self.size
+
     def read_at(self, offset: int, size: int) -> bytes:
         """See `Reader.read_at`."""
         return self._data[offset : offset + size]

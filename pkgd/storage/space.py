@@ -37,13 +37,22 @@ class FreeSpace:
         """Bytes free, as read within the last second."""
         now = self._clock.seconds()
         if self._read_at is None or now - self._read_at >= FRESH:
-            self._free = await self._blocking.disk(self._read)
-            self._read_at = now
+            await self._measure()
         return self._free
+
+    async def missing(self, size: int) -> int:
+        """How many bytes have to be freed so that `size` more leave the floor free, as of now."""
+        await self._measure()
+        return max(0, size + self._floor - self._free)
 
     async def low(self) -> bool:
         """Whether the floor has been reached."""
         return await self.free() < self._floor
+
+    async def _measure(self) -> None:
+        now = self._clock.seconds()
+        self._free = await self._blocking.disk(self._read)
+        self._read_at = now
 
     def _read(self) -> int:
         with storage_errors():

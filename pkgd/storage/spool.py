@@ -2,6 +2,7 @@
 
     __spool__/uploads/<id>        an upload session's bytes so far
     __spool__/uploads/<id>.json   which repository it belongs to
+    __spool__/fills/<random>      an object on its way from an upstream; swept at start
     __spool__/tmp/<random>        a small object on its way; swept at start
 
 A small piece is written and hashed in one thread hop (`StagedFile.append`), a large one by two threads at
@@ -17,10 +18,11 @@ from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from pkgd.errors import UnknownUpload
+from pkgd.errors import Storage, UnknownUpload
 from pkgd.formats.digest import Digest, hasher
 from pkgd.storage.fsops import DurableTree, storage_errors
 from pkgd.storage.layout import SPOOL
+from pkgd.storage.reader import LocalReader
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -103,9 +105,21 @@ class StagedFile:
             fd = self._open()
             with self._keeping():
                 self._tree.sync_file(fd)
-            digest = self._digest(algorithm)
+            digest = self.digest(algorithm)
             self.release()
             return digest
+
+    def digest(self, algorithm: str) -> Digest:
+        """The digest of what has been written: the running hash, or a second reading where there is none."""
+        with storage_errors():
+            if self._hash is not None and algorithm == self.algorithm:
+                return Digest(algorithm, self._hash.hexdigest())
+            total = hasher(algorithm)
+            offset, fd = 0, self._open()
+            while piece := self._tree.fs.pread(fd, _COPY, offset):
+                total.update(piece)
+                offset += len(piece)
+            return Digest(algorithm, total.hexdigest())
 
     def rewind(self, size: int) -> None:
         """Drop what stands behind `size`; the hash is then computed anew at the end."""
@@ -142,17 +156,6 @@ class StagedFile:
             self._broken = error
             raise
 
-    def _digest(self, algorithm: str) -> Digest:
-        """The running hash, or a second reading where it is another algorithm or was interrupted."""
-        if self._hash is not None and algorithm == self.algorithm:
-            return Digest(algorithm, self._hash.hexdigest())
-        total = hasher(algorithm)
-        offset, fd = 0, self._open()
-        while piece := self._tree.fs.pread(fd, _COPY, offset):
-            total.update(piece)
-            offset += len(piece)
-        return Digest(algorithm, total.hexdigest())
-
 
 class Spool:
     """The spool's directories. Every method blocks."""
@@ -162,6 +165,7 @@ class Spool:
         self._prepared = False
         self._preparing = Lock()
         self._uploads = tree.path(f"{SPOOL}/uploads")
+        self._fills = tree.path(f"{SPOOL}/fills")
         self._temporary = tree.path(f"{SPOOL}/tmp")  # noqa: S108
 
     def prepare(self) -> None:
@@ -176,11 +180,12 @@ class Spool:
         # One at a time, and nobody writes before: else one writer's sweep takes another's file.
         with self._preparing, storage_errors():
             if not self._prepared:
-                self._tree.make_directory(self._uploads)
-                self._tree.make_directory(self._temporary)
-                for name, is_directory in self._tree.fs.scandir(self._temporary):
-                    if not is_directory:
-                        self._tree.fs.unlink(f"{self._temporary}/{name}")
+                for directory in (self._uploads, self._fills, self._temporary):
+                    self._tree.make_directory(directory)
+                for directory in (self._fills, self._temporary):
+                    for name, is_directory in self._tree.fs.scandir(directory):
+                        if not is_directory:
+                            self._tree.fs.unlink(f"{directory}/{name}")
                 self._sweep_halves()
                 self._prepared = True
 
@@ -270,6 +275,34 @@ class Spool:
         for one in (f"{path}.json", path):
             with suppress(FileNotFoundError):
                 self._tree.fs.unlink(one)
+
+    # -- fills --
+
+    def create_fill(self, algorithm: str) -> StagedFile:
+        """Begin the file of an object that arrives from an upstream.
+
+        :raises Storage: if it cannot be written.
+        """
+        path = f"{self._fills}/{secrets.token_hex(16)}"
+        self.prepare()
+        with storage_errors():
+            self._write_new(path, b"")
+        return StagedFile(self._tree, path, algorithm)
+
+    def read_fill(self, file: StagedFile, size: int) -> LocalReader:
+        """A reader of a fill's file, which outlives the file's name.
+
+        :param size: what the file will have when it is complete.
+        """
+        with storage_errors():
+            return LocalReader(self._tree.fs, self._tree.fs.open(file.path, os.O_RDONLY), size)
+
+    def remove_fill(self, file: StagedFile) -> None:
+        """Close and remove a fill's file, if it is still there."""
+        with suppress(Storage):
+            file.release()
+        with storage_errors(), suppress(FileNotFoundError):
+            self._tree.fs.unlink(file.path)
 
     # -- small objects --
 

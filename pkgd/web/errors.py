@@ -8,6 +8,7 @@ stands in the log beside the traceback.
 from __future__ import annotations
 
 import errno
+import math
 import secrets
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ log = Logger()
 # Class -> (status, OCI error code). The nearest class of the error's MRO counts.
 TABLE: dict[type[e.PkgdError], tuple[int, str]] = {
     e.InvalidName: (400, "NAME_INVALID"),
+    e.InvalidHost: (404, "NAME_UNKNOWN"),
     e.InvalidReference: (400, "MANIFEST_INVALID"),
     e.InvalidDigest: (400, "DIGEST_INVALID"),
     e.InvalidManifest: (400, "MANIFEST_INVALID"),
@@ -56,6 +58,14 @@ TABLE: dict[type[e.PkgdError], tuple[int, str]] = {
     e.FailedStorage: (500, "UNKNOWN"),
     e.NotReady: (503, "UNAVAILABLE"),
     e.SlowClient: (408, "BLOB_UPLOAD_INVALID"),
+    e.Upstream: (502, "UNAVAILABLE"),
+    e.UpstreamUnavailable: (502, "UNAVAILABLE"),
+    e.AddressRefused: (502, "UNAVAILABLE"),
+    e.UpstreamTimeout: (504, "UNAVAILABLE"),
+    e.UpstreamCorrupt: (502, "UNAVAILABLE"),
+    e.UpstreamRefused: (403, "DENIED"),
+    e.UpstreamBusy: (429, "TOOMANYREQUESTS"),
+    e.LoopDetected: (508, "UNSUPPORTED"),
 }
 
 # The machine's own refusals, wherever they come up outside the storage (EMFILE at accept, say).
@@ -122,6 +132,8 @@ def _headers(error: e.PkgdError) -> bytes:
         return b"Content-Range: bytes */%d\r\n" % error.size
     if isinstance(error, e.Unsupported) and error.allowed:
         return b"Allow: %b\r\n" % ", ".join(error.allowed).encode("ascii")
+    if isinstance(error, e.UpstreamBusy):
+        return b"Retry-After: %d\r\n" % max(1, math.ceil(error.retry_after))
     if isinstance(error, e.BusyStorage | e.NotReady | e.ReadOnlyStorage):
         return b"Retry-After: 5\r\n"
     return b""

@@ -26,7 +26,12 @@ __all__ = ["Request"]
 # Status 499 is nginx's word for "the client closed the connection before the answer".
 CLIENT_GONE = 499
 
-_REASONS = {**RESPONSES, 431: b"Request Header Fields Too Large"}
+_REASONS = {
+    **RESPONSES,
+    429: b"Too Many Requests",
+    431: b"Request Header Fields Too Large",
+    508: b"Loop Detected",
+}
 _STATUS_LINES = {status: b"HTTP/1.1 %d %b\r\n" % (status, reason) for status, reason in _REASONS.items()}
 _BODILESS = frozenset([204, 304])
 
@@ -105,6 +110,10 @@ class Request(server.Request):
         await sending
         self.sent += count
         return True
+
+    def suspend_deadline(self) -> None:
+        """What comes next is waited for by us: the client is not to be cut for being idle meanwhile."""
+        self.channel.deadline = None
 
     async def drained(self) -> None:
         """Wait until the client has taken enough of what was written.

@@ -26,6 +26,7 @@ __all__ = [
     "not_modified",
     "send_body",
     "send_empty",
+    "send_head",
     "send_json",
     "send_reader",
     "send_stored",
@@ -94,8 +95,18 @@ def not_modified(request: Request, etag: str) -> bool:
     return "*" in given or etag in given
 
 
-async def send_reader(request: Request, blocking: Blocking, reader: Reader, media_type: str, digest: str) -> None:
-    """Send stored content by its reader, or the ranges of it that the client asks for; closes it.
+def send_head(request: Request, headers: bytes, length: int) -> None:
+    """The answer to a HEAD whose body isn't at hand."""
+    request.send(200, headers, b"", length)
+    request.finish()
+
+
+async def send_reader(
+    request: Request, blocking: Blocking, reader: Reader, media_type: str, digest: str, headers: bytes = b""
+) -> None:
+    """Send content by its reader, or the ranges of it that the client asks for; closes it.
+
+    :param headers: further header lines.
 
     Ranges, ETag and If-Range as in RFC 9110, 13 and 14; the ETag is the quoted digest.
 
@@ -104,7 +115,7 @@ async def send_reader(request: Request, blocking: Blocking, reader: Reader, medi
     """
     try:
         etag = f'"{digest}"'
-        common = header_block(Docker_Content_Digest=digest, ETag=etag, Accept_Ranges="bytes") + _INERT
+        common = header_block(Docker_Content_Digest=digest, ETag=etag, Accept_Ranges="bytes") + _INERT + headers
         if not_modified(request, etag):
             send_empty(request, 304, common)
             return
@@ -156,9 +167,19 @@ async def _send_multipart(
 
 
 async def _send_part(request: Request, blocking: Blocking, reader: Reader, span: ByteRange) -> None:
-    """Send the bytes of one range: by sendfile where the reader and the connection can."""
-    if request.method == b"HEAD" or not span.size:
+    """Send the bytes of one range, as they become available."""
+    if request.method == b"HEAD":
         return
+    offset = span.start
+    while offset < span.end:
+        request.suspend_deadline()
+        end = min(await reader.available(offset), span.end)
+        await _send_available(request, blocking, reader, ByteRange(offset, end))
+        offset = end
+
+
+async def _send_available(request: Request, blocking: Blocking, reader: Reader, span: ByteRange) -> None:
+    """Send bytes that are there: by sendfile where the reader and the connection can."""
     fd = reader.fileno()
     if fd is not None and span.size > PIECE // 4 and await request.send_file(fd, span.start, span.size):
         return

@@ -2,6 +2,9 @@
 
 /v2/…               the distribution API: own dispatch (pkgd.web.registry)
 /health  /ready     probes (pkgd.web.health)
+/metrics            for Prometheus (pkgd.web.metrics)
+
+Each front door is a Klein app of its own, found by the first segment of the path, as it stands there.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from pkgd.errors import UnknownRoute
 from pkgd.web import errors
 from pkgd.web.gate import require_declarations
 from pkgd.web.health import HealthApi
+from pkgd.web.metrics import MetricsApi
 from pkgd.web.registry.api import RegistryApi
 from pkgd.web.request import Request
 from pkgd.web.site import Handler
@@ -27,19 +31,37 @@ __all__ = ["Root"]
 class Root:
     """Chooses who answers a request."""
 
-    def __init__(self, registry: RegistryApi, health: HealthApi) -> None:
+    def __init__(self, registry: RegistryApi, health: HealthApi, metrics: MetricsApi | None = None) -> None:
         """
+        :param metrics: None if there are to be none.
         :raises LookupError: if any route declares no access.
         """
         self._registry = registry
-        self._klein = KleinTree(health.app)
+        probes = KleinTree(health.app)
+        self._doors = {b"health": probes, b"ready": probes}
+        if metrics is not None:
+            self._doors[b"metrics"] = KleinTree(metrics.app)
+        self._nowhere = Nowhere()
 
     def route(self, request: Request) -> Handler:
         """Who answers."""
         path = request.path
         if path.startswith(b"/v2/") or path == b"/v2":
             return self._registry
-        return self._klein
+        return self._doors.get(path[1:].partition(b"/")[0], self._nowhere)
+
+
+class Nowhere:
+    """Answers for every path that leads nowhere."""
+
+    def handle(self, request: Request) -> None:
+        """Refuse.
+
+        :raises MalformedHttp: if the path is not plain.
+        :raises UnknownRoute: if it is.
+        """
+        parse_path(request.path)
+        raise _unknown(request)
 
 
 class KleinTree:
@@ -65,5 +87,9 @@ class KleinTree:
 def _answer_failure(_: object, request: Request, failure: Failure) -> None:
     """Werkzeug's own refusals mean that there is no such route; the rest is in the table."""
     if failure.check(HTTPException):
-        failure = Failure(UnknownRoute(request.path.decode("ascii", "replace")[:200]))
+        failure = Failure(_unknown(request))
     errors.answer(request, failure)
+
+
+def _unknown(request: Request) -> UnknownRoute:
+    return UnknownRoute(request.path.decode("ascii", "replace")[:200])

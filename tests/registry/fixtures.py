@@ -27,11 +27,11 @@ from pkgd.registry.referrers import Referrers
 from pkgd.registry.stored import StoredManifests
 from pkgd.registry.uploads import Uploads
 from pkgd.sharing import KeyedLock
-from pkgd.state import Index
+from pkgd.state import Database, Index
 from pkgd.storage.fsops import FileSystem
 from pkgd.storage.layout import SPOOL
 from pkgd.storage.space import FreeSpace
-from tests.fixtures import inline_index
+from tests.fixtures import inline_database
 from tests.storage.fixtures import Place
 
 __all__ = [
@@ -123,7 +123,7 @@ class Registry:
         fs: FileSystem | None = None,
         blocking: Blocking | None = None,
         *,
-        index: Index | None = None,
+        database: Database | None = None,
         sparse: Sequence[str] = (),
         min_free: int = 0,
         max_size: int = 0,
@@ -136,7 +136,8 @@ class Registry:
         self.clock = Clock()
         self.space = FreeSpace(tree, blocking, self.clock, min_free)
         self.run = run
-        self.index = inline_index(f"{root}.{run}.sqlite") if index is None else index
+        self.database = inline_database(f"{root}.{run}.sqlite") if database is None else database
+        self.index = Index(self.database)
         self.locks = KeyedLock()
         self.blobs = Blobs(store, self.index, self.locks)
         self.uploads = Uploads(spool, self.blobs, self.space, blocking, max_size, max_open)
@@ -222,7 +223,7 @@ class RegistryCase(SynchronousTestCase):
 
 
 def broken_database(*args: Any, **kwargs: Any) -> Deferred[Any]:
-    """In place of an index's `runInteraction`: a database that does nothing that it is asked."""
+    """In place of a database's `runInteraction`: a database that does nothing that it is asked."""
     return fail(sqlite3.OperationalError("disk I/O error"))
 
 

@@ -6,11 +6,12 @@ import os
 
 from pkgd.errors import UnknownBlob
 from pkgd.formats.digest import Digest
-from pkgd.formats.names import RepositoryName
-from pkgd.storage.layout import blob_key
+from pkgd.formats.names import Origin, Repository, RepositoryName
+from pkgd.storage.layout import blob_key, directory
 from tests.registry.fixtures import APP, OTHER, RegistryCase
 
 HELLO = Digest.of(b"hello")
+UPSTREAM = Origin("docker.io", RepositoryName("library/app"))
 
 
 class ReadTests(RegistryCase):
@@ -183,3 +184,100 @@ class SharingTests(RegistryCase):
         self.write(blob_key(OTHER, HELLO), b"hell")
         self.do(self.registry.push_blob(OTHER, b"hello"))
         self.assertEqual(self.read(blob_key(OTHER, HELLO)), b"hello")
+
+    def test_equal_push_to_an_old_tree(self) -> None:
+        """Equal bytes are linked from where an old tree has them, once it has been read."""
+        name = RepositoryName("a/blobs")
+        self.write(blob_key("a/blobs", HELLO), b"hello")
+        self.do(self.registry.contents.ensure_known(name, self.registry.locks))
+
+        self.do(self.registry.push_blob(APP, b"hello"))
+
+        self.assertEqual(self.inode(APP), self.inode("a/blobs"))
+
+
+class UpstreamTests(RegistryCase):
+    """Blobs of upstream repositories, beside hosted ones."""
+
+    def keep(self, name: Repository, data: bytes) -> bool:
+        """Add a blob as the mirror does; returns whether its file was consumed."""
+        self.kept = getattr(self, "kept", 0) + 1
+        return self.do(
+            self.registry.blobs.add(name, Digest.of(data), self.registry.place.stage(data, f"{self.kept:032}"))
+        )
+
+    def inode(self, name: Repository) -> int:
+        """The file that is the blob."""
+        return os.stat(self.path(blob_key(directory(name), HELLO))).st_ino
+
+    def test_read(self) -> None:
+        """An upstream's blob is read like any other, and stands in its own tree."""
+        self.assertIs(self.keep(UPSTREAM, b"hello"), True)
+
+        self.assertEqual(self.do(self.registry.blobs.size(UPSTREAM, HELLO)), 5)
+        reader = self.do(self.registry.blobs.open(UPSTREAM, HELLO))
+        self.addCleanup(reader.close)
+        self.assertEqual(reader.read_at(0, 10), b"hello")
+        self.assertEqual(self.read(f"__mirror__/docker.io/library/app/blobs/{HELLO.encoded}"), b"hello")
+
+    def test_bytes_elsewhere(self) -> None:
+        """A hosted repository and an upstream's, or two hosts', answer nothing for one another."""
+        name = RepositoryName("library/app")
+        self.do(self.registry.push_blob(APP, b"hosted"))
+        self.keep(UPSTREAM, b"hello")
+
+        self.refusal(self.registry.blobs.open(UPSTREAM, Digest.of(b"hosted")), UnknownBlob)
+        self.refusal(self.registry.blobs.size(UPSTREAM, Digest.of(b"hosted")), UnknownBlob)
+        for other in (name, RepositoryName("docker.io/library/app"), Origin("ghcr.io", name)):
+            self.refusal(self.registry.blobs.open(other, HELLO), UnknownBlob)
+            self.refusal(self.registry.blobs.delete(other, HELLO), UnknownBlob)
+
+    def test_one_file(self) -> None:
+        """Equal bytes are one file, whether they were pushed first or fetched first."""
+        self.do(self.registry.push_blob(APP, b"hello"))
+        self.assertIs(self.keep(UPSTREAM, b"hello"), False)
+        self.assertEqual(self.inode(UPSTREAM), self.inode(APP))
+
+        self.do(self.registry.blobs.delete(APP, HELLO))
+        self.do(self.registry.push_blob(OTHER, b"hello"))
+        self.assertEqual(self.inode(OTHER), self.inode(UPSTREAM))
+
+    def test_no_mount_from_an_upstream(self) -> None:
+        """Only hosted repositories are offered for a mount."""
+        self.keep(UPSTREAM, b"hello")
+        self.assertEqual(self.do(self.registry.blobs.holders(HELLO)), [])
+
+        self.do(self.registry.push_blob(APP, b"hello"))
+        self.assertEqual(self.do(self.registry.blobs.holders(HELLO)), [APP])
+
+    def test_escaped(self) -> None:
+        """Names with reserved parts are linked from and to where they stand, and are offered under their names."""
+        hosted, upstream = RepositoryName("a/blobs"), Origin("docker.io", RepositoryName("b/manifests"))
+        self.do(self.registry.push_blob(hosted, b"hello"))
+
+        self.assertIs(self.keep(upstream, b"hello"), False)
+
+        self.assertEqual(self.inode(upstream), self.inode(hosted))
+        self.assertEqual(self.do(self.registry.blobs.holders(HELLO)), [hosted])
+
+    def test_delete(self) -> None:
+        """A deleted blob is gone from the upstream's repository, and is linked from there no more."""
+        self.keep(UPSTREAM, b"hello")
+
+        self.do(self.registry.blobs.delete(UPSTREAM, HELLO))
+
+        self.refusal(self.registry.blobs.size(UPSTREAM, HELLO), UnknownBlob)
+        self.refusal(self.registry.blobs.delete(UPSTREAM, HELLO), UnknownBlob)
+        self.assertEqual(self.successResultOf(self.registry.index.holders(str(HELLO))), [])
+
+    def test_delete_waits_for_the_place(self) -> None:
+        """A delete holds the lock of the place, which writers hold, too."""
+        self.keep(UPSTREAM, b"hello")
+        lock = self.registry.locks.holding(directory(UPSTREAM))
+        self.do(lock.__aenter__())
+
+        deleting = self.begin(self.registry.blobs.delete(UPSTREAM, HELLO))
+
+        self.assertNoResult(deleting)
+        self.do(lock.__aexit__(None, None, None))
+        self.assertIsNone(self.successResultOf(deleting))

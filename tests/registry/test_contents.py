@@ -188,7 +188,7 @@ class FillTests(RegistryCase):
         self.known(self.registry, name)
 
         for digest in (SUBJECT, CONFIG):
-            self.assertEqual(self.successResultOf(self.registry.index.holders(str(digest))), [name])
+            self.assertEqual(self.do(self.registry.blobs.holders(digest)), [name])
 
     def test_once(self) -> None:
         """A repository is read once, however often it is asked for."""
@@ -218,10 +218,10 @@ class FillTests(RegistryCase):
     def test_after_a_missed_change(self) -> None:
         """A repository of which the index has missed something is read again."""
         self.known(self.registry)
-        works = self.registry.index._pool.runInteraction
-        self.registry.index._pool.runInteraction = broken_database
+        works = self.registry.database._pool.runInteraction
+        self.registry.database._pool.runInteraction = broken_database
         self.do(self.registry.push(APP, "v1", image_index()))
-        self.registry.index._pool.runInteraction = works
+        self.registry.database._pool.runInteraction = works
 
         self.known(self.registry)
 

@@ -119,7 +119,7 @@ class FaultTests(RegistryCase):
         about = f"call {at}, {fs.failed}, {os.strerror(error) if error else 'short'}: {failed!r}"
 
         self.assert_kept(life, registry, about)
-        self.assert_kept(life, Registry(registry.place.tree.root, index=registry.index), about)
+        self.assert_kept(life, Registry(registry.place.tree.root, database=registry.database), about)
         self.assert_whole(registry, about)
         self.assert_nothing_held(registry, fs, life, about)
         if not lasting and fs.failed != ["unlink"]:

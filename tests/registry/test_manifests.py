@@ -681,10 +681,10 @@ class DeleteTests(ManifestCase):
         """So it is where the index has missed something."""
         self.push("v1", self.image)
         self.do(self.registry.contents.ensure_known(APP, self.registry.locks))
-        fails = self.registry.index._pool.runInteraction
-        self.registry.index._pool.runInteraction = broken_database
+        fails = self.registry.database._pool.runInteraction
+        self.registry.database._pool.runInteraction = broken_database
         self.push("v2", self.image)
-        self.registry.index._pool.runInteraction = fails
+        self.registry.database._pool.runInteraction = fails
 
         self.delete(str(self.digest))
 

@@ -131,11 +131,11 @@ class ListTests(ReferrersCase):
     def test_after_the_index_missed_one(self) -> None:
         """What the index has missed is found in the tree."""
         self.digests()
-        works = self.registry.index._pool.runInteraction
-        self.registry.index._pool.runInteraction = broken_database
+        works = self.registry.database._pool.runInteraction
+        self.registry.database._pool.runInteraction = broken_database
         referrer = self.refer("missed")
         self.refusal(self.registry.referrers.page(APP, SUBJECT, None), FailedStorage)
-        self.registry.index._pool.runInteraction = works
+        self.registry.database._pool.runInteraction = works
 
         self.assertEqual(self.digests(), [referrer])
 

@@ -58,6 +58,15 @@ class FreeSpaceTests(SynchronousTestCase):
         self.clock.advance(0.1)
         self.assertEqual(outcome(self.space.free()), 2000)
 
+    def test_missing(self) -> None:
+        """What has to be freed is told to the byte, as of now, however fresh the last reading is."""
+        self.assertEqual([outcome(self.space.missing(size)) for size in (0, 900, 901, 1500)], [0, 0, 1, 600])
+
+        self.disk.room = 99
+
+        self.assertEqual(outcome(self.space.missing(0)), 1)
+        self.assertIs(outcome(self.space.low()), True)
+
     def test_failure(self) -> None:
         """A file system that does not answer is a fault of the storage, and is asked again the next time."""
         self.disk.fail(0, errno.EIO)

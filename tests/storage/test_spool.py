@@ -308,7 +308,7 @@ class PreparationTests(_Case):
 
         place.spool.prepare()
 
-        self.assertEqual(fs.sweeps, [True, True])
+        self.assertEqual(fs.sweeps, [True, True, True])
 
     def test_probe(self) -> None:
         """A probe leaves nothing, whether it succeeds or fails at any call."""
@@ -332,7 +332,8 @@ class PreparationTests(_Case):
 
         root, spool = place.tree.root, place.tree.path("__spool__")
         self.assertEqual(
-            [one for one in disk.trail if one[0] == "fsync"], [("fsync", root), ("fsync", spool), ("fsync", spool)]
+            [one for one in disk.trail if one[0] == "fsync"],
+            [("fsync", root), ("fsync", spool), ("fsync", spool), ("fsync", spool)],
         )
 
 

@@ -26,7 +26,7 @@ CODES = frozenset(
 )
 # What never ends in an answer from the table: it has its own status, nobody to answer, or stops the start.
 WITHOUT_ROW = {e.MalformedHttp, e.ClientGone, e.ConfigError, e.AlreadyRunning}
-SAMPLES: dict[str, Any] = {"str": "x", "int": 5, "tuple[str, ...]": ("GET", "PUT")}
+SAMPLES: dict[str, Any] = {"str": "x", "int": 5, "float": 2.5, "tuple[str, ...]": ("GET", "PUT")}
 
 
 def concrete() -> set[type[e.PkgdError]]:
@@ -63,7 +63,7 @@ class TableTests(SynchronousTestCase):
         """A row is a status of a failed request and a code that clients know."""
         for kind, (status, code) in TABLE.items():
             self.assertIn(code, CODES, kind)
-            self.assertTrue(400 <= status <= 507, kind)
+            self.assertTrue(400 <= status <= 508, kind)
 
     def test_statuses(self) -> None:
         """The statuses and codes that the specification and its clients depend on."""

@@ -15,7 +15,8 @@ from pkgd.auth.policy import AllowAll
 from pkgd.errors import Denied
 from pkgd.web.gate import Gate, declared_access, declares, require_declarations
 from pkgd.web.health import HealthApi
-from pkgd.web.registry.api import Call, Endpoint, RegistryApi
+from pkgd.web.registry.api import RegistryApi
+from pkgd.web.registry.endpoint import Call, Endpoint
 from pkgd.web.registry.paths import Kind
 from pkgd.web.root import Root
 from tests.web.recorder import recorded

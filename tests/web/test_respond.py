@@ -38,6 +38,10 @@ class NotingReader:
         self._fails_at = fails_at
         self._data = DATA[:ends_at]
 
+    async def available(self, offset: int) -> int:
+        """All of it."""
+        return self.size
+
     def fileno(self) -> int | None:
         """There is none."""
         return None

@@ -1,65 +1,47 @@
 """The table of the distribution API and its dispatch: own, because every pull passes here.
 
 A row is (kind of path, method) → handler; the handler declares the action that it needs on the
-repository that the path names. Order: path, method, gate, then the handler.
+repository that the path names. Order: path, method, hosted or upstream, gate, then the handler.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from functools import partial
 
-from attrs import frozen
 from twisted.python.failure import Failure
 
 from pkgd.auth.model import Access, Action, oci
-from pkgd.errors import Unsupported
+from pkgd.errors import Denied, Unsupported
+from pkgd.mirror.origins import HOSTED, Choice
 from pkgd.sharing import Tasks
 from pkgd.web import errors
-from pkgd.web.gate import Gate, Grant, declared_access
+from pkgd.web.gate import Gate, declared_access
+from pkgd.web.registry.endpoint import Call, Endpoint
+from pkgd.web.registry.mirror import READING, Mirrored, MirrorEndpoints
 from pkgd.web.registry.paths import Kind, V2Path, parse_v2_path
 from pkgd.web.request import Request
 
-__all__ = ["Call", "Endpoint", "RegistryApi"]
-
-
-@frozen
-class Call:
-    """An admitted request: what its path names, and what it was granted."""
-
-    request: Request
-    path: V2Path
-    grant: Grant
-
-    @property
-    def name(self) -> Any:
-        """The repository; only for paths that name one."""
-        return self.path.name
-
-
-@frozen
-class Endpoint:
-    """A row of the table.
-
-    `at_once`, where there is one, is tried before the handler: it answers and returns True if
-    nothing has to be waited for, which saves the hottest requests a coroutine.
-    """
-
-    kind: Kind
-    methods: tuple[str, ...]
-    handler: Callable[[Call], Awaitable[None]]
-    at_once: Callable[[Call], bool] | None = None
+__all__ = ["RegistryApi"]
 
 
 class RegistryApi:
     """Dispatches everything under `/v2`."""
 
-    def __init__(self, gate: Gate, endpoints: Iterable[Endpoint], tasks: Tasks | None = None) -> None:
+    def __init__(
+        self,
+        gate: Gate,
+        endpoints: Iterable[Endpoint],
+        tasks: Tasks | None = None,
+        mirror: MirrorEndpoints | None = None,
+    ) -> None:
         """
         :param tasks: where every handler runs, for the stop to wait for it, also when its client has left.
+        :param mirror: what answers for upstreams; without it, every repository is a hosted one.
         :raises LookupError: if a handler declares no access: the start must not succeed.
         """
         self._gate = gate
+        self._mirror = mirror
         self._tasks = tasks or Tasks()
         self._table: dict[tuple[Kind, bytes], tuple[Endpoint, Access | Action]] = {}
         self._methods: dict[Kind, tuple[str, ...]] = {}
@@ -83,15 +65,34 @@ class RegistryApi:
             raise Unsupported(f"{request.method.decode('ascii')} is not among {', '.join(allowed)} here", allowed)
         endpoint, declared = row
         access = declared if isinstance(declared, Access) else oci(str(path.name), declared)
-        if endpoint.at_once is not None:
-            grant = self._gate.admit_at_once(request, access)
-            if grant is not None and endpoint.at_once(Call(request, path, grant)):
-                return
-        self._tasks.start("request", self._run(request, path, endpoint, access))
+        choice = HOSTED if self._mirror is None else self._mirror.choose(request, path)
+        if not self._answered_at_once(request, path, endpoint, access, choice):
+            self._tasks.start("request", self._run(request, path, endpoint, access, choice))
 
-    async def _run(self, request: Request, path: V2Path, endpoint: Endpoint, access: Access) -> None:
+    def _answered_at_once(
+        self, request: Request, path: V2Path, endpoint: Endpoint, access: Access, choice: Choice
+    ) -> bool:
+        """Answer without waiting for anything, if that is possible."""
         try:
-            grant = await self._gate.admit(request, access)
-            await endpoint.handler(Call(request, path, grant))
+            if self._mirror is not None and not choice.hosted:
+                admit = partial(self._gate.admit_at_once, request)
+                return request.method in READING and self._mirror.at_once(request, path, choice.origins[0], admit)
+            if endpoint.at_once is None:
+                return False
+            grant = self._gate.admit_at_once(request, access)
+            return grant is not None and endpoint.at_once(Call(request, path, grant))
+        except Denied:
+            if not choice.origins:
+                raise
+            return False  # the name may turn out to be an upstream's
+
+    async def _run(self, request: Request, path: V2Path, endpoint: Endpoint, access: Access, choice: Choice) -> None:
+        try:
+            if self._mirror is None or await self._mirror.means_hosted(request, path, choice):
+                grant = await self._gate.admit(request, access)
+                await endpoint.handler(Call(request, path, grant))
+            else:
+                admit = partial(self._gate.admit, request)
+                await self._mirror.read(Mirrored(request, path, choice.origins, choice.names_upstream, admit))
         except Exception:
             errors.answer(request, Failure())

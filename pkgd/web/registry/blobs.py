@@ -7,7 +7,7 @@ from pkgd.blocking import Blocking
 from pkgd.formats.digest import Digest
 from pkgd.registry.blobs import Blobs
 from pkgd.web.gate import declares
-from pkgd.web.registry.api import Call, Endpoint
+from pkgd.web.registry.endpoint import Call, Endpoint
 from pkgd.web.registry.paths import Kind
 from pkgd.web.respond import send_empty, send_reader
 

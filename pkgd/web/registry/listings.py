@@ -12,13 +12,13 @@ from pkgd.registry.catalog import Catalog
 from pkgd.registry.contents import ContentsReader
 from pkgd.registry.referrers import Referrers
 from pkgd.web.gate import declares
-from pkgd.web.registry.api import Call, Endpoint
+from pkgd.web.registry.endpoint import Call, Endpoint
 from pkgd.web.registry.paths import Kind
 from pkgd.web.request import Request
 from pkgd.web.respond import header_block, send_body, send_json
 from pkgd.web.target import Query, parse_query
 
-__all__ = ["ListingEndpoints"]
+__all__ = ["ListingEndpoints", "page_size"]
 
 # What one page may hold, whatever the client asks for (CVE-2023-2253).
 MAX_PAGE = 1000
@@ -56,7 +56,7 @@ class ListingEndpoints:
     async def catalog(self, call: Call) -> None:
         """List the repositories that the client may pull, a page at a time."""
         query = _query(call.request)
-        count = _count(query)
+        count = page_size(query)
         names: list[str] = []
         after, more = query.one("last") or "", True
         while more and len(names) < count:
@@ -70,7 +70,7 @@ class ListingEndpoints:
     async def tags(self, call: Call) -> None:
         """List a repository's tags in byte order, a page at a time ("Listing Tags")."""
         query = _query(call.request)
-        count = _count(query)
+        count = page_size(query)
         tags = await self._contents.tags(call.name)
         if not tags and not await self._catalog.exists(call.name):
             raise UnknownName(call.name)
@@ -99,7 +99,7 @@ def _query(request: Request) -> Query:
     return parse_query(request.uri.partition(b"?")[2])
 
 
-def _count(query: Query) -> int:
+def page_size(query: Query) -> int:
     """How many entries the client wants at once, within reason.
 
     :raises InvalidRequest: if `n` is no number.

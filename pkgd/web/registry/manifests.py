@@ -11,12 +11,12 @@ from pkgd.formats.names import Tag, parse_reference
 from pkgd.registry.manifests import Manifests, TagChange
 from pkgd.registry.stored import StoredManifests
 from pkgd.web.gate import declares
-from pkgd.web.registry.api import Call, Endpoint
+from pkgd.web.registry.endpoint import Call, Endpoint
 from pkgd.web.registry.paths import Kind
 from pkgd.web.respond import PIECE, header_block, not_modified, send_empty, send_stored, send_whole
 from pkgd.web.target import parse_query
 
-__all__ = ["ManifestEndpoints"]
+__all__ = ["ManifestEndpoints", "manifest_headers"]
 
 # The specification asks for ten at least; a target of 8 KiB has room for some sixty.
 MAX_TAGS = 50
@@ -45,7 +45,7 @@ class ManifestEndpoints:
         Nothing is converted: a converted manifest has another digest.
         """
         found = await self._stored.get(call.name, parse_reference(call.path.argument))
-        headers = _headers(found.digest, found.media_type)
+        headers = manifest_headers(found.digest, found.media_type)
         if not_modified(call.request, f'"{found.digest}"'):
             send_empty(call.request, 304, headers)
         else:
@@ -56,7 +56,7 @@ class ManifestEndpoints:
         found = self._stored.cached(call.name, call.path.argument)
         if found is None or len(found.data) > PIECE or b"if-none-match" in call.request.head.headers:
             return False
-        send_whole(call.request, _headers(found.digest, found.media_type), found.data)
+        send_whole(call.request, manifest_headers(found.digest, found.media_type), found.data)
         return True
 
     @declares(Action.PUSH)
@@ -97,7 +97,7 @@ class ManifestEndpoints:
 
 
 @lru_cache(4096)
-def _headers(digest: Digest, media_type: str) -> bytes:
+def manifest_headers(digest: Digest, media_type: str) -> bytes:
     """The header block of a manifest, made once."""
     return header_block(
         Content_Type=_printable(media_type),

@@ -12,7 +12,7 @@ from pkgd.formats.names import RepositoryName, UploadId
 from pkgd.registry.blobs import Blobs
 from pkgd.registry.uploads import Uploads, UploadSession
 from pkgd.web.gate import declares
-from pkgd.web.registry.api import Call, Endpoint
+from pkgd.web.registry.endpoint import Call, Endpoint
 from pkgd.web.registry.paths import Kind
 from pkgd.web.request import Request
 from pkgd.web.respond import header_block, send_empty

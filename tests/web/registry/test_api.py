@@ -6,7 +6,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.auth.model import Access, Action, Principal
 from pkgd.web.gate import Gate, declares
-from pkgd.web.registry.api import Call, Endpoint, RegistryApi
+from pkgd.web.registry.api import RegistryApi
+from pkgd.web.registry.endpoint import Call, Endpoint
 from pkgd.web.registry.paths import Kind
 from tests.web.content import BLOB, BLOB_DIGEST, CONFIG, PLAIN, PLAIN_DIGEST, digest_of, image, push_blob, push_manifest
 from tests.web.content import start as start_upload

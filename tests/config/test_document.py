@@ -1,67 +1,22 @@
-"""The configuration: what its files and variables mean, and what is said of those that mean nothing."""
+"""Keys and values as files and variables have them, and what is said of those that mean nothing."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
-from ipaddress import ip_network
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.trial.unittest import SynchronousTestCase
 
-from pkgd.config import Config, json_schema, load, parse
+from pkgd.config import Config
 from pkgd.errors import ConfigError
+from tests.config.cases import ConfigCase
 from tests.properties import ANY_TEXT, bounded, brief
 
 
-class ConfigCase(SynchronousTestCase):
-    """Reads configurations, and asserts what is wrong with them."""
-
-    def read(self, text: str = "", environment: Mapping[str, str] | None = None) -> Config:
-        """The configuration of a file in `/etc/pkgd`."""
-        return parse(text, environment or {}, "/etc/pkgd")
-
-    def assert_refused(self, text: str, path: str, environment: Mapping[str, str] | None = None) -> ConfigError:
-        """The text is refused because of the key `path`."""
-        error: ConfigError = self.assertRaises(ConfigError, self.read, text, environment)
-        self.assertEqual(error.path, path, error.message)
-        return error
-
-
-class DefaultTests(ConfigCase):
-    """Without a file, pkgd runs for whoever sits at the machine."""
-
-    def test_values(self) -> None:
-        """The documented defaults."""
-        config = self.read()
-
-        self.assertEqual(config.server.listen, ["tcp:8080:interface=127.0.0.1"])
-        self.assertEqual((config.limits.manifest_size, config.limits.upload_size), (4 << 20, 0))
-        self.assertEqual((config.limits.upload_expiry, config.server.shutdown.drain), (86400.0, 30.0))
-        self.assertEqual((config.storage.filesystem.min_free, config.storage.filesystem.fsync), (256 << 20, True))
-        self.assertEqual((config.logging.level, config.logging.access.file), ("info", "-"))
-
-    def test_empty_documents(self) -> None:
-        """An empty file, or one of comments, is no different."""
-        for text in ("", "\n", "# nothing\n", "---\n", "null\n"):
-            self.assertEqual(self.read(text), self.read())
-
-    def test_state_directory(self) -> None:
-        """State is in ./pkgd-data, or where systemd says; of several directories, in the first."""
-        self.assertEqual(self.read().state_dir, os.path.join(os.getcwd(), "pkgd-data"))
-        self.assertEqual(self.read("", {"STATE_DIRECTORY": "/var/lib/pkgd"}).state_dir, "/var/lib/pkgd")
-        self.assertEqual(self.read("", {"STATE_DIRECTORY": "/var/lib/pkgd:/var/lib/b"}).state_dir, "/var/lib/pkgd")
-
-    def test_frozen(self) -> None:
-        """A configuration does not change any more."""
-        self.assertRaises(AttributeError, setattr, self.read(), "version", 2)
-
-
-class ValueTests(ConfigCase):
-    """Durations, sizes, paths and networks."""
+class QuantityTests(ConfigCase):
+    """Durations, sizes, and values of which there are few."""
 
     def test_durations(self) -> None:
         """Durations have a unit; a bare number is seconds."""
@@ -133,40 +88,6 @@ class ValueTests(ConfigCase):
         for text in [*bad, "9" * 30, "true", "''", "[1]", '"1KiB\\n"']:
             self.assert_refused(f"limits: {{manifest_size: {text}}}", "limits.manifest_size")
 
-    def test_relative_paths(self) -> None:
-        """A path is relative to the file that names it; the tree's root is relative to the state."""
-        tls, log = "server: {tls: {certificate: tls/a.pem, key: /b.pem}}", "logging: {access: {file: ./access.log}}"
-        config = self.read(f"state_dir: ../data\n{tls}\n{log}")
-
-        self.assertEqual((config.state_dir, config.storage.filesystem.root), ("/etc/data", "/etc/data/oci"))
-        self.assertEqual((config.server.tls.certificate, config.server.tls.key), ("/etc/pkgd/tls/a.pem", "/b.pem"))
-        self.assertEqual(config.logging.access.file, "/etc/pkgd/access.log")
-
-    def test_absolute_root(self) -> None:
-        """The tree may lie elsewhere: an existing one is served in place."""
-        self.assertEqual(self.read("storage: {filesystem: {root: /srv/oci}}").storage.filesystem.root, "/srv/oci")
-
-    def test_no_access_log(self) -> None:
-        """`null` turns the access log off."""
-        self.assertIsNone(self.read("logging: {access: {file: null}}").logging.access.file)
-
-    def test_trusted_networks(self) -> None:
-        """Trusted proxies are networks or single addresses, of either family."""
-        config = self.read("server: {trusted_proxies: [10.0.0.0/8, 192.0.2.7, 'fd00::/8', 10.1.2.3/8]}")
-
-        expected = [ip_network(one) for one in ("10.0.0.0/8", "192.0.2.7/32", "fd00::/8", "10.0.0.0/8")]
-        self.assertEqual(config.trusted_networks, expected)
-
-    def test_not_networks(self) -> None:
-        """What is no network is refused before anything starts."""
-        for text in ("nginx", "10.0.0.0/33", "10.0.0", "''", "0x7f.1"):
-            self.assert_refused(f"server: {{trusted_proxies: [{text}]}}", "server.trusted_proxies")
-
-    def test_tls_pair(self) -> None:
-        """A certificate without its key, or a key alone, is refused."""
-        for one in ("certificate", "key"):
-            self.assert_refused(f"server: {{tls: {{{one}: a.pem}}}}", "server.tls")
-
     def test_choices(self) -> None:
         """A value that is none of those there are is refused, and the refusal names them."""
         for value in ("loud", "INFO", '"info\\n"', "''", "5", "[info]"):
@@ -224,51 +145,6 @@ class KeyTests(ConfigCase):
             self.assert_refused(text, path)
 
 
-class ExposureTests(ConfigCase):
-    """An endpoint that others can reach needs somebody to have said who may do what."""
-
-    def test_open_endpoints(self) -> None:
-        """Without an `auth` section, only this machine may reach the daemon."""
-        endpoints = [
-            "tcp:8080",
-            "tcp:8080:interface=0.0.0.0",
-            r"tcp6:8080:interface=\:\:",
-            "tcp:8080:interface=192.0.2.1",
-            "ssl:443",
-        ]
-        endpoints += [
-            "tcp:8080:interface=127.0.0.1.example.com",
-            "tcp:8080:interface=127.0.0.1:interface=0.0.0.0",
-            "tcp:8080:interface=",
-        ]
-        for endpoint in endpoints:
-            error = self.assert_refused(f"server: {{listen: ['{endpoint}']}}", "server.listen")
-            self.assertIn("mode: none", error.reason)
-            self.assertEqual(
-                self.read(f"auth: {{mode: none}}\nserver: {{listen: ['{endpoint}']}}").server.listen, [endpoint]
-            )
-
-    def test_loopback(self) -> None:
-        """Loopback addresses of either family and UNIX sockets are this machine."""
-        endpoints = [
-            "tcp:8080:interface=127.0.0.1",
-            "tcp:8080:interface=127.1.2.3",
-            "tcp:8080:interface=localhost",
-            "unix:/run/pkgd.sock",
-        ]
-        for endpoint in [
-            *endpoints,
-            r"tcp:8080:interface=\:\:1",
-            r"tcp6:8080:interface=\:\:1",
-            "tcp:interface=127.0.0.1:port=0",
-        ]:
-            self.assertEqual(self.read(f"server: {{listen: ['{endpoint}']}}").server.listen, [endpoint])
-
-    def test_none(self) -> None:
-        """A daemon that listens nowhere is a mistake."""
-        self.assert_refused("server: {listen: []}", "server.listen")
-
-
 class EnvironmentTests(ConfigCase):
     """Variables `PKGD_<SECTION>__<KEY>` win over the file."""
 
@@ -315,53 +191,56 @@ class EnvironmentTests(ConfigCase):
             self.assert_refused("", "PKGD_STATE_DIR", {"PKGD_STATE_DIR": value})
 
 
-class LoadTests(ConfigCase):
-    """`load` finds the file."""
+class DiscretionTests(ConfigCase):
+    """What is said of a broken file shows none of it: the broken line may be the one with the password."""
 
-    def write(self, text: str | bytes) -> str:
-        """A file with this content."""
-        path: str = self.mktemp()
-        with open(path, "wb") as file:
-            file.write(text if isinstance(text, bytes) else text.encode("utf-8"))
-        return path
+    def test_not_yaml(self) -> None:
+        """The place is named, and what is wrong there, but not the line."""
+        error = self.assert_refused("mirror:\n  registries:\n    ghcr.io: {password: @hunter2}", "")
 
-    def test_file(self) -> None:
-        """The file that is named is read, and paths are relative to where it lies."""
-        path = self.write("state_dir: data")
+        self.assertIn("line 3, column 25", error.reason)
+        self.assertNotIn("hunter2", error.reason)
 
-        self.assertEqual(load(path, {}).state_dir, os.path.join(os.path.dirname(os.path.abspath(path)), "data"))
+    def test_signs(self) -> None:
+        """Passwords that begin with a sign of YAML and stand there without quotes are not repeated."""
+        signs = [
+            "*",
+            "!",
+            "!!int ",
+            "!!float ",
+            "!!bool ",
+            "!!binary ",
+            "!!timestamp ",
+            "!x!",
+            "!<",
+            "%",
+            "`",
+            "- ",
+            "? ",
+            "|",
+            ">",
+        ]
+        signs += ["'", '"', '"\\q', "x: y: ", "]", "}", ",}", "[", "{", "\t", "\0", "&a *", "&a x\nb: &a "]
+        for sign in signs:
+            for text in (f"password: {sign}hunter2", f"{{password: {sign}hunter2}}"):
+                for shown in self.refusals(text):
+                    self.assertNotIn("hunter2", shown, text)
 
-    def test_variable(self) -> None:
-        """`PKGD_CONFIG` names the file, unless the command line does."""
-        path, other = self.write("limits: {upload_size: 5}"), self.write("limits: {upload_size: 6}")
-
-        self.assertEqual(load(None, {"PKGD_CONFIG": path}).limits.upload_size, 5)
-        self.assertEqual(load(other, {"PKGD_CONFIG": path}).limits.upload_size, 6)
-
-    def test_unreadable(self) -> None:
-        """A file that is not there, no file, or no text is an error that names it."""
-        for path in (self.mktemp(), os.getcwd(), self.write(b"\xff\xfe\x00")):
-            self.assertEqual(self.assertRaises(ConfigError, load, path, {}).path, path)
-
-
-class SchemaTests(ConfigCase):
-    """The JSON Schema describes what is accepted."""
-
-    def test_keys(self) -> None:
-        """Every section allows its keys and no other."""
-        sections = json_schema()["$defs"]
-
-        self.assertIn("server", sections["Config"]["properties"])
-        self.assertEqual({section["additionalProperties"] for section in sections.values()}, {False})
-
-    def test_quantities(self) -> None:
-        """Durations and sizes may be numbers or strings, as in the documentation's examples."""
-        limits = json_schema()["$defs"]["Limits"]["properties"]
-
-        self.assertEqual(
-            (limits["body_timeout"]["type"], limits["manifest_size"]["type"]),
-            (["number", "string"], ["integer", "string"]),
-        )
+    def refusals(self, text: str) -> list[str]:
+        """What is said of a password in the file, in a variable and as a variable."""
+        cases: list[tuple[str, dict[str, str]]] = [
+            (f"mirror: {{registries: {{ghcr.io: {text}}}}}", {}),
+            (f"mirror:\n  registries:\n    ghcr.io:\n      username: bob\n      {text}", {}),
+            ("", {"PKGD_MIRROR__REGISTRIES__GHCR.IO": text}),
+            ("", {"PKGD_MIRROR__REGISTRIES__GHCR.IO__PASSWORD": text.partition(": ")[2] or text}),
+        ]
+        found = []
+        for file, environment in cases:
+            try:
+                found.append(repr(self.read(file, environment)))
+            except ConfigError as error:
+                found.append(error.message)
+        return found
 
 
 PIECES = [

@@ -1,0 +1,290 @@
+"""Every object of the daemon, made bottom up from a configuration: everything concrete is named here."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from typing import Any
+from urllib.parse import urlsplit
+
+from attrs import frozen
+
+from pkgd.auth.policy import AllowAll
+from pkgd.blocking import ThreadedBlocking
+from pkgd.config import Config, read_password
+from pkgd.flow import BufferPool
+from pkgd.formats.globs import Globs
+from pkgd.formats.hosts import configured_authority
+from pkgd.metrics import Metrics
+from pkgd.mirror.absences import Absences
+from pkgd.mirror.blobs import Fills, MirroredBlobs
+from pkgd.mirror.cache import MirrorCache
+from pkgd.mirror.eviction import EvictionLimits, Evictor
+from pkgd.mirror.manifests import Freshness, MirroredManifests
+from pkgd.mirror.origins import OriginRules
+from pkgd.mirror.referrers import MirroredReferrers
+from pkgd.mirror.removal import Removal
+from pkgd.mirror.survey import Survey
+from pkgd.mirror.tags import MirroredTags
+from pkgd.mirror.tokens import Credentials
+from pkgd.mirror.upstream import Endpoint, Upstream
+from pkgd.mirror.upstreams import Upstreams
+from pkgd.outbound.client import Client, Limits, Trust
+from pkgd.registry.blobs import Blobs
+from pkgd.registry.catalog import Catalog
+from pkgd.registry.contents import ContentsReader
+from pkgd.registry.legacy import LegacyManifests
+from pkgd.registry.manifests import Manifests
+from pkgd.registry.referrers import Referrers
+from pkgd.registry.stored import StoredManifests
+from pkgd.registry.uploads import Uploads
+from pkgd.sharing import KeyedLock, Tasks
+from pkgd.state import Database, Index, Ledger
+from pkgd.storage.fsops import DurableTree, FileSystem
+from pkgd.storage.local import LocalStore
+from pkgd.storage.space import FreeSpace
+from pkgd.storage.spool import Spool
+from pkgd.web.accesslog import AccessLog
+from pkgd.web.gate import Gate
+from pkgd.web.health import HealthApi, Readiness
+from pkgd.web.metrics import MetricsApi
+from pkgd.web.registry.api import RegistryApi
+from pkgd.web.registry.blobs import BlobEndpoints
+from pkgd.web.registry.listings import ListingEndpoints
+from pkgd.web.registry.manifests import ManifestEndpoints
+from pkgd.web.registry.mirror import MirrorEndpoints, Mirrors
+from pkgd.web.registry.uploads import UploadEndpoints
+from pkgd.web.root import Root
+from pkgd.web.site import HttpLimits
+
+__all__ = ["MirrorParts", "Parts", "compose"]
+
+# Buffers for bodies from upstreams, of 1 MiB each; the site has its own for uploads.
+OUTBOUND_BUFFERS = 32
+
+
+@frozen
+class MirrorParts:
+    """What of the mirror has a life of its own."""
+
+    upstreams: Upstreams
+    fills: Fills
+    evictor: Evictor
+    survey: Survey
+    ledger: Ledger
+    metrics: Metrics
+
+
+@frozen
+class Parts:
+    """What the daemon starts, stops and drives."""
+
+    blocking: ThreadedBlocking
+    tree: DurableTree
+    spool: Spool
+    database: Database
+    uploads: Uploads
+    readiness: Readiness
+    root: Root
+    access_log: AccessLog
+    http_limits: HttpLimits
+    mirror: MirrorParts
+
+
+@frozen
+class _Storage:
+    """The bytes at rest, and what every domain room needs of them."""
+
+    blocking: ThreadedBlocking
+    tree: DurableTree
+    spool: Spool
+    space: FreeSpace
+    store: LocalStore
+    database: Database
+    index: Index
+    ledger: Ledger
+    locks: KeyedLock
+    blobs: Blobs
+    legacy: LegacyManifests
+    stored: StoredManifests
+    contents: ContentsReader
+
+
+def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound: Limits) -> Parts:
+    """Make everything.
+
+    :param tasks: where requests run.
+    :param outbound: how patient to be with upstreams.
+    :raises ConfigError: if a file that the configuration names cannot be used.
+    """
+    storage = _storage(reactor, config, fs)
+    metrics = Metrics([*config.mirror.registries, *config.mirror.fallback])
+    upstreams = _upstreams(reactor, config, metrics, outbound, own_id := f"pkgd-{secrets.token_hex(8)}")
+    evictor, fills, mirrors, survey = _mirror(reactor, config, storage, metrics, upstreams)
+    catalog = Catalog(storage.store)
+    door = MirrorEndpoints(mirrors, _origin_rules(config), catalog, storage.blocking, own_id)
+    uploads = Uploads(storage.spool, storage.blobs, storage.space, storage.blocking, int(config.limits.upload_size))
+    registry = _registry(config, storage, catalog, uploads, door, tasks)
+    readiness = Readiness(storage.store, storage.space, lambda: storage.blocking.disk(storage.spool.probe))
+    return Parts(
+        blocking=storage.blocking,
+        tree=storage.tree,
+        spool=storage.spool,
+        database=storage.database,
+        uploads=uploads,
+        readiness=readiness,
+        root=Root(
+            registry,
+            HealthApi(readiness, reactor),
+            MetricsApi(metrics, storage.blocking) if config.metrics.enabled else None,
+        ),
+        access_log=AccessLog(reactor, storage.blocking, config.logging.access.file, config.trusted_networks),
+        http_limits=HttpLimits(
+            header_size=int(config.limits.header_size),
+            body_timeout=config.limits.body_timeout,
+            connections=config.server.max_connections,
+        ),
+        mirror=MirrorParts(upstreams, fills, evictor, survey, storage.ledger, metrics),
+    )
+
+
+def _storage(reactor: Any, config: Config, fs: FileSystem) -> _Storage:
+    files = config.storage.filesystem
+    blocking = ThreadedBlocking(reactor, send_threads=(os.cpu_count() or 1) + 1)
+    tree = DurableTree(files.root, fs, files.fsync)
+    spool = Spool(tree)
+    store = LocalStore(tree, blocking, spool)
+    database = Database(reactor, os.path.join(str(config.state_dir), "index.sqlite"))
+    index, ledger = Index(database), Ledger(database)
+    locks = KeyedLock()
+    legacy = LegacyManifests(store, store, blocking)
+    return _Storage(
+        blocking=blocking,
+        tree=tree,
+        spool=spool,
+        space=FreeSpace(tree, blocking, reactor, int(files.min_free)),
+        store=store,
+        database=database,
+        index=index,
+        ledger=ledger,
+        locks=locks,
+        blobs=Blobs(store, index, locks),
+        legacy=legacy,
+        stored=StoredManifests(store, store, blocking, legacy),
+        contents=ContentsReader(store, index, legacy, blocking),
+    )
+
+
+def _registry(
+    config: Config, storage: _Storage, catalog: Catalog, uploads: Uploads, door: MirrorEndpoints, tasks: Tasks
+) -> RegistryApi:
+    """`/v2/`."""
+    manifests = Manifests(
+        storage.store,
+        storage.index,
+        storage.blobs,
+        storage.stored,
+        storage.legacy,
+        storage.contents,
+        storage.space,
+        storage.blocking,
+        storage.locks,
+        Globs(config.repositories.oci.sparse),
+    )
+    referrers = Referrers(storage.stored, storage.contents, storage.index, storage.locks)
+    endpoints = [
+        *ListingEndpoints(storage.contents, referrers, catalog).endpoints(),
+        *BlobEndpoints(storage.blobs, storage.blocking).endpoints(),
+        *UploadEndpoints(uploads, storage.blobs).endpoints(),
+        *ManifestEndpoints(storage.stored, manifests, int(config.limits.manifest_size)).endpoints(),
+    ]
+    return RegistryApi(Gate(AllowAll()), endpoints, tasks, door)
+
+
+# -- the mirror --
+
+
+def _mirror(
+    reactor: Any, config: Config, storage: _Storage, metrics: Metrics, upstreams: Upstreams
+) -> tuple[Evictor, Fills, Mirrors, Survey]:
+    mirror = config.mirror
+    enabled = config.mirror_enabled
+    locks = KeyedLock()
+    evictor = Evictor(
+        Removal(storage.store, storage.ledger, storage.blocking),
+        storage.ledger,
+        locks,
+        storage.space,
+        EvictionLimits(int(mirror.evict.max_size), mirror.evict.unused_for),
+        lambda place, digest: fills.is_flying(place, digest),
+        reactor.seconds,
+        metrics.evicted,
+    )
+    cache = MirrorCache(storage.store, storage.stored, storage.blobs, storage.ledger, locks, storage.blocking, reactor)
+    fills = Fills(upstreams, cache, evictor, storage.spool, storage.blocking, reactor)
+    freshness = Freshness(enabled, mirror.tag_ttl, mirror.serve_stale, int(config.limits.manifest_size))
+    absences = Absences(reactor, mirror.negative_ttl)
+    manifests = MirroredManifests(upstreams, cache, storage.blocking, metrics, reactor, freshness, absences)
+    mirrors = Mirrors(
+        cache,
+        manifests,
+        MirroredBlobs(upstreams, cache, fills, storage.blocking, metrics, absences, enabled),
+        MirroredReferrers(upstreams, cache, manifests, metrics, reactor, freshness),
+        MirroredTags(upstreams, storage.contents, metrics, enabled),
+    )
+    survey = Survey(storage.store, storage.ledger, locks, storage.blocking, reactor.seconds)
+    return evictor, fills, mirrors, survey
+
+
+def _origin_rules(config: Config) -> OriginRules:
+    mirror = config.mirror
+    return OriginRules(
+        enabled=config.mirror_enabled,
+        fallback=tuple(mirror.fallback),
+        trust_header=mirror.trust_registry_host_header,
+        path_prefix=mirror.path_prefix,
+        allow=Globs(mirror.allow),
+        deny=Globs(mirror.deny),
+        reserved=Globs(mirror.reserved),
+        own_names=config.own_names,
+        configured=frozenset([*mirror.registries, *mirror.fallback]),
+    )
+
+
+def _upstreams(reactor: Any, config: Config, metrics: Metrics, limits: Limits, own_id: str) -> Upstreams:
+    """The endpoints of all hosts; those that are configured are made at once, so that their files are looked at."""
+    mirror = config.mirror
+    buffers = BufferPool(count=OUTBOUND_BUFFERS)
+    credentials = {host: _credentials(host, config) for host in mirror.registries}
+
+    def make(host: str, base: str, is_mirror: bool) -> Upstream:
+        section = mirror.registry(host)
+        private = set(section.private_hosts)
+        if is_mirror or host in mirror.registries or host in mirror.fallback:
+            # What the operator has written down may be private.
+            private.add(_authority(base))
+        client = Client(reactor, Trust(section.ca_file, frozenset(private)), limits, buffers, section.max_concurrent)
+        endpoint = Endpoint(host, base, credentials.get(host), is_mirror, section.max_concurrent)
+        return Upstream(endpoint, client, reactor, metrics, own_id)
+
+    parents = [make(_authority(url), url, is_mirror=True) for url in mirror.upstream_mirror]
+    upstreams = Upstreams(
+        parents,
+        lambda host: make(host, str(mirror.registry(host).url), is_mirror=False),
+        direct=not mirror.upstream_only,
+    )
+    for host in mirror.registries:
+        upstreams.of(host)
+    return upstreams
+
+
+def _credentials(host: str, config: Config) -> Credentials | None:
+    section = config.mirror.registries[host]
+    password = read_password(host, section)
+    return None if section.username is None or password is None else Credentials(section.username, password)
+
+
+def _authority(url: str) -> str:
+    """Host and port of a URL, the port always there."""
+    parts = urlsplit(url)
+    return configured_authority(f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}")

@@ -1,0 +1,35 @@
+"""Passwords for upstream registries, out of the configuration or out of the file that it names."""
+
+from __future__ import annotations
+
+from pkgd.config.schema import UpstreamRegistry
+from pkgd.errors import ConfigError
+
+__all__ = ["read_password"]
+
+# More is no password but the wrong file; tokens have a few KiB.
+_LIMIT = 64 << 10
+
+
+def read_password(host: str, section: UpstreamRegistry) -> str | None:
+    """The password of a registry's section, or None; reads its `password_file`, without the line end.
+
+    :param host: the registry, for the error.
+    :raises ConfigError: if the file cannot be read, or has no password in it.
+    """
+    if section.password_file is None:
+        return section.password.reveal() if section.password else None
+    path = f"mirror.registries.{host}.password_file"
+    try:
+        with open(section.password_file, "rb") as file:
+            content = file.read(_LIMIT + 1)
+    except OSError as error:
+        raise ConfigError(path, f"{section.password_file} cannot be read: {error.strerror}") from error
+    try:
+        # No decoding error is passed on: it has the bytes in it.
+        password = content.decode("utf-8").removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        password = ""
+    if not password or len(content) > _LIMIT:
+        raise ConfigError(path, f"{section.password_file} has no password in it: one line of text is needed")
+    return password

@@ -1,0 +1,262 @@
+"""The sections of the configuration, as frozen values with their defaults (docs/configuration.md has every key).
+
+What a type cannot say, `pkgd.config.values` and `pkgd.config.mirroring` check. A secret has a type of
+its own, which is never shown: nothing encodes it unless told how.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from pkgd.formats.hosts import parse_configured_host
+
+__all__ = [
+    "Access",
+    "Auth",
+    "Config",
+    "Duration",
+    "Evict",
+    "FilesystemStorage",
+    "Limits",
+    "Logging",
+    "Metrics",
+    "Mirror",
+    "OciRepositories",
+    "Repositories",
+    "Secret",
+    "Section",
+    "Server",
+    "Shutdown",
+    "Size",
+    "Staleness",
+    "Storage",
+    "Tls",
+    "UpstreamRegistry",
+]
+
+# At most a century, and less than any counter: what is larger is a slip of the keyboard.
+CENTURY = 3.2e9
+Duration = Annotated[
+    float, msgspec.Meta(title="duration", description="30s, 5m, 24h; seconds if without unit", ge=0, le=CENTURY)
+]
+Staleness = Annotated[
+    float, msgspec.Meta(title="duration or forever", description="forever, or a duration such as 30s, 5m, 24h", ge=0)
+]
+Size = Annotated[
+    int, msgspec.Meta(title="size", description="512KiB, 256MiB, 1GiB; bytes if without unit", ge=0, le=1 << 62)
+]
+
+MASK = "********"
+
+_DOCKER_HUB = "docker.io"
+# Where the registry that everybody calls docker.io answers.
+_DOCKER_HUB_URL = "https://registry-1.docker.io"
+
+
+class Secret:
+    """A text that only `reveal` shows. No attrs class, because those msgspec would encode."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return MASK
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def reveal(self) -> str:
+        """The text itself, for who is about to use it."""
+        return self._text
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A mapping of the file."""
+
+
+class Tls(Section, frozen=True):
+    """`server.tls`: PEM files, read again when they change."""
+
+    certificate: str | None = None
+    key: str | None = None
+
+
+class Shutdown(Section, frozen=True):
+    """`server.shutdown`: how a stop goes."""
+
+    delay: Duration = 0.0
+    drain: Duration = 30.0
+
+
+class Server(Section, frozen=True):
+    """`server`: where and how to listen, and what the world calls this server."""
+
+    listen: list[str] = msgspec.field(default_factory=lambda: ["tcp:8080:interface=127.0.0.1"])
+    external_url: str | None = None
+    own_names: list[str] = []
+    tls: Tls = Tls()
+    trusted_proxies: list[str] = []
+    shutdown: Shutdown = Shutdown()
+    max_connections: Annotated[int, msgspec.Meta(ge=1)] = 4096
+
+
+class FilesystemStorage(Section, frozen=True):
+    """`storage.filesystem`: the tree of blobs and manifests."""
+
+    root: str = "oci"
+    fsync: bool = True
+    min_free: Size = 256 << 20
+
+
+class Storage(Section, frozen=True):
+    """`storage`: where content is kept."""
+
+    filesystem: FilesystemStorage = FilesystemStorage()
+
+
+class OciRepositories(Section, frozen=True):
+    """`repositories.oci`: rules for hosted repositories."""
+
+    sparse: list[str] = []
+
+
+class Repositories(Section, frozen=True):
+    """`repositories`: what is hosted."""
+
+    oci: OciRepositories = OciRepositories()
+
+
+class Auth(Section, frozen=True):
+    """`auth`: who may."""
+
+    mode: Literal["none"] = "none"
+
+
+class UpstreamRegistry(Section, frozen=True):
+    """`mirror.registries.<host>`: how one upstream registry is reached.
+
+    Once parsed, `url` is never None. The password may instead be in a file, which `read_password` reads.
+    """
+
+    url: str | None = None
+    username: str | None = None
+    password: Secret | None = None
+    password_file: str | None = None
+    ca_file: str | None = None
+    max_concurrent: Annotated[int, msgspec.Meta(ge=1)] = 16
+    private_hosts: list[str] = []
+
+
+class Evict(Section, frozen=True):
+    """`mirror.evict`: what is given up of the cache, and when; 0 is no limit."""
+
+    max_size: Size = 200 << 30
+    unused_for: Duration = 30 * 86400.0
+
+
+class Mirror(Section, frozen=True):
+    """`mirror`: pulling through from other registries.
+
+    Once parsed, hosts are canonical, upstream mirrors are URLs without a slash at the end, and
+    `serve_stale` is in seconds, infinite for ever. `enable_proxy` is also what `enableProxy` at the
+    top says.
+    """
+
+    enable_proxy: bool = msgspec.field(default=False, name="enableProxy")
+    upstream_mirror: list[str] = []
+    upstream_only: bool = False
+    fallback: list[str] = msgspec.field(default_factory=lambda: ["docker.io", "registry.k8s.io", "ghcr.io"])
+    trust_registry_host_header: bool = True
+    path_prefix: bool = True
+    allow: list[str] = msgspec.field(default_factory=lambda: ["**"])
+    deny: list[str] = []
+    reserved: list[str] = []
+    tag_ttl: Duration = 300.0
+    serve_stale: Staleness = float("inf")
+    negative_ttl: Duration = 60.0
+    evict: Evict = Evict()
+    registries: dict[str, UpstreamRegistry] = {}
+
+    def registry(self, host: str) -> UpstreamRegistry:
+        """How to reach a registry, by its canonical host, whether or not it has a section; with its URL."""
+        section = self.registries.get(host, UpstreamRegistry())
+        return section if section.url else msgspec.structs.replace(section, url=_usual_url(host))
+
+
+class Metrics(Section, frozen=True):
+    """`metrics`: numbers for Prometheus."""
+
+    enabled: bool = True
+
+
+class Limits(Section, frozen=True):
+    """`limits`: what one request may cost."""
+
+    manifest_size: Size = 4 << 20
+    upload_size: Size = 0
+    upload_expiry: Duration = 86400.0
+    body_timeout: Duration = 60.0
+    header_size: Size = 64 << 10
+
+
+class Access(Section, frozen=True):
+    """`logging.access`: the access log."""
+
+    file: str | None = "-"
+
+
+class Logging(Section, frozen=True):
+    """`logging`: what is written where."""
+
+    level: Literal["debug", "info", "warn", "error", "critical"] = "info"
+    access: Access = Access()
+
+
+class Config(Section, frozen=True):
+    """The whole configuration.
+
+    Whether there is a mirror, ask `mirror_enabled`.
+    """
+
+    version: Annotated[int, msgspec.Meta(ge=1, le=1)] = 1
+    state_dir: str | None = None
+    server: Server = Server()
+    storage: Storage = Storage()
+    repositories: Repositories = Repositories()
+    enable_proxy: bool = msgspec.field(default=False, name="enableProxy")
+    mirror: Mirror = Mirror()
+    auth: Auth | None = None
+    limits: Limits = Limits()
+    logging: Logging = Logging()
+    metrics: Metrics = Metrics()
+
+    @property
+    def mirror_enabled(self) -> bool:
+        """Whether anything may be fetched from upstream: `enableProxy`, wherever it stands."""
+        return self.mirror.enable_proxy
+
+    @property
+    def trusted_networks(self) -> list[IPv4Network | IPv6Network]:
+        """`server.trusted_proxies`, parsed."""
+        return [ip_network(one, strict=False) for one in self.server.trusted_proxies]
+
+    @property
+    def own_names(self) -> frozenset[str]:
+        """The names under which this registry itself is addressed: `host`, or `host:port`, in canonical form."""
+        names = set(self.server.own_names)
+        if self.server.external_url:
+            names.add(parse_configured_host(urlsplit(self.server.external_url).netloc))
+        return frozenset(names)
+
+
+def _usual_url(host: str) -> str:
+    return _DOCKER_HUB_URL if host == _DOCKER_HUB else f"https://{host}"

@@ -1,0 +1,84 @@
+"""What types alone don't say of `server` and its neighbours; and the paths of files, made absolute."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from ipaddress import ip_address, ip_network
+
+from msgspec.structs import replace
+
+from pkgd.config.schema import Access, Config, Mirror, Storage, Tls, UpstreamRegistry
+from pkgd.errors import ConfigError
+
+__all__ = ["absolute", "check"]
+
+
+def check(config: Config) -> None:
+    """Refuse what cannot work, and what would be open to everybody without anybody having said so.
+
+    :raises ConfigError: with the key's path.
+    """
+    for network in config.server.trusted_proxies:
+        try:
+            ip_network(network, strict=False)
+        except ValueError as error:
+            raise ConfigError("server.trusted_proxies", str(error)) from error
+    tls = config.server.tls
+    if (tls.certificate is None) != (tls.key is None):
+        raise ConfigError("server.tls", "certificate and key are given together")
+    if not config.server.listen:
+        raise ConfigError("server.listen", "at least one endpoint is needed")
+    for endpoint in config.server.listen:
+        if config.auth is None and not _is_loopback(endpoint):
+            raise ConfigError(
+                "server.listen",
+                f"{endpoint} is open to others, and nothing says who may do what; "
+                "if everybody may do everything, add\nauth:\n  mode: none",
+            )
+
+
+def absolute(config: Config, environment: Mapping[str, str], base: str) -> Config:
+    """Resolve every path: the state directory against the file, the rest against either."""
+    # systemd separates several directories by colons.
+    state = config.state_dir or environment.get("STATE_DIRECTORY", "").partition(":")[0] or "pkgd-data"
+    state = os.path.normpath(os.path.join(base if config.state_dir else os.getcwd(), state))
+    tls, access, files = config.server.tls, config.logging.access, config.storage.filesystem
+    return replace(
+        config,
+        state_dir=state,
+        server=replace(config.server, tls=Tls(certificate=_join(base, tls.certificate), key=_join(base, tls.key))),
+        storage=Storage(filesystem=replace(files, root=os.path.normpath(os.path.join(state, files.root)))),
+        mirror=_absolute_mirror(config.mirror, base),
+        logging=replace(
+            config.logging, access=Access(file=access.file if access.file == "-" else _join(base, access.file))
+        ),
+    )
+
+
+def _absolute_mirror(mirror: Mirror, base: str) -> Mirror:
+    def resolved(one: UpstreamRegistry) -> UpstreamRegistry:
+        return replace(one, password_file=_join(base, one.password_file), ca_file=_join(base, one.ca_file))
+
+    return replace(mirror, registries={host: resolved(one) for host, one in mirror.registries.items()})
+
+
+def _join(base: str, path: str | None) -> str | None:
+    return None if path is None else os.path.normpath(os.path.join(base, path))
+
+
+def _is_loopback(endpoint: str) -> bool:
+    """Whether it is for this machine only. A colon within an argument, as in IPv6 addresses, is escaped."""
+    kind, *arguments = re.split(r"(?<!\\):", endpoint)
+    if kind in ("unix", "systemd"):
+        return True
+    interfaces = [one.partition("=")[2].replace("\\", "") for one in arguments if one.startswith("interface=")]
+    return bool(interfaces) and all(_is_loopback_address(one) for one in interfaces)
+
+
+def _is_loopback_address(text: str) -> bool:
+    try:
+        return text == "localhost" or ip_address(text).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,128 @@
+"""Where a request is to be answered from: the hosted registry, or which upstreams (pure).
+
+In this order: `?ns=`, `X-Registry-Host`, a leading host in the path, the hosted repositories, the
+fallback list. What names an upstream is never answered from anywhere else (containerd,
+docs/hosts.md; distribution-spec, "Registry Proxying").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import field, frozen
+
+from pkgd.errors import InvalidHost, InvalidRequest, UnknownName
+from pkgd.formats.globs import Globs
+from pkgd.formats.hosts import parse_configured_host, parse_host
+from pkgd.formats.names import Origin, RepositoryName
+
+__all__ = ["HOSTED", "Choice", "OriginRules", "choose", "origin_at"]
+
+DOCKER_HUB = "docker.io"
+
+
+@frozen
+class OriginRules:
+    """The part of the configuration that decides.
+
+    `configured` are the upstream hosts that the operator has written down; `own_names` are this
+    registry's own; `allow` and `deny` match `host/repository`, `reserved` a hosted repository's name.
+    """
+
+    enabled: bool
+    fallback: tuple[str, ...] = ()
+    trust_header: bool = True
+    path_prefix: bool = True
+    allow: Globs = field(factory=lambda: Globs(["**"]))
+    deny: Globs = field(factory=lambda: Globs([]))
+    reserved: Globs = field(factory=lambda: Globs([]))
+    own_names: frozenset[str] = frozenset()
+    configured: frozenset[str] = frozenset()
+
+
+@frozen
+class Choice:
+    """The hosted repository first, or not; then upstream repositories, in order.
+
+    `names_upstream` says whether the request names the upstream itself; if not, the first definite
+    answer of `origins` counts.
+    """
+
+    hosted: bool
+    origins: tuple[Origin, ...] = ()
+    names_upstream: bool = False
+
+
+HOSTED = Choice(hosted=True)
+
+
+def choose(name: RepositoryName, namespaces: Sequence[str], header: str | None, rules: OriginRules) -> Choice:
+    """Decide about one request.
+
+    :param name: the repository in the path.
+    :param namespaces: every `ns` parameter.
+    :param header: `X-Registry-Host`.
+    :raises InvalidRequest: for more than one `ns`: two readers could choose differently.
+    :raises UnknownName: for an upstream that cannot be one, or may not be mirrored; both alike.
+    """
+    if len(namespaces) > 1:
+        raise InvalidRequest("ns", "the parameter is given more than once")
+    named = namespaces[0] if namespaces else header if rules.trust_header else None
+    if named is None:
+        return _by_path(name, rules) or _by_fallback(name, rules)
+    if _is_own(named, rules):
+        return _by_path(name, rules) or HOSTED
+    origin = _origin(named, str(name), rules)
+    if origin is None:
+        raise UnknownName(str(name))
+    return Choice(hosted=False, origins=(origin,), names_upstream=True)
+
+
+def origin_at(host: str, name: str) -> Origin:
+    """The repository that a host means by a name: Docker Hub's one-part names are below `library`.
+
+    :raises InvalidName: if it is no repository name.
+    """
+    if host == DOCKER_HUB and "/" not in name:
+        name = f"library/{name}"
+    return Origin(host, RepositoryName.parse(name))
+
+
+def _by_path(name: RepositoryName, rules: OriginRules) -> Choice | None:
+    """The choice of a name that begins with a host: what podman and CRI-O send."""
+    host, _, rest = name.partition("/")
+    if not rules.path_prefix or not rest or "." not in host or rules.reserved.match(name):
+        return None
+    origin = _origin(host, rest, rules)
+    return None if origin is None else Choice(hosted=True, origins=(origin,), names_upstream=True)
+
+
+def _by_fallback(name: RepositoryName, rules: OriginRules) -> Choice:
+    if not rules.enabled or rules.reserved.match(name):
+        return HOSTED
+    origins = [origin_at(host, name) for host in rules.fallback]
+    return Choice(hosted=True, origins=tuple(one for one in origins if _is_permitted(one, rules)))
+
+
+def _is_own(named: str, rules: OriginRules) -> bool:
+    """Whether a name is our own: then nothing but hosted repositories is meant."""
+    try:
+        return parse_configured_host(named) in rules.own_names
+    except InvalidHost:
+        return False
+
+
+def _origin(named: str, name: str, rules: OriginRules) -> Origin | None:
+    """The upstream repository, or None if the host is none or it may not be mirrored."""
+    try:
+        host = parse_configured_host(named)
+        if host not in rules.configured:
+            host = parse_host(named)
+    except InvalidHost:
+        return None
+    origin = origin_at(host, name)
+    return origin if _is_permitted(origin, rules) else None
+
+
+def _is_permitted(origin: Origin, rules: OriginRules) -> bool:
+    return rules.allow.match(str(origin)) and not rules.deny.match(str(origin))

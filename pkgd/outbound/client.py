@@ -1,0 +1,185 @@
+"""The HTTP client of the daemon: one exchange at a time, nothing done behind the caller's back.
+
+No redirect is followed, no cookie kept, nothing decoded, no proxy used. treq's client is the face of it;
+what it would add to a request and undo in an answer is taken back beneath it, where the bytes go out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from treq.client import HTTPClient
+from treq.cookies import IndexableCookieJar
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.web.client import Agent, HTTPConnectionPool
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent, IBodyProducer, IResponse
+from zope.interface import implementer
+
+from pkgd import __version__
+from pkgd.errors import UpstreamCorrupt, UpstreamUnavailable
+from pkgd.flow import BufferPool, Inflow
+from pkgd.outbound import failures
+from pkgd.outbound.body import Body, drop
+from pkgd.outbound.connect import Connector
+from pkgd.outbound.settings import Limits, Trust
+from pkgd.outbound.target import Target
+
+__all__ = ["Answer", "Client", "Limits", "Trust", "ignored_proxies"]
+
+# How long an idle connection is kept, in seconds; most servers close them after a minute.
+KEEP_IDLE = 50
+
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+
+
+def ignored_proxies(environ: Mapping[str, str]) -> list[str]:
+    """The variables of the environment that name a proxy, all of which are ignored."""
+    return sorted(name for name, value in environ.items() if value and name.lower() in _PROXIES)
+
+
+class Answer:
+    """An upstream's answer. Whoever has it closes it.
+
+    `length` is what Content-Length says, also of a HEAD; None if it says nothing.
+    """
+
+    def __init__(self, response: IResponse, body: Body) -> None:
+        self.status: int = response.code
+        self.length = body.length
+        self.body: Inflow = body.flow
+        self._headers: Headers = response.headers
+        self._body = body
+        # Only of a HEAD has the client protocol left it among the headers.
+        stated = self.header("Content-Length")
+        if stated is not None:
+            self.length = int(stated)
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header."""
+        return next(iter(self.headers(name)), None)
+
+    def headers(self, name: str) -> list[str]:
+        """All values of a header."""
+        return [value.decode("latin-1") for value in self._headers.getRawHeaders(name.encode("ascii"), ())]
+
+    def close(self) -> None:
+        """Done with it; drops the connection if the body has not arrived to its end. May be called again."""
+        self._body.close()
+
+
+class Client:
+    """Asks upstreams over HTTP, within limits.
+
+    :param reactor: connects, resolves, and knows the time.
+    :param buffers: where bodies go through; one of its own if none is given.
+    :param connections: how many idle connections are kept to one host.
+    :raises ConfigError: if `trust.ca_file` cannot be used.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        trust: Trust,
+        limits: Limits = Limits(),  # noqa: B008 - it is frozen
+        buffers: BufferPool | None = None,
+        connections: int = 16,
+    ) -> None:
+        self._reactor = reactor
+        self._trust = trust
+        self._limits = limits
+        self._buffers = buffers or BufferPool()
+        self._connector = Connector(reactor, trust, limits)
+        self._pool = HTTPConnectionPool(reactor, persistent=True)
+        self._pool.maxPersistentPerHost = connections
+        self._pool.cachedConnectionTimeout = KEEP_IDLE
+        self._agent = Agent.usingEndpointFactory(reactor, self._connector, self._pool)
+        self._running: set[Deferred[Any]] = set()
+        self._closed = False
+
+    async def request(self, method: str, url: str, headers: Mapping[str, str]) -> Answer:
+        """Send a request without a body, and wait for the head of the answer.
+
+        Cancelling it ends the exchange.
+
+        :raises AddressRefused: if the URL, or what its name stands for, may not be connected to.
+        :raises UpstreamUnavailable: if the upstream cannot be reached, or gives no answer.
+        :raises UpstreamTimeout: if it takes too long.
+        :raises UpstreamCorrupt: if it does not keep to HTTP/1.1, or encodes the body.
+        """
+        target = Target.parse(url, self._trust)
+        if self._closed:
+            raise UpstreamUnavailable(target.name, "is not asked any more")
+        with failures.translated(failures.of_exchange, target.name):
+            response = await self._exchange(method, target, headers)
+        return Answer(response, Body(response, target.name, self._buffers, self._limits, self._reactor))
+
+    async def close(self) -> None:
+        """End all exchanges and close all connections."""
+        self._closed = True
+        for exchange in list(self._running):
+            exchange.cancel()
+        await self._connector.close()
+        await self._pool.closeCachedConnections()
+
+    async def _exchange(self, method: str, target: Target, headers: Mapping[str, str]) -> IResponse:
+        """One request and the head of its answer."""
+        client = HTTPClient(_Exact(self._agent, target), _NoCookies())
+        sent: dict[str | bytes, str | bytes] = dict(headers.items())
+        exchange = client.request(
+            method, target.origin, headers=sent, allow_redirects=False, unbuffered=True, reactor=self._reactor
+        )
+        self._running.add(exchange)
+        try:
+            response: Any = await exchange
+        except CancelledError:
+            if self._closed:
+                raise UpstreamUnavailable(target.name, "is not asked any more") from None
+            raise
+        finally:
+            self._running.discard(exchange)
+        return cast(IResponse, response)
+
+
+@implementer(IAgent)
+class _Exact:
+    """Beneath treq: sends what was meant, and returns what came.
+
+    The URL goes out as it was written: an upstream may have signed it. The encoding that treq would ask for and undo
+    is not asked for, and an answer that has one all the same is no answer.
+    """
+
+    def __init__(self, agent: Agent, target: Target) -> None:
+        self._agent = agent
+        self._target = target
+
+    def request(
+        self, method: bytes, uri: bytes, headers: Headers | None = None, bodyProducer: IBodyProducer | None = None
+    ) -> Deferred[IResponse]:
+        """Called by treq."""
+        sent = Headers() if headers is None else headers.copy()
+        sent.setRawHeaders(b"Accept-Encoding", [b"identity"])
+        sent.setRawHeaders(b"User-Agent", [f"pkgd/{__version__}".encode("ascii")])
+        response = self._agent.request(method, self._target.url.encode("ascii"), sent, bodyProducer)
+        return response.addCallback(self._received)
+
+    def _received(self, response: IResponse) -> IResponse:
+        """
+        :raises UpstreamCorrupt: if the body is encoded.
+        """
+        encodings = b",".join(response.headers.getRawHeaders(b"Content-Encoding", ())).lower()
+        if encodings.strip() not in (b"", b"identity"):
+            drop(response)
+            raise UpstreamCorrupt(self._target.name, "sends an encoded body that nobody asked for")
+        return response
+
+
+class _NoCookies(IndexableCookieJar):
+    """Takes no cookie and has none."""
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        """Nothing is even parsed."""
+
+    def add_cookie_header(self, request: Any) -> None:
+        """There is none."""

@@ -1,0 +1,203 @@
+"""How a connection comes about: look up, check, connect to what was checked, check again.
+
+A name is looked up once. Every address that it stands for is checked, and the connection goes to one
+of those that passed, by its number: a resolver that gives another answer a moment later is not asked.
+The peer is compared once more before the first byte leaves. Certificate and `Host` are the name's.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from ipaddress import ip_address
+from itertools import zip_longest
+from typing import Any, cast
+
+from attrs import frozen
+from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred, fail, gatherResults
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.interfaces import (
+    IAddress,
+    IHostnameResolver,
+    IHostResolution,
+    IProtocol,
+    IProtocolFactory,
+    IResolutionReceiver,
+    IStreamClientEndpoint,
+)
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.web.client import URI
+from twisted.web.iweb import IAgentEndpointFactory
+from zope.interface import implementer
+
+from pkgd.errors import AddressRefused, UpstreamUnavailable
+from pkgd.outbound import failures
+from pkgd.outbound.addresses import refusal
+from pkgd.outbound.attempts import first_of
+from pkgd.outbound.certificates import Certificates
+from pkgd.outbound.connection import Connection, Connections
+from pkgd.outbound.settings import Limits, Trust
+
+__all__ = ["Connector"]
+
+# How many addresses of a name are tried.
+MAX_ADDRESSES = 8
+
+
+@implementer(IAgentEndpointFactory)
+class Connector:
+    """Makes every connection, and closes them all in the end.
+
+    :param reactor: connects, resolves, and knows the time.
+    :raises ConfigError: if `trust.ca_file` cannot be used.
+    """
+
+    def __init__(self, reactor: Any, trust: Trust, limits: Limits) -> None:
+        self._reactor = reactor
+        self._trust = trust
+        self._limits = limits
+        self._certificates = Certificates(trust.ca_file)
+        self._open: set[Connection] = set()
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        """Called by the agent."""
+        host = uri.host.decode("ascii")
+        return _Endpoint(self, _Place(host, uri.port, uri.scheme == b"https", self._trust.exempts(host, uri.port)))
+
+    async def connect(self, place: _Place, protocols: IProtocolFactory) -> IProtocol:
+        """Connect to a host, and set up TLS if it is to be.
+
+        :raises AddressRefused: if it may not be connected to.
+        :raises UpstreamUnavailable: if no connection comes about.
+        :raises UpstreamTimeout: if it does not come about in time.
+        """
+        with failures.translated(failures.of_connect, place.name):
+            reaching = Deferred.fromCoroutine(self._reach(place, protocols))
+            connection = await reaching.addTimeout(self._limits.connect, self._reactor)
+        if place.secure:
+            with failures.translated(failures.of_handshake, place.name):
+                await connection.secured().addTimeout(self._limits.tls, self._reactor)
+        return cast(IProtocol, connection.client)
+
+    async def close(self) -> None:
+        """Drop all connections, and wait until they are lost."""
+        lost = [connection.closed() for connection in self._open]
+        for connection in list(self._open):
+            connection.abort()
+        await gatherResults(lost)
+
+    async def _reach(self, place: _Place, protocols: IProtocolFactory) -> Connection:
+        """A TCP connection to one of the host's addresses."""
+        addresses = await self._addresses(place)
+        attempts = [partial(self._attempt, place, address, protocols) for address in addresses]
+        protocol: Any = await first_of(self._reactor, attempts)
+        connection = protocol.wrappedProtocol if place.secure else protocol
+        assert isinstance(connection, Connection)
+        return connection
+
+    def _attempt(self, place: _Place, address: str, protocols: IProtocolFactory) -> Deferred[IProtocol]:
+        """Connect to an address."""
+        admit = partial(_admit, place, address)
+        factory: Any = Connections(protocols, place.name, self._limits, self._reactor, self._open, admit)
+        if place.secure:
+            try:
+                creator = self._certificates.creator(place.host)
+            except ValueError:
+                return fail(UpstreamUnavailable(place.name, "has a name that no certificate can have"))
+            factory = TLSMemoryBIOFactory(creator, True, factory, self._reactor)
+        kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
+        endpoint = kind(self._reactor, address, place.port, self._limits.connect)
+        return cast("Deferred[IProtocol]", endpoint.connect(factory))
+
+    async def _addresses(self, place: _Place) -> list[str]:
+        """The addresses that may be tried, in this order.
+
+        :raises AddressRefused: if there are none but forbidden ones.
+        :raises UpstreamUnavailable: if there are none.
+        """
+        if isIPAddress(place.host) or isIPv6Address(place.host):
+            found = [place.host]
+        else:
+            found = await _look_up(self._reactor.nameResolver, place)
+        allowed = [address for address in found if place.exempt or refusal(address) is None]
+        if found and not allowed:
+            raise AddressRefused(place.name, "may not be connected to: its address is not public")
+        if not found:
+            raise UpstreamUnavailable(place.name, "cannot be found")
+        return _alternating(allowed)[:MAX_ADDRESSES]
+
+
+@frozen
+class _Place:
+    """Whom to connect to; `exempt` says that it may have any address."""
+
+    host: str
+    port: int
+    secure: bool
+    exempt: bool
+
+    @property
+    def name(self) -> str:
+        """What it is called in errors."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
+
+
+@frozen
+@implementer(IStreamClientEndpoint)
+class _Endpoint:
+    """One host, for the agent."""
+
+    connector: Connector
+    place: _Place
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """See `Connector.connect`."""
+        return Deferred.fromCoroutine(self.connector.connect(self.place, protocolFactory))
+
+
+@implementer(IResolutionReceiver)
+class _LookUp:
+    """Collects the addresses of a name."""
+
+    def __init__(self) -> None:
+        self.done: Deferred[list[str]] = Deferred()
+        self._addresses: list[str] = []
+
+    def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
+        """Called by the resolver."""
+
+    def addressResolved(self, address: IAddress) -> None:
+        """Called by the resolver for each address."""
+        if isinstance(address, IPv4Address | IPv6Address) and address.host not in self._addresses:
+            self._addresses.append(address.host)
+
+    def resolutionComplete(self) -> None:
+        """Called by the resolver when there are no more."""
+        self.done.callback(self._addresses)
+
+
+async def _look_up(resolver: IHostnameResolver, place: _Place) -> list[str]:
+    """All addresses of a host's name."""
+    found = _LookUp()
+    resolver.resolveHostName(found, place.host, place.port, [IPv4Address, IPv6Address])
+    return await found.done
+
+
+def _alternating(addresses: list[str]) -> list[str]:
+    """Families in turn, the resolver's favourite first (RFC 8305, 4): one that leads nowhere costs only a moment."""
+    first = [address for address in addresses if (":" in address) == (":" in addresses[0])]
+    other = [address for address in addresses if address not in first]
+    return [address for pair in zip_longest(first, other) for address in pair if address is not None]
+
+
+def _admit(place: _Place, address: str, peer: IAddress | None) -> None:
+    """Compare the peer with the address that was checked: a system may connect elsewhere, as with 0.0.0.0.
+
+    :raises AddressRefused: if it is another one.
+    """
+    there: Any = peer
+    same = isinstance(there, IPv4Address | IPv6Address) and there.port == place.port
+    if not same or ip_address(there.host) != ip_address(address) or not (place.exempt or refusal(there.host) is None):
+        raise AddressRefused(place.name, "may not be connected to: it is not where it was said to be")

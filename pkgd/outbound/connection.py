@@ -1,0 +1,221 @@
+"""One connection to an upstream: what guards the client protocol on it.
+
+It stands between the transport and Twisted's client protocol, as the transport of the one and the
+protocol of the other. It knows when the TLS handshake is done, holds each head back until it is whole
+and checked, and loses patience when none comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress, IDelayedCall, IHandshakeListener, IProtocolFactory, IReactorTime
+from twisted.internet.protocol import connectionDone
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from pkgd.errors import PkgdError, UpstreamCorrupt, UpstreamTimeout
+from pkgd.outbound.head import ResponseHead
+from pkgd.outbound.settings import Limits
+
+__all__ = ["Connection", "Connections"]
+
+
+class Connections(WrappingFactory[Any]):
+    """Makes the connections to one address of a host.
+
+    :param factory: makes the client protocol.
+    :param open_ones: where connections are noted as long as they are open.
+    :param admit: called with the peer's address when the connection stands, before a byte is sent; raises to refuse.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        factory: IProtocolFactory,
+        host: str,
+        limits: Limits,
+        clock: IReactorTime,
+        open_ones: set[Connection],
+        admit: Callable[[IAddress | None], None],
+    ) -> None:
+        super().__init__(factory)  # type: ignore[no-untyped-call]
+        self.host = host
+        self.limits = limits
+        self.clock = clock
+        self._open = open_ones
+        self._admit = admit
+
+    def registerProtocol(self, p: Connection) -> None:
+        """Called by a connection that is made."""
+        self._open.add(p)
+
+    def unregisterProtocol(self, p: Connection) -> None:
+        """Called by a connection that is lost."""
+        self._open.discard(p)
+
+    def doStart(self) -> None:
+        """Twisted would call the wrapped factory's, which only logs."""
+
+    def doStop(self) -> None:
+        """See `doStart`."""
+
+    def buildProtocol(self, addr: IAddress | None) -> Connection:
+        """Called by the transport with its peer's address.
+
+        :raises AddressRefused: if this is not the address that was meant; then the connection is dropped.
+        """
+        self._admit(addr)
+        return Connection(self, self.wrappedFactory.buildProtocol(addr))
+
+
+@implementer(IHandshakeListener)
+class Connection(ProtocolWrapper):
+    """See the module. Losing it always means aborting it: nothing of ours may linger behind a request."""
+
+    factory: Connections
+
+    def __init__(self, factory: Connections, protocol: Any) -> None:
+        super().__init__(factory, protocol)
+        self.client: Any = protocol
+        self._head: ResponseHead | None = None
+        self._asked = False
+        self._over = False
+        self._timer: IDelayedCall | None = None
+        self._secured = False
+        self._lost: Failure | None = None
+        self._handshake: Deferred[None] | None = None
+        self._closed: Deferred[None] | None = None
+
+    # -- setting up, and the end --
+
+    def secured(self) -> Deferred[None]:
+        """Fires when the TLS handshake is done, or fails with what ended the connection before."""
+        waiting: Deferred[None] = Deferred(lambda _: self._give_up())
+        if self._lost is not None:
+            waiting.errback(self._lost)
+        elif self._secured:
+            waiting.callback(None)
+        else:
+            self._handshake = waiting
+        return waiting
+
+    def _give_up(self) -> None:
+        """Nobody waits for the handshake any more."""
+        self._handshake = None
+        self.abort()
+
+    def handshakeCompleted(self) -> None:
+        """Called by TLS."""
+        self._secured = True
+        waiting, self._handshake = self._handshake, None
+        if waiting is not None:
+            waiting.callback(None)
+
+    def closed(self) -> Deferred[None]:
+        """Fires when the connection is lost."""
+        self._closed = Deferred()
+        if self._lost is not None:
+            self._closed.callback(None)
+        return self._closed
+
+    def abort(self) -> None:
+        """Drop the connection, whatever is under way."""
+        self._disarm()
+        if self._lost is None:
+            self.disconnecting = 1
+            self._channel().abortConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Called by the transport."""
+        self._disarm()
+        self._lost = reason
+        self.factory.unregisterProtocol(self)
+        if not self._over:
+            self._over = True
+            self.client.connectionLost(reason)
+        waiting, self._handshake = self._handshake, None
+        if waiting is not None:
+            waiting.errback(reason)
+        if self._closed is not None:
+            self._closed.callback(None)
+
+    # -- what the client protocol does to its transport --
+
+    def write(self, data: bytes) -> None:
+        """The client protocol sends a request."""
+        self._expect_head()
+        self._channel().write(data)
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """The client protocol sends a request."""
+        self._expect_head()
+        self._channel().writeSequence(data)
+
+    def loseConnection(self) -> None:
+        """Without waiting for the other side: it might never agree to close."""
+        self.abort()
+
+    def abortConnection(self) -> None:
+        """See `abort`."""
+        self.abort()
+
+    def stopProducing(self) -> None:
+        """Nobody wants the rest of the body."""
+        self.abort()
+
+    # -- what comes from the upstream --
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes of a head are held back until it is whole."""
+        if self._over:
+            return
+        if not self._asked:
+            self.abort()
+        elif self._head is None:
+            self.client.dataReceived(data)
+        else:
+            self._receive_head(self._head, data)
+
+    def _expect_head(self) -> None:
+        """The first write of a request; its answer is due."""
+        if self._head is None:
+            self._asked = True
+            self._head = ResponseHead(self.factory.host, self.factory.limits.head)
+            self._timer = self.factory.clock.callLater(self.factory.limits.first_byte, self._late)
+
+    def _receive_head(self, head: ResponseHead, data: bytes) -> None:
+        try:
+            whole = head.feed(data)
+        except UpstreamCorrupt as error:
+            self._fail(error)
+            return
+        if whole is not None:
+            self._head = None
+            self._disarm()
+            self.client.dataReceived(whole)
+
+    def _late(self) -> None:
+        self._timer = None
+        self._fail(UpstreamTimeout(self.factory.host, "does not answer in time"))
+
+    def _fail(self, error: PkgdError) -> None:
+        """End the exchange with an error, and the connection."""
+        self._over = True
+        # The client protocol may try again what has had no answer at all; so this is one that has begun.
+        self.client.dataReceived(b"?")
+        self.client.connectionLost(Failure(error))
+        self.abort()
+
+    def _disarm(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+
+    def _channel(self) -> Any:
+        """The transport; what is asked of it goes beyond one interface."""
+        return self.transport

@@ -1,0 +1,127 @@
+"""The file: what of an earlier process is believed, and that its loss costs nothing but time."""
+
+from __future__ import annotations
+
+import os
+
+from pkgd.errors import FailedStorage
+from pkgd.state import Contents
+from pkgd.state.database import rows
+from tests.state.fixtures import StateCase
+
+NOTHING = Contents([], [], [])
+
+
+class OpenTests(StateCase):
+    """What of an earlier process is believed."""
+
+    def setUp(self) -> None:
+        """A repository that is known, in a mirror whose ledger is complete."""
+        super().setUp()
+        self.get(self.index.fill("a", "a", Contents(["digest"], [("v1", "one")], [])))
+        self.get(self.ledger.complete())
+
+    def assert_distrusted(self) -> None:
+        """Nothing counts as known."""
+        self.assertIs(self.database.was_clean, False)
+        self.assertIs(self.get(self.index.knows("a")), False)
+        self.assertIs(self.get(self.ledger.is_complete()), False)
+
+    def test_after_clean_stop(self) -> None:
+        """After a stop in good order everything is known as before."""
+        self.database.close()
+
+        self.reopen()
+
+        self.assertIs(self.database.was_clean, True)
+        self.assertIs(self.get(self.index.knows("a")), True)
+        self.assertEqual(self.get(self.index.tags_of("a", "one")), ["v1"])
+        self.assertIs(self.get(self.ledger.is_complete()), True)
+
+    def test_after_unclean_stop(self) -> None:
+        """After a kill or a power cut no repository is known, and the ledger is incomplete."""
+        self.reopen()
+
+        self.assert_distrusted()
+        self.get(self.index.fill("a", "a", NOTHING))
+        self.assertEqual(self.get(self.index.holders("digest")), [])
+
+    def test_clean_once(self) -> None:
+        """A clean stop counts for the next start only."""
+        self.database.close()
+        self.reopen()
+
+        self.reopen()
+
+        self.assert_distrusted()
+
+    def test_no_file(self) -> None:
+        """A deleted file is made anew, and nothing is known."""
+        self.database.close()
+        os.unlink(self.path)
+
+        self.reopen()
+
+        self.assert_distrusted()
+
+    def test_damaged_file(self) -> None:
+        """A damaged file is begun anew: what it held can be derived."""
+        self.database.close()
+        for damage in (b"no database at all" * 1000, b"SQLite format 3\0" + b"\xff" * 5000):
+            with open(self.path, "wb") as file:
+                file.write(damage)
+
+            self.reopen()
+
+            self.assert_distrusted()
+            self.get(self.index.add_blob("a", "other"))
+            self.assertEqual(self.get(self.index.holders("other")), ["a"])
+            self.database.close()
+
+    def test_other_version(self) -> None:
+        """The file of another version is not guessed at."""
+        self.database.close()
+        self.sql("UPDATE mark SET value = 1 WHERE name = 'version'")
+
+        self.reopen()
+        self.assert_distrusted()
+        self.assertEqual(self.get(self.index.holders("digest")), [])
+        self.get(self.index.fill("a", "a", NOTHING))
+        self.database.close()
+
+        self.reopen()
+        self.assertIs(self.get(self.index.knows("a")), True)
+
+    def test_foreign_tables(self) -> None:
+        """A file whose tables are not ours is begun anew too."""
+        self.database.close()
+        self.sql("DROP TABLE mark")
+        self.sql("CREATE TABLE mark (something TEXT)")
+
+        self.reopen()
+
+        self.assert_distrusted()
+
+
+class RunTests(StateCase):
+    """Transactions."""
+
+    def test_order(self) -> None:
+        """Each transaction sees what those before it have done."""
+        writing = self.database.run(lambda t: t.execute("INSERT INTO surveyed VALUES (7)"))
+        reading = self.database.run(lambda t: rows(t, "SELECT complete FROM surveyed WHERE complete > ?", 1))
+
+        self.get(writing)
+        self.assertEqual(self.get(reading), [(7,)])
+
+    def test_failure(self) -> None:
+        """What the database cannot do is a fault of the storage, and no bug; nothing of it stays."""
+
+        def fail(t: object) -> None:
+            rows(t, "INSERT INTO surveyed VALUES (7)")
+            rows(t, "SELECT nonsense")
+
+        failure = self.failureResultOf(self.database.run(fail), FailedStorage)
+
+        self.assertEqual(failure.value.operation, "index: no such column: nonsense")
+        self.assertIs(self.get(self.ledger.is_complete()), False)
