@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 CRASH_ROUNDS ?= 200
 
-.PHONY: run test lint conformance clients bench crash hostile lock clean
+.PHONY: run test lint conformance clients bench crash hostile mirror lock clean
 
 run: $(STAMP)
 	$(BIN)/pkgd serve
@@ -31,6 +31,9 @@ bench: $(STAMP)
 
 hostile: $(STAMP)
 	$(BIN)/python -m tests.hostile
+
+mirror: $(STAMP)
+	$(BIN)/python -m tests.upstream
 
 crash: $(STAMP)
 	$(BIN)/python -m tests.crash --rounds $(CRASH_ROUNDS)

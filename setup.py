@@ -11,7 +11,7 @@ exec((here / "pkgd" / "__init__.py").read_text(encoding="utf-8"), namespace)  # 
 setup(
     name="pkgd",
     version=namespace["__version__"],
-    description="An OCI registry daemon on Twisted",
+    description="An OCI registry and pull-through mirror, one daemon on Twisted",
     long_description=(here / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",

@@ -24,6 +24,7 @@ __all__ = [
     "InvalidHost",
     "InvalidManifest",
     "InvalidName",
+    "InvalidPackage",
     "InvalidReference",
     "InvalidRequest",
     "InvalidSize",
@@ -96,6 +97,10 @@ class InvalidName(Invalid):
 
 class InvalidHost(Invalid):
     """not the host of a registry that may be mirrored"""
+
+
+class InvalidPackage(Invalid):
+    """invalid package"""
 
 
 class InvalidReference(Invalid):

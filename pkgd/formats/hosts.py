@@ -28,6 +28,7 @@ _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _AUTHORITY = re.compile(r"([^:]*)(?::([1-9][0-9]{0,4}))?")
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _TOP_LEVEL = re.compile(r"[a-z]+|xn--[a-z0-9-]+")
 
 # Names of Docker Hub that are not its name.
@@ -107,9 +108,9 @@ def configured_authority(text: str) -> str:
     :raises InvalidHost: if it is no name and no IPv4 address.
     """
     name, port = _split(text)
-    # An address in any notation but the one that everybody reads alike is none.
-    if not _IPV4.fullmatch(name) and not _TOP_LEVEL.fullmatch(name.rpartition(".")[2]) and not _is_word(name):
-        raise InvalidHost(text, "it does not end like a name")
+    # What ends in a number is an address to a resolver, and only one notation is read alike by everybody.
+    if _NUMBER.fullmatch(name.rpartition(".")[2]) and not is_literal(name):
+        raise InvalidHost(text, "it is neither a name nor an IPv4 address")
     return name + port
 
 
@@ -150,8 +151,3 @@ def _split(text: str) -> tuple[str, str]:
     if len(name) > MAX_NAME or not _NAME.fullmatch(name):
         raise InvalidHost(text, "it is no DNS name")
     return name, "" if port == 443 else f":{port}"
-
-
-def _is_word(name: str) -> bool:
-    """Whether a single label has a letter and is no number in hexadecimal."""
-    return "." not in name and not re.fullmatch(r"[0-9]*|0x[0-9a-f]*", name)

@@ -1,4 +1,4 @@
-"""The body of an answer on its way in: back-pressure, and patience.
+"""The body of an answer on its way in.
 
 It is the Inflow's source and the client protocol's receiver. When the Inflow has no room the
 connection is not read; time that passes then is ours and not the upstream's.
@@ -18,9 +18,15 @@ from twisted.web.iweb import UNKNOWN_LENGTH, IResponse
 from pkgd.errors import UpstreamCorrupt, UpstreamTimeout, UpstreamUnavailable
 from pkgd.flow import BufferPool, Inflow
 from pkgd.outbound import failures
+from pkgd.outbound.patience import Patience
 from pkgd.outbound.settings import Limits
 
 __all__ = ["Body", "drop"]
+
+# What is left of a body that nobody wants is read all the same if it is short, for the connection is worth more:
+# most redirects and challenges have a body. In bytes and seconds.
+DRAINED = 16 * 1024
+DRAIN_TIME = 1.0
 
 
 class Body(Protocol):
@@ -33,18 +39,20 @@ class Body(Protocol):
         self.flow = Inflow(buffers, self, self.length)
         self._response: IResponse | None = response
         self._host = host
-        self._limits = limits
         self._clock = clock
-        self._overflow = b""
-        self._ended: BaseException | bool = False  # how the upstream ended it, which is told behind the overflow
-        self._over = False
+        self._patience = Patience(limits, clock, self._late)
+        self._draining: IDelayedCall | None = None
+        self._received = 0
+        self._overflow = b""  # what the Inflow had no room for
         self._paused = False
-        self._patience = _Patience(limits, clock, self._late)
+        self._ended: BaseException | bool = False  # how the upstream ended it
+        self._over = False  # the Inflow knows the end, or is closed
 
     # -- what the Inflow asks --
 
     def body_wanted(self) -> None:
         """The reader begins: until now the connection was not read."""
+        self._patience.resume()
         self._deliver()
 
     def pause_body(self) -> None:
@@ -57,14 +65,15 @@ class Body(Protocol):
         """There is room: go on, with what was left over first."""
         self._paused = False
         self._take(b"")
-        if not self._paused and not self._over and not self._ended:
+        if not (self._paused or self._over or self._ended):
             self._patience.resume()
             self._transport().resumeProducing()
 
     # -- what comes from the upstream --
 
     def dataReceived(self, data: bytes) -> None:
-        """Some of the body. It may come although we have paused: what has been decrypted is delivered."""
+        """Some of the body. It may come although reading is paused: TLS delivers what it has decrypted."""
+        self._received += len(data)
         if not self._over:
             self._patience.received(len(data))
             self._take(data)
@@ -72,6 +81,8 @@ class Body(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The end of the body, whole or not."""
         self._patience.pause()
+        if self._draining is not None and self._draining.active():
+            self._draining.cancel()
         error: Any = reason.value
         if isinstance(error, ResponseDone):
             self._ended = True
@@ -85,37 +96,52 @@ class Body(Protocol):
     # -- the end --
 
     def close(self) -> None:
-        """Done with it: a connection whose body is not over is dropped."""
-        self._patience.pause()
+        """Done with it. A connection that has much more to deliver is dropped. May be called again."""
         if not self._over:
             self._over = True
             self._overflow = b""
             self.flow.fail(UpstreamUnavailable(self._host, "is not listened to any more"))
-            self._deliver()
-            if not self._ended:
-                self._transport().stopProducing()
+            self._leave()
         self.flow.close()
 
+    def _leave(self) -> None:
+        """Get rid of what is still to come."""
+        self._patience.pause()
+        self._paused = False
+        self._deliver()
+        if self._ended:
+            return
+        if self.length is None or self.length - self._received > DRAINED:
+            self._transport().stopProducing()
+        else:
+            self._transport().resumeProducing()
+            self._draining = self._clock.callLater(DRAIN_TIME, self._transport().stopProducing)
+
+    def _late(self, reason: str) -> None:
+        """The upstream is too slow."""
+        self._over = True
+        self.flow.fail(UpstreamTimeout(self._host, reason))
+        self._transport().stopProducing()
+
     def _deliver(self) -> None:
-        """Have the client protocol deliver the body to us."""
+        """Have the client protocol deliver the body, if it doesn't yet."""
         response, self._response = self._response, None
         if response is not None:
-            if not self._over:
-                self._patience.resume()
             response.deliverBody(self)
             # Delivering ends with reading on, whatever was asked for meanwhile.
             if self._paused:
                 self._transport().pauseProducing()
 
     def _take(self, data: bytes) -> None:
-        """Copy bytes into the Inflow's buffers, as far as there is room, and keep the rest."""
+        """Copy bytes into the Inflow's buffers as far as there is room, and keep the rest."""
         left = memoryview(self._overflow + data if self._overflow else data)
-        while left and (room := self.flow.room()) is not None:
+        # The reader may close us as soon as it is told of bytes.
+        while left and not self._over and (room := self.flow.room()) is not None:
             count = min(len(room), len(left))
             room[:count] = left[:count]
             left = left[count:]
             self.flow.filled(count)
-        self._overflow = bytes(left)
+        self._overflow = b"" if self._over else bytes(left)
         if self._ended and not self._overflow:
             self._finish()
 
@@ -129,18 +155,12 @@ class Body(Protocol):
         else:
             self.flow.end()
 
-    def _late(self, reason: str) -> None:
-        """The upstream is too slow."""
-        self._over = True
-        self.flow.fail(UpstreamTimeout(self._host, reason))
-        self._transport().stopProducing()
-
     def _transport(self) -> Any:
         return self.transport
 
 
 def drop(response: IResponse) -> None:
-    """End an answer whose body nobody wants, and its connection if there is more to come."""
+    """End an answer whose body nobody may see, and its connection if there is more to come."""
     response.deliverBody(_Unwanted())
 
 
@@ -151,54 +171,3 @@ class _Unwanted(Protocol):
         """Called before anything is delivered."""
         transport: Any = self.transport
         transport.stopProducing()
-
-
-class _Patience:
-    """How long the upstream may still take; one delayed call, however many pieces arrive."""
-
-    def __init__(self, limits: Limits, clock: IReactorTime, late: Any) -> None:
-        self._limits = limits
-        self._clock = clock
-        self._late = late
-        self._timer: IDelayedCall | None = None
-        self._since = 0.0  # when this stretch of waiting began
-        self._waited = 0.0  # in the stretches before
-        self._last = 0.0  # when something came, or the waiting began
-        self._bytes = 0
-
-    def received(self, count: int) -> None:
-        """Something has come."""
-        self._last = self._clock.seconds()
-        self._bytes += count
-
-    def pause(self) -> None:
-        """Nothing is expected any more, for now."""
-        if self._timer is not None:
-            self._waited += self._clock.seconds() - self._since
-            if self._timer.active():
-                self._timer.cancel()
-            self._timer = None
-
-    def resume(self) -> None:
-        """More is expected."""
-        if self._timer is None:
-            self._since = self._last = self._clock.seconds()
-            self._wait()
-
-    def _wait(self) -> None:
-        self._timer = self._clock.callLater(max(0.0, self._deadline() - self._clock.seconds()), self._check)
-
-    def _deadline(self) -> float:
-        return min(self._last + self._limits.idle, self._by_rate())
-
-    def _by_rate(self) -> float:
-        """Until when so few bytes are enough."""
-        return self._since - self._waited + self._limits.rate_grace + self._bytes / self._limits.min_rate
-
-    def _check(self) -> None:
-        now = self._clock.seconds()
-        if now < self._deadline():
-            self._wait()
-            return
-        self._timer = None
-        self._late("sends too slowly" if now >= self._by_rate() else "has stopped sending")

@@ -41,8 +41,9 @@ from pkgd.outbound.settings import Limits, Trust
 
 __all__ = ["Connector"]
 
-# How many addresses of a name are tried.
-MAX_ADDRESSES = 8
+# How many addresses of a name are looked at, and how many are tried.
+MAX_FOUND = 64
+MAX_TRIED = 8
 
 
 @implementer(IAgentEndpointFactory)
@@ -117,15 +118,14 @@ class Connector:
         :raises UpstreamUnavailable: if there are none.
         """
         if isIPAddress(place.host) or isIPv6Address(place.host):
-            found = [place.host]
-        else:
-            found = await _look_up(self._reactor.nameResolver, place)
+            return [place.host] if place.exempt else []
+        found = await _look_up(self._reactor.nameResolver, place)
         allowed = [address for address in found if place.exempt or refusal(address) is None]
         if found and not allowed:
             raise AddressRefused(place.name, "may not be connected to: its address is not public")
         if not found:
             raise UpstreamUnavailable(place.name, "cannot be found")
-        return _alternating(allowed)[:MAX_ADDRESSES]
+        return _alternating(allowed)[:MAX_TRIED]
 
 
 @frozen
@@ -163,19 +163,19 @@ class _LookUp:
 
     def __init__(self) -> None:
         self.done: Deferred[list[str]] = Deferred()
-        self._addresses: list[str] = []
+        self._addresses: dict[str, None] = {}
 
     def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
         """Called by the resolver."""
 
     def addressResolved(self, address: IAddress) -> None:
         """Called by the resolver for each address."""
-        if isinstance(address, IPv4Address | IPv6Address) and address.host not in self._addresses:
-            self._addresses.append(address.host)
+        if isinstance(address, IPv4Address | IPv6Address) and len(self._addresses) < MAX_FOUND:
+            self._addresses[address.host] = None
 
     def resolutionComplete(self) -> None:
         """Called by the resolver when there are no more."""
-        self.done.callback(self._addresses)
+        self.done.callback(list(self._addresses))
 
 
 async def _look_up(resolver: IHostnameResolver, place: _Place) -> list[str]:
@@ -187,9 +187,10 @@ async def _look_up(resolver: IHostnameResolver, place: _Place) -> list[str]:
 
 def _alternating(addresses: list[str]) -> list[str]:
     """Families in turn, the resolver's favourite first (RFC 8305, 4): one that leads nowhere costs only a moment."""
-    first = [address for address in addresses if (":" in address) == (":" in addresses[0])]
-    other = [address for address in addresses if address not in first]
-    return [address for pair in zip_longest(first, other) for address in pair if address is not None]
+    families: tuple[list[str], list[str]] = ([], [])
+    for address in addresses:
+        families[(":" in address) != (":" in addresses[0])].append(address)
+    return [address for pair in zip_longest(*families) for address in pair if address is not None]
 
 
 def _admit(place: _Place, address: str, peer: IAddress | None) -> None:

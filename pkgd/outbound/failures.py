@@ -48,7 +48,7 @@ def of_handshake(error: BaseException, host: str) -> BaseException:
         return UpstreamTimeout(host, "does not finish the TLS handshake in time")
     if isinstance(error, PkgdError | CancelledError):
         return error
-    if isinstance(error, VerificationError) or "certificate" in str(error):
+    if isinstance(error, VerificationError) or "certificate verify failed" in str(error):
         return UpstreamUnavailable(host, "does not show a valid certificate")
     if isinstance(error, _CLOSED):
         return UpstreamUnavailable(host, "closed the connection during the TLS handshake")

@@ -36,7 +36,7 @@ class ResponseHead:
         self._host = host
         self._left = limit
         self._interim = 0
-        self._data = b""
+        self._data = bytearray()
 
     def feed(self, data: bytes) -> bytes | None:
         """Take bytes from the connection; the final head and what follows it once it is whole, else None.
@@ -49,11 +49,10 @@ class ResponseHead:
             end, searched = found.end(), 0
             if end > self._left:
                 break
-            if not self._is_interim(self._data[:end]):
-                whole, self._data = self._data, b""
-                return whole
+            if not self._is_interim(bytes(self._data[:end])):
+                return bytes(self._data)
             self._left -= end
-            self._data = self._data[end:]
+            del self._data[:end]
         if len(self._data) > self._left:
             raise self._corrupt("sends a response head that is too large")
         return None

@@ -30,13 +30,14 @@ class Trust:
     """Which certificates are believed, and which hosts may be private.
 
     `ca_file`: PEM certificates that are trusted besides the system's.
-    `private_hosts`: `host` (any port) or `host:port`, in the form of `pkgd.formats.hosts.configured_authority`;
-    their addresses are not checked.
+    `private_hosts`: hosts whose addresses are not checked, as `host` (any port) or `host:port`, in the form of
+    `pkgd.formats.hosts.configured_authority`, or an IPv6 address in brackets.
     """
 
     ca_file: str | None = None
     private_hosts: frozenset[str] = frozenset()
 
     def exempts(self, host: str, port: int) -> bool:
-        """Whether a host may have any address."""
-        return host in self.private_hosts or f"{host}:{port}" in self.private_hosts
+        """Whether a host may have any address; an IPv6 address is given without brackets."""
+        shown = f"[{host}]" if ":" in host else host
+        return shown in self.private_hosts or f"{shown}:{port}" in self.private_hosts

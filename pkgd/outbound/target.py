@@ -72,7 +72,7 @@ def _host_and_port(authority: str, default: int, trust: Trust) -> tuple[str, int
     literal = _IPV6.fullmatch(authority)
     if literal is not None:
         host, port = literal[1].lower(), int(literal[2] or default)
-        if isIPv6Address(host) and port < 65536 and trust.exempts(f"[{host}]", port):
+        if isIPv6Address(host) and port < 65536 and trust.exempts(host, port):
             return host, port
         raise AddressRefused(NAMELESS, "may not be asked by its address")
     try:
