@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,9 +18,10 @@ from pkgd.formats.globs import Globs
 from pkgd.formats.hosts import configured_authority
 from pkgd.metrics import Metrics
 from pkgd.mirror.absences import Absences
-from pkgd.mirror.blobs import Fills, MirroredBlobs
+from pkgd.mirror.blobs import MirroredBlobs
 from pkgd.mirror.cache import MirrorCache
 from pkgd.mirror.eviction import EvictionLimits, Evictor
+from pkgd.mirror.fills import Fills
 from pkgd.mirror.manifests import Freshness, MirroredManifests
 from pkgd.mirror.origins import OriginRules
 from pkgd.mirror.referrers import MirroredReferrers
@@ -220,7 +222,10 @@ def _mirror(
         reactor.seconds,
         metrics.evicted,
     )
-    cache = MirrorCache(storage.store, storage.stored, storage.blobs, storage.ledger, locks, storage.blocking, reactor)
+    cache = MirrorCache(
+        *(storage.store, storage.stored, storage.blobs, storage.ledger),
+        *(locks, storage.blocking, reactor, _credentialed(config)),
+    )
     fills = Fills(upstreams, cache, evictor, storage.spool, storage.blocking, reactor)
     freshness = Freshness(enabled, mirror.tag_ttl, mirror.serve_stale, int(config.limits.manifest_size))
     absences = Absences(reactor, mirror.negative_ttl)
@@ -229,8 +234,8 @@ def _mirror(
         cache,
         manifests,
         MirroredBlobs(upstreams, cache, fills, storage.blocking, metrics, absences, enabled),
-        MirroredReferrers(upstreams, cache, manifests, metrics, reactor, freshness),
-        MirroredTags(upstreams, storage.contents, metrics, enabled),
+        MirroredReferrers(upstreams, cache, manifests, storage.blocking, metrics, reactor, freshness),
+        MirroredTags(upstreams, storage.contents, storage.blocking, metrics, freshness),
     )
     survey = Survey(storage.store, storage.ledger, locks, storage.blocking, reactor.seconds)
     return evictor, fills, mirrors, survey
@@ -276,6 +281,14 @@ def _upstreams(reactor: Any, config: Config, metrics: Metrics, limits: Limits, o
     for host in mirror.registries:
         upstreams.of(host)
     return upstreams
+
+
+def _credentialed(config: Config) -> Callable[[str], bool]:
+    """Whether a host's content may be fetched with credentials: its own, or those of a mirror that is asked first."""
+    mirror = config.mirror
+    hosts = frozenset(host for host, section in mirror.registries.items() if section.username is not None)
+    everywhere = any(_authority(url) in hosts for url in mirror.upstream_mirror)
+    return lambda host: everywhere or host in hosts
 
 
 def _credentials(host: str, config: Config) -> Credentials | None:

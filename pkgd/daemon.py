@@ -269,9 +269,11 @@ class Daemon(Service):
             await self._wait_for(drained, ABORT_SECONDS)
         for pause in list(self._pauses):
             pause.callback(None)
-        await self._mirror.fills.stop()
-        await self._tasks.finished()
+        # What waits for an upstream must not hold up the stop until that has answered.
+        self._mirror.fills.give_up()
         await self._mirror.upstreams.close()
+        await self._mirror.fills.finished()
+        await self._tasks.finished()
         await self._mirror.ledger.flush()
         self._close()
 

@@ -22,6 +22,7 @@ __all__ = [
     "Invalid",
     "InvalidDigest",
     "InvalidHost",
+    "InvalidKey",
     "InvalidManifest",
     "InvalidName",
     "InvalidPackage",
@@ -97,6 +98,10 @@ class InvalidName(Invalid):
 
 class InvalidHost(Invalid):
     """not the host of a registry that may be mirrored"""
+
+
+class InvalidKey(Invalid):
+    """not a usable OpenPGP key"""
 
 
 class InvalidPackage(Invalid):
@@ -355,8 +360,15 @@ class UpstreamCorrupt(Upstream):
     """What it sends is not what it should be: another digest, length, encoding or type."""
 
 
+@define(auto_exc=True, eq=False)
 class UpstreamRefused(Upstream):
-    """It does not let us have it (401, 403)."""
+    """It does not let us have it (401, 403).
+
+    `definite` says that this is its own word on what was asked for, and not that we could not even ask, for
+    want of a token service that can be trusted, or of the right credentials.
+    """
+
+    definite: bool = True
 
 
 class AddressRefused(UpstreamUnavailable):

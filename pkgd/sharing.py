@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 __all__ = ["KeyedLock", "SingleFlight", "Tasks"]
 
@@ -36,31 +37,34 @@ class KeyedLock:
 
 
 class SingleFlight(Generic[T]):
-    """Work that is done once for all who ask for the same key meanwhile."""
+    """Work that is done once for all who ask for the same key meanwhile.
+
+    It belongs to none of them: who is cancelled leaves it to the others.
+    """
 
     def __init__(self) -> None:
         self._waiting: dict[Hashable, list[Deferred[T]]] = {}
 
     async def join(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """The result of `work`, begun by the first who asks; a failure reaches everybody who waits."""
+        waiting: Deferred[T] = Deferred()
         if key in self._waiting:
-            waiting: Deferred[T] = Deferred()
             self._waiting[key].append(waiting)
-            return await waiting
-        self._waiting[key] = []
-        try:
-            result = await work()
-        except BaseException as error:
-            for one in self._waiting.pop(key):
-                one.errback(error)
-            raise
-        for one in self._waiting.pop(key):
-            one.callback(result)
-        return result
+        else:
+            self._waiting[key] = [waiting]
+            Deferred.fromCoroutine(work()).addBoth(self._landed, key)
+        return await waiting
 
     def flying(self, key: Hashable) -> bool:
         """Whether the work for a key is being done."""
         return key in self._waiting
+
+    def _landed(self, result: T | Failure, key: Hashable) -> None:
+        for one in self._waiting.pop(key):
+            if isinstance(result, Failure):
+                one.errback(result)
+            else:
+                one.callback(result)
 
 
 class Tasks:

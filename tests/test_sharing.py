@@ -1,4 +1,4 @@
-"""Locks by key, and tasks that outlive who began them."""
+"""Locks by key, work that is shared, and tasks that outlive who began them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.errors import NotReady
-from pkgd.sharing import KeyedLock, Tasks
+from pkgd.sharing import KeyedLock, SingleFlight, Tasks
 
 
 class KeyedLockTests(SynchronousTestCase):
@@ -89,6 +89,139 @@ class KeyedLockTests(SynchronousTestCase):
 
         self.successResultOf(waiting)
         self.assertEqual(self.lock._locks, {})
+
+
+class SingleFlightTests(SynchronousTestCase):
+    """However many ask for the same thing at the same time, the work is done once."""
+
+    def setUp(self) -> None:
+        """Nothing is being done; each piece of work waits for the test."""
+        self.flights: SingleFlight[str] = SingleFlight()
+        self.begun: list[Deferred[str]] = []
+
+    def join(self, key: str) -> Deferred[str]:
+        """Ask for a key's work."""
+
+        async def work() -> str:
+            self.begun.append(Deferred())
+            return await self.begun[-1]
+
+        return Deferred.fromCoroutine(self.flights.join(key, work))
+
+    def test_shared(self) -> None:
+        """Who comes while the work is being done gets the same result, and causes no work."""
+        asking = [self.join("a") for _ in range(3)]
+        self.assertEqual(len(self.begun), 1)
+        self.assertNoResult(asking[2])
+
+        self.begun[0].callback("done")
+
+        self.assertEqual([self.successResultOf(one) for one in asking], ["done"] * 3)
+
+    def test_other_keys(self) -> None:
+        """Different keys are different work."""
+        one, other = self.join("a"), self.join("b")
+
+        self.begun[1].callback("of b")
+
+        self.assertEqual(self.successResultOf(other), "of b")
+        self.assertNoResult(one)
+
+    def test_flying(self) -> None:
+        """It can be told whether a key's work is being done, and only until it is done."""
+        self.assertFalse(self.flights.flying("a"))
+        self.join("a")
+        self.assertTrue(self.flights.flying("a"))
+        self.assertFalse(self.flights.flying("b"))
+
+        self.begun[0].callback("done")
+
+        self.assertFalse(self.flights.flying("a"))
+
+    def test_nothing_is_kept(self) -> None:
+        """Who comes after the work is done begins it anew: a flight is no cache."""
+        earlier = self.join("a")
+        self.begun[0].callback("old")
+        self.assertEqual(self.successResultOf(earlier), "old")
+        later = self.join("a")
+
+        self.begun[1].callback("new")
+
+        self.assertEqual(self.successResultOf(later), "new")
+
+    def test_work_that_needs_no_waiting(self) -> None:
+        """Work that is done at once is answered at once."""
+
+        async def work() -> str:
+            return "at once"
+
+        self.assertEqual(self.successResultOf(Deferred.fromCoroutine(self.flights.join("a", work))), "at once")
+        self.assertFalse(self.flights.flying("a"))
+
+    def test_failure_reaches_all(self) -> None:
+        """If the work fails, it fails for everybody who waits, and the next one may try again."""
+        asking = [self.join("a") for _ in range(3)]
+
+        self.begun[0].errback(NotReady())
+
+        for one in asking:
+            self.failureResultOf(one, NotReady)
+        self.join("a")
+        self.assertEqual(len(self.begun), 2)
+
+    def test_failure_at_once(self) -> None:
+        """Work that fails before it waits for anything leaves nothing behind."""
+
+        async def work() -> str:
+            raise NotReady
+
+        self.failureResultOf(Deferred.fromCoroutine(self.flights.join("a", work)), NotReady)
+        self.assertFalse(self.flights.flying("a"))
+
+    def test_follower_gives_up(self) -> None:
+        """Who gives up waiting changes nothing for the others."""
+        first, impatient, last = (self.join("a") for _ in range(3))
+
+        impatient.cancel()
+        self.failureResultOf(impatient, CancelledError)
+        self.begun[0].callback("done")
+
+        self.assertEqual([self.successResultOf(first), self.successResultOf(last)], ["done"] * 2)
+
+    def test_first_gives_up(self) -> None:
+        """The work belongs to nobody: if the one who has begun it gives up, the others still get it."""
+        first, second = self.join("a"), self.join("a")
+
+        first.cancel()
+        self.failureResultOf(first, CancelledError)
+        third = self.join("a")
+        self.begun[0].callback("done")
+
+        self.assertEqual([self.successResultOf(second), self.successResultOf(third)], ["done"] * 2)
+        self.assertEqual(len(self.begun), 1)
+
+    def test_all_give_up(self) -> None:
+        """Work that nobody waits for any more ends unheard, also if it fails."""
+        only = self.join("a")
+        only.cancel()
+        self.failureResultOf(only, CancelledError)
+
+        self.begun[0].errback(NotReady())
+
+        self.assertFalse(self.flights.flying("a"))
+
+    def test_asking_again_from_within(self) -> None:
+        """Who has its result may ask for the same key at once: that is new work."""
+
+        async def twice() -> list[str]:
+            return [await self.join("a"), await self.join("a")]
+
+        self.join("a")
+        asking = Deferred.fromCoroutine(twice())
+        self.begun[0].callback("first")
+        self.begun[1].callback("second")
+
+        self.assertEqual(self.successResultOf(asking), ["first", "second"])
 
 
 class TasksTests(SynchronousTestCase):

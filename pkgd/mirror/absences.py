@@ -30,11 +30,11 @@ class Absences:
             self._until.popitem(last=False)
 
     def holds(self, what: Hashable) -> bool:
-        """Whether it is known not to be there."""
+        """Whether it is known not to be there; a clock that has been set back makes nothing absent for ever."""
         until = self._until.get(what)
         if until is None:
             return False
-        if until <= self._clock.seconds():
+        if not until - self._seconds <= self._clock.seconds() < until:
             del self._until[what]
             return False
         return True

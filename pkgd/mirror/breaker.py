@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from twisted.internet.interfaces import IReactorTime
@@ -27,7 +28,9 @@ def parse_retry_after(value: str | None, now: float) -> float:
         seconds = float(text[:9])
     elif text:
         try:
-            seconds = parsedate_to_datetime(text).timestamp() - now
+            when = parsedate_to_datetime(text)
+            # One of the formats names no zone: it is always UTC.
+            seconds = (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() - now
         except (ValueError, OverflowError):
             seconds = BUSY_SECONDS
     return min(max(seconds, 1.0), MAX_BUSY_SECONDS)
@@ -78,5 +81,5 @@ class Breaker:
             self._changed(True)
 
     def busy(self, seconds: float) -> None:
-        """The upstream has asked for a pause."""
-        self._busy_until = self._clock.seconds() + seconds
+        """The upstream has asked for a pause; one that it has asked for before is not cut short."""
+        self._busy_until = max(self._busy_until, self._clock.seconds() + seconds)

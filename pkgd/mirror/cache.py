@@ -7,6 +7,7 @@ that it was delivered for, though equal bytes elsewhere share one file.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 import msgspec
 from attrs import frozen
@@ -14,12 +15,13 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from pkgd.blocking import Blocking
-from pkgd.errors import FailedStorage, UnknownBlob, UnknownManifest
+from pkgd.errors import Storage, UnknownBlob, UnknownManifest
 from pkgd.formats.digest import Digest
 from pkgd.formats.names import Origin, Reference, Tag
 from pkgd.formats.oci import Manifest
 from pkgd.registry.blobs import Blobs
 from pkgd.registry.legacy import read_object
+from pkgd.registry.referrers import parse_entries
 from pkgd.registry.stored import StoredManifest, StoredManifests, encode_pointer, write_manifest
 from pkgd.sharing import KeyedLock
 from pkgd.state import Cached, Ledger
@@ -41,6 +43,8 @@ log = Logger()
 
 # Repositories whose marks are remembered.
 MAX_MARKS = 65536
+# Lists of referrers of what is not cached, which are kept in memory: how many bytes they may have in all.
+MAX_LISTED = 4 << 20
 
 
 @frozen
@@ -49,6 +53,11 @@ class Listed:
 
     entries: list[bytes]
     validated: float
+
+    @property
+    def size(self) -> int:
+        """Its bytes; an empty one costs something, too."""
+        return sum(map(len, self.entries)) + 256
 
 
 class _ListedFile(msgspec.Struct):
@@ -68,9 +77,11 @@ class MirrorCache:
         locks: KeyedLock,
         blocking: Blocking,
         clock: IReactorTime,
+        has_credentials: Callable[[str], bool] = lambda host: False,
     ) -> None:
         """
         :param locks: one lock for each repository's directory, shared with the eviction.
+        :param has_credentials: whether a host's content may be fetched with credentials.
         """
         self._store = store
         self._stored = stored
@@ -79,7 +90,10 @@ class MirrorCache:
         self._locks = locks
         self._blocking = blocking
         self._clock = clock
+        self._has_credentials = has_credentials
         self._marks: OrderedDict[str, bool] = OrderedDict()
+        self._listed: OrderedDict[tuple[Origin, Digest], Listed] = OrderedDict()
+        self._listed_bytes = 0
 
     # -- manifests --
 
@@ -91,13 +105,13 @@ class MirrorCache:
         return found
 
     async def manifest(self, origin: Origin, reference: Reference) -> StoredManifest | None:
-        """The manifest that a tag or digest stands for, or None. A damaged one counts as absent."""
+        """The manifest that a tag or digest stands for, or None. What cannot be read counts as absent."""
         try:
             found = await self._stored.get(origin, reference)
         except UnknownManifest:
             return None
-        except FailedStorage as error:
-            log.error("the cache of {origin}: {reason}", origin=origin, reason=error.operation)
+        except Storage as error:
+            self._unreadable(origin, error)
             return None
         self._touch(origin, found.digest)
         return found
@@ -117,13 +131,13 @@ class MirrorCache:
             await self._ledger.add(cached, [str(one.digest) for one in (*manifest.blobs, *manifest.children)])
         log.info("cached the manifest {digest} of {origin}", digest=digest, origin=origin)
 
-    async def point(self, origin: Origin, tag: Tag, digest: Digest) -> bool:
-        """Note that the upstream has just confirmed what a tag stands for; False if that manifest isn't here."""
+    async def point(self, origin: Origin, tag: Tag, digest: Digest, told_at: float) -> bool:
+        """Note when the upstream has told what a tag stands for; False if that manifest isn't here."""
         place = directory(origin)
         async with self._locks.holding(place):
             if await self._store.stat(manifest_key(place, digest)) is None:
                 return False
-            await self._store.put_bytes(tag_key(place, tag), encode_pointer(digest, self._clock.seconds()))
+            await self._store.put_bytes(tag_key(place, tag), encode_pointer(digest, told_at))
         return True
 
     async def forget_tag(self, origin: Origin, tag: Tag) -> None:
@@ -136,19 +150,25 @@ class MirrorCache:
     # -- blobs --
 
     async def blob(self, origin: Origin, digest: Digest) -> Reader | None:
-        """A reader of the blob, or None."""
+        """A reader of the blob, or None. What cannot be read counts as absent."""
         try:
             reader = await self._blobs.open(origin, digest)
         except UnknownBlob:
+            return None
+        except Storage as error:
+            self._unreadable(origin, error)
             return None
         self._touch(origin, digest)
         return reader
 
     async def blob_size(self, origin: Origin, digest: Digest) -> int | None:
-        """The blob's size, or None if it isn't here."""
+        """The blob's size, or None if it isn't here. What cannot be read counts as absent."""
         try:
             size = await self._blobs.size(origin, digest)
         except UnknownBlob:
+            return None
+        except Storage as error:
+            self._unreadable(origin, error)
             return None
         self._touch(origin, digest)
         return size
@@ -166,33 +186,54 @@ class MirrorCache:
     # -- referrers --
 
     async def referrers(self, origin: Origin, subject: Digest) -> Listed | None:
-        """The list as it was last seen, or None."""
-        data = await read_object(self._store, self._blocking, referrers_key(directory(origin), subject))
-        if data is None:
-            return None
+        """The list as it was last seen, or None. What cannot be read counts as absent."""
+        listed = self._listed.get((origin, subject))
+        if listed is not None:
+            return listed
         try:
-            found = msgspec.json.decode(data, type=_ListedFile)
+            data = await read_object(self._store, self._blocking, referrers_key(directory(origin), subject))
+            return None if data is None else await self._blocking.work(_read_listed, data)
+        except Storage as error:
+            self._unreadable(origin, error)
         except ValueError:
             log.error("the referrers of {subject} in {origin} are damaged", subject=subject, origin=origin)
-            return None
-        return Listed([bytes(one) for one in found.manifests], found.validated)
+        return None
 
     async def keep_referrers(self, origin: Origin, subject: Digest, entries: list[bytes]) -> None:
-        """Store a list."""
-        file = _ListedFile(self._clock.seconds(), [msgspec.Raw(one) for one in entries])
-        place = directory(origin)
+        """Store a list beside its subject. Anybody may ask for the referrers of anything: of what is not here, the
+        list is only remembered for a while.
+        """
+        listed, place = Listed(entries, self._clock.seconds()), directory(origin)
         async with self._locks.holding(place):
-            await self._store.put_bytes(referrers_key(place, subject), msgspec.json.encode(file))
+            if await self._store.stat(manifest_key(place, subject)) is None:
+                self._remember_listed((origin, subject), listed)
+                return
+            await self._store.put_bytes(referrers_key(place, subject), await self._blocking.work(_listed_file, listed))
+        self._forget_listed((origin, subject))
+
+    def _remember_listed(self, key: tuple[Origin, Digest], listed: Listed) -> None:
+        self._forget_listed(key)
+        if listed.size > MAX_LISTED:
+            return
+        self._listed[key] = listed
+        self._listed_bytes += listed.size
+        while self._listed_bytes > MAX_LISTED:
+            self._forget_listed(next(iter(self._listed)))
+
+    def _forget_listed(self, key: tuple[Origin, Digest]) -> None:
+        dropped = self._listed.pop(key, None)
+        if dropped is not None:
+            self._listed_bytes -= dropped.size
 
     # -- marks --
 
     async def is_private(self, origin: Origin) -> bool:
-        """Whether the repository's content was fetched with credentials."""
-        return await self._marked(private_key(directory(origin)))
+        """Whether the repository's content was fetched with credentials, or would be now."""
+        return self._has_credentials(origin.host) or await self._marked(private_key(directory(origin)))
 
     def private_at_once(self, origin: Origin) -> bool | None:
         """The same, or None if that takes waiting."""
-        return self._marks.get(private_key(directory(origin)))
+        return self._has_credentials(origin.host) or self._marks.get(private_key(directory(origin)))
 
     async def is_fallback(self, origin: Origin) -> bool:
         """Whether pulls that named no upstream have been resolved to this repository."""
@@ -210,6 +251,8 @@ class MirrorCache:
         found = self._marks.get(key)
         if found is None:
             found = await self._store.stat(key) is not None
+            # It may have been marked meanwhile.
+            found = found or self._marks.get(key, False)
             self._remember(key, found)
         return found
 
@@ -225,3 +268,17 @@ class MirrorCache:
 
     def _touch(self, origin: Origin, digest: Digest) -> None:
         self._ledger.touch(directory(origin), str(digest), self._clock.seconds())
+
+    def _unreadable(self, origin: Origin, error: Storage) -> None:
+        log.error("the cache of {origin}: {reason} ({why})", origin=origin, reason=error.message, why=error.operation)
+
+
+def _read_listed(data: bytes) -> Listed:
+    """
+    :raises ValueError: if it is damaged.
+    """
+    return Listed(parse_entries(data), msgspec.json.decode(data, type=_ListedFile).validated)
+
+
+def _listed_file(listed: Listed) -> bytes:
+    return msgspec.json.encode(_ListedFile(listed.validated, [msgspec.Raw(one) for one in listed.entries]))

@@ -49,8 +49,9 @@ def _parse(text: str) -> list[Challenge]:
             break
         found.append(Challenge(scheme[1].lower(), {}))
         position = _skip(text, scheme.end())
-        encoded = _ENCODED.match(text, position)
-        if encoded is not None and _PARAMETER.match(text, position) is None and _SCHEME.match(text, position) is None:
+        # A token in place of parameters (RFC 9110, 11.2), as Negotiate has; behind a comma, a word is the next scheme.
+        encoded = None if "," in text[scheme.end() : position] else _ENCODED.match(text, position)
+        if encoded is not None and _PARAMETER.match(text, position) is None:
             position = _skip(text, encoded.end())
     return found
 

@@ -118,13 +118,11 @@ class Evictor:
         self._reserved -= size
 
     async def _make_room(self, size: int) -> bool:
-        if self._limits.max_size and self._reserved + size > self._limits.max_size:
-            return False
         lacking = await self._lacking(size)
         if not lacking:
             return True
         if not await self._ledger.is_complete() or lacking > await self._ledger.total():
-            return False
+            return False  # all of it would not be enough
 
         async def wanted(root: Root) -> bool:
             return await self._lacking(self._demand(size)) > 0

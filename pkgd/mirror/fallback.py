@@ -48,6 +48,8 @@ class Fallback:
             try:
                 answer = await ask(origin)
             except (Unknown, UpstreamRefused) as error:
+                if isinstance(error, UpstreamRefused) and not error.definite:
+                    raise
                 # "Not here" is what a client understands best, if anybody says so.
                 denial = error if denial is None or isinstance(error, Unknown) else denial
             else:

@@ -11,6 +11,7 @@ same endpoint, then the next one goes on from there.
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -30,6 +31,8 @@ WAKE_SECONDS = 0.02
 PROMPT_BYTES = 1 << 20
 # So often what has arrived is sent to the disk, so that keeping it takes no time at the end.
 FLUSH_BYTES = 64 << 20
+# Room is made for so much at a time, where the upstream does not tell how much it will be.
+STEP_BYTES = 8 << 20
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 
@@ -52,7 +55,17 @@ def total_size(stream: Stream, host: str, start: int) -> tuple[int | None, int]:
 class Fill:
     """See the module. `pour` is called for one endpoint's answer after the other, then `verify`, then `close`."""
 
-    def __init__(self, digest: Digest, spool: Spool, blocking: Blocking, clock: IReactorTime) -> None:
+    def __init__(
+        self,
+        digest: Digest,
+        spool: Spool,
+        blocking: Blocking,
+        clock: IReactorTime,
+        make_room: Callable[[int], Awaitable[None]],
+    ) -> None:
+        """
+        :param make_room: makes room for so many bytes, or raises `NoSpace`.
+        """
         self.digest = digest
         self.size: int | None = None
         self.file: StagedFile | None = None
@@ -60,6 +73,8 @@ class Fill:
         self._spool = spool
         self._blocking = blocking
         self._clock = clock
+        self._make_room = make_room
+        self._room = 0
         self._verified = False
         self._reader: LocalReader | None = None
         self._readers = 0
@@ -67,7 +82,7 @@ class Fill:
         self._waiting: list[Deferred[None]] = []
         self._waking = False
         self._stream: Stream | None = None
-        self._flushed = 0
+        self._flush_at = FLUSH_BYTES
         self._flushing: Deferred[None] | None = None
 
     @property
@@ -77,34 +92,20 @@ class Fill:
 
     # -- the fetch's side --
 
-    async def begin(self, size: int | None) -> None:
-        """The upstream has answered: make the file, and let readers begin.
-
-        :raises Storage: if there can be no file.
-        """
-        self.file = await self._blocking.disk(self._spool.create_fill, self.digest.algorithm)
-        self._reader = await self._blocking.disk(self._spool.read_fill, self.file, size or 0)
-        self.size = size
-        self._wake()
-
     async def pour(self, stream: Stream, host: str) -> None:
         """Take one answer's body; what is there already is skipped.
 
         :raises UpstreamUnavailable: if it is cut; what has come is kept.
         :raises UpstreamCorrupt: if it is too long, or of another size than before.
+        :raises Storage: if it cannot be written.
         """
         total, position = total_size(stream, host, self.received)
-        if total == 0 and self.digest != Digest.of(b"", self.digest.algorithm):
-            raise UpstreamCorrupt(host, f"sends nothing for {self.digest}")
-        if self.file is None:
-            await self.begin(total)
-        elif total is not None and self.size is not None and total != self.size:
-            raise UpstreamCorrupt(host, "states another size than before")
+        await self._expect(total, host)
         self._stream = stream
         try:
+            self._check()
             while piece := await stream.answer.body.read():
-                if self.failure is not None:
-                    raise self.failure
+                self._check()
                 skipped = min(max(self.received - position, 0), len(piece))
                 position += len(piece)
                 if self.size is not None and position > self.size:
@@ -116,18 +117,56 @@ class Fill:
         if self.size is not None and self.received < self.size:
             raise UpstreamUnavailable(host, "closed the connection early")
 
+    async def _expect(self, total: int | None, host: str) -> None:
+        """Note the size that an answer states, if it does; with the first answer, begin."""
+        if total == 0 and self.digest != Digest.of(b"", self.digest.algorithm):
+            raise UpstreamCorrupt(host, f"sends nothing for {self.digest}")
+        if self.file is None:
+            await self._begin(total)
+        elif total is None or total == self.size:
+            pass
+        elif self.size is None and total >= self.received:
+            self.size = total
+            self._wake()
+        else:
+            raise UpstreamCorrupt(host, "states another size than before")
+
+    async def _begin(self, size: int | None) -> None:
+        """The upstream has answered: make the file, and let readers begin.
+
+        :raises Storage: if there can be no file.
+        """
+        await self._grow(STEP_BYTES if size is None else size)
+        self.file = await self._blocking.disk(self._spool.create_fill, self.digest.algorithm)
+        self._reader = await self._blocking.disk(self._spool.read_fill, self.file, size or 0)
+        self.size = size
+        self._wake()
+
+    async def _grow(self, size: int) -> None:
+        await self._make_room(size)
+        self._room += size
+
     async def _take(self, piece: memoryview) -> None:
         assert self.file is not None
+        if self.received + len(piece) > self._room:
+            await self._grow(STEP_BYTES)
         await store_piece(self._blocking, self.file, piece)
         if self.received <= PROMPT_BYTES:
             self._wake()
         elif not self._waking:
             self._waking = True
             self._clock.callLater(WAKE_SECONDS, self._wake_waiting)
-        if self.received - self._flushed >= FLUSH_BYTES and self._flushing is None:
-            self._flushed = self.received
+        if self.received >= self._flush_at and self._flushing is None:
+            self._flush_at = self.received + FLUSH_BYTES
             self._flushing = self._blocking.disk(self.file.flush)
             self._flushing.addBoth(lambda _: setattr(self, "_flushing", None))
+
+    async def _flushed(self) -> None:
+        """Wait for a flush under way: the file must not be closed beneath it."""
+        if self._flushing is not None:
+            flushed: Deferred[None] = Deferred()
+            self._flushing.addBoth(lambda _: flushed.callback(None))
+            await flushed
 
     async def verify(self, host: str) -> StagedFile:
         """All has come: if it is what it should be, let readers have the last byte.
@@ -138,13 +177,11 @@ class Fill:
         actual = await self._blocking.work(self.file.digest, self.digest.algorithm)
         if actual != self.digest:
             raise UpstreamCorrupt(host, f"sends other bytes than those of {self.digest}")
+        self._check()
         self.size = self.received
         self._verified = True
         self._wake()
-        if self._flushing is not None:
-            flushed: Deferred[None] = Deferred()
-            self._flushing.addBoth(lambda _: flushed.callback(None))
-            await flushed
+        await self._flushed()
         return self.file
 
     def fail(self, error: Exception) -> None:
@@ -155,16 +192,20 @@ class Fill:
                 self._stream.answer.body.fail(error)
             self._wake()
 
+    def _check(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
     async def close(self) -> None:
-        """The fetch is over. What is left in the spool goes; readers keep what they have."""
-        if self._flushing is not None:
-            flushed: Deferred[None] = Deferred()
-            self._flushing.addBoth(lambda _: flushed.callback(None))
-            await flushed
-        if self.file is not None:
-            await self._blocking.disk(self._spool.remove_fill, self.file)
+        """The fetch is over. What is left in the spool goes; readers keep what they have.
+
+        :raises Storage: if something is left all the same.
+        """
+        await self._flushed()
         self._closed = True
         self._release()
+        if self.file is not None:
+            await self._blocking.disk(self._spool.remove_fill, self.file)
 
     # -- the readers' side --
 
@@ -175,8 +216,7 @@ class Fill:
         """
         while self.failure is None and self.size is None:
             await self._changed()
-        if self.failure is not None:
-            raise self.failure
+        self._check()
         assert self._reader is not None
         assert self.size is not None
         self._readers += 1
@@ -188,8 +228,7 @@ class Fill:
         :raises PkgdError: if the fetch fails before.
         """
         while self._readable() <= offset:
-            if self.failure is not None:
-                raise self.failure
+            self._check()
             await self._changed()
         return self._readable()
 
@@ -204,9 +243,10 @@ class Fill:
         return min(self.received, self.size - 1)
 
     def _release(self) -> None:
-        """Close the descriptor once nobody needs it."""
+        """Close the descriptor once nobody needs it; in a thread, for the last close of a large file takes time."""
         if self._closed and not self._readers and self._reader is not None:
-            self._reader.close()
+            reader, self._reader = self._reader, None
+            self._blocking.disk(reader.close)
 
     async def _changed(self) -> None:
         waiting: Deferred[None] = Deferred()

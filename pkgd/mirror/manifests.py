@@ -14,14 +14,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from attrs import evolve, frozen
+from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from pkgd.blocking import Blocking
 from pkgd.errors import (
-    InvalidDigest,
-    InvalidManifest,
     LoopDetected,
     Storage,
     UnknownManifest,
@@ -33,34 +31,22 @@ from pkgd.errors import (
 )
 from pkgd.formats.digest import Digest
 from pkgd.formats.names import Origin, Reference, Tag
-from pkgd.formats.oci import Manifest, parse_manifest, plain_media_type
+from pkgd.formats.oci import Manifest
 from pkgd.metrics import Metrics
 from pkgd.mirror.absences import Absences
+from pkgd.mirror.answers import ACCEPT, ManifestHead, read_head, read_manifest
 from pkgd.mirror.cache import MirrorCache
-from pkgd.mirror.upstream import Document, Upstream
+from pkgd.mirror.upstream import Upstream
 from pkgd.mirror.upstreams import Upstreams
 from pkgd.registry.stored import StoredManifest
 from pkgd.sharing import SingleFlight
 
-__all__ = ["ACCEPT", "Freshness", "ManifestHead", "MirroredManifest", "MirroredManifests"]
+__all__ = ["Freshness", "MirroredManifest", "MirroredManifests"]
 
 log = Logger()
 
-# Everything that is stored is accepted: nothing is to be converted for us.
-ACCEPT = ", ".join(
-    [
-        "application/vnd.oci.image.index.v1+json",
-        "application/vnd.oci.image.manifest.v1+json",
-        "application/vnd.docker.distribution.manifest.list.v2+json",
-        "application/vnd.docker.distribution.manifest.v2+json",
-        "application/vnd.oci.artifact.manifest.v1+json",
-        "*/*",
-    ]
-)
-# Types that say nothing of the content: the bytes decide then.
-_UNTYPED = frozenset(["", "application/json", "application/octet-stream", "text/plain", "binary/octet-stream"])
-# Larger documents are parsed in a thread.
-PARSE_INLINE = 16 * 1024
+# Larger documents are verified in a thread.
+READ_INLINE = 16 * 1024
 # What HEAD requests have told is remembered for so many tags, and for so long at least.
 MAX_HEADS = 4096
 HEAD_SECONDS = 60.0
@@ -77,16 +63,6 @@ class Freshness:
     tag_ttl: float = 300.0
     serve_stale: float = float("inf")
     manifest_size: int = 4 << 20
-
-
-@frozen
-class ManifestHead:
-    """What a HEAD of a manifest tells; `told_at` is when."""
-
-    digest: Digest
-    media_type: str
-    size: int
-    told_at: float = 0.0
 
 
 @frozen
@@ -171,28 +147,39 @@ class MirroredManifests:
         head = self._told(origin, reference) if head_only else None
         if head is None and (head_only or found is not None):
             head = await self._head(origin, reference, via)
-        if head is not None and found is not None and head.digest == found.digest:
-            assert isinstance(reference, Tag)
-            if await self._point(origin, reference, found.digest):
+        if head is not None and isinstance(reference, Tag):
+            confirmed = await self._confirm(origin, reference, head, found)
+            if confirmed is not None:
                 self._count(origin, "hit")
-                return _served(evolve(found, validated=self._clock.seconds()))
-        elif head is not None and head_only:
+                return _served(confirmed)
+        if head is not None and head_only:
             self._count(origin, "miss")
             return MirroredManifest(head, None)
         key = (origin, str(reference))
-        self._count(origin, "coalesced" if self._fetches.flying(key) else "miss")
+        result = "coalesced" if self._fetches.flying(key) else "miss"
         fetched = await self._fetches.join(key, lambda: self._fetch(origin, reference, via))
+        self._count(origin, result)
         if fetched is None:
             await self._gone(origin, reference)
             raise UnknownManifest(str(reference))
         return _served(fetched)
 
+    async def _confirm(
+        self, origin: Origin, tag: Tag, head: ManifestHead, found: StoredManifest | None
+    ) -> StoredManifest | None:
+        """The manifest that the tag stands for now, if it is here: then the tag is pointed at it."""
+        if not await self._point(origin, tag, head.digest, head.told_at):
+            return None
+        return (
+            found
+            if found is not None and found.digest == head.digest
+            else await self._cache.manifest(origin, head.digest)
+        )
+
     def _told(self, origin: Origin, reference: Reference) -> ManifestHead | None:
         """What has been told within the tag's time, or None."""
         head = self._heads.get((origin, str(reference)))
-        if head is None or self._clock.seconds() - head.told_at >= self._freshness.tag_ttl:
-            return None
-        return head
+        return head if head is not None and self._since(head.told_at) < self._freshness.tag_ttl else None
 
     async def _head(self, origin: Origin, reference: Reference, via: str) -> ManifestHead | None:
         """What the upstream tells by HEAD; None if that is not enough.
@@ -205,7 +192,9 @@ class MirroredManifests:
                 document = await upstream.document("HEAD", origin, f"manifests/{reference}", via, {"Accept": ACCEPT}, 0)
             except (UpstreamRefused, UpstreamCorrupt):
                 return _UNTOLD  # not every registry has HEAD; the GET will tell
-            return None if document is None else self._read_head(document, reference)
+            if document is None:
+                return None
+            return read_head(document.answer, reference, self._clock.seconds()) or _UNTOLD
 
         async def work() -> ManifestHead | None:
             return await self._upstreams.first(origin, ask)
@@ -217,19 +206,10 @@ class MirroredManifests:
         if head is _UNTOLD:
             return None
         self._heads[origin, str(reference)] = head
+        self._heads.move_to_end((origin, str(reference)))
         while len(self._heads) > MAX_HEADS:
             self._heads.popitem(last=False)
         return head
-
-    def _read_head(self, document: Document, reference: Reference) -> ManifestHead:
-        answer = document.answer
-        digest = _stated_digest(document)
-        media_type = plain_media_type(answer.header("content-type") or "")
-        if digest is None or answer.length is None or media_type in _UNTYPED:
-            return _UNTOLD
-        if isinstance(reference, Digest) and digest != reference:
-            return _UNTOLD
-        return ManifestHead(digest, media_type, answer.length, self._clock.seconds())
 
     async def _gone(self, origin: Origin, reference: Reference) -> None:
         """The upstream has no such manifest (any more)."""
@@ -249,12 +229,15 @@ class MirroredManifests:
         """Fetch, verify and keep; None if the upstream doesn't have it."""
 
         async def ask(upstream: Upstream) -> tuple[StoredManifest, Manifest, bool] | None:
-            limit = self._freshness.manifest_size
+            limit, told_at = self._freshness.manifest_size, self._clock.seconds()
             document = await upstream.document("GET", origin, f"manifests/{reference}", via, {"Accept": ACCEPT}, limit)
             if document is None:
                 return None
-            digest, manifest = await self._verify(upstream.host, reference, document)
-            stored = StoredManifest(digest, manifest.media_type, document.data, validated=self._clock.seconds())
+            if len(document.data) <= READ_INLINE:
+                digest, manifest = read_manifest(upstream.host, reference, document)
+            else:
+                digest, manifest = await self._blocking.work(read_manifest, upstream.host, reference, document)
+            stored = StoredManifest(digest, manifest.media_type, document.data, validated=told_at)
             return stored, manifest, upstream.endpoint.credentials is not None
 
         got = await self._upstreams.first(origin, ask)
@@ -268,44 +251,25 @@ class MirroredManifests:
                 "{digest} of {origin} is not kept: {reason}", digest=stored.digest, origin=origin, reason=error.message
             )
             return stored
-        for tag in [reference] if isinstance(reference, Tag) else self._tags_told(origin, reference):
-            await self._point(origin, tag, stored.digest)
+        told = {reference: stored.validated} if isinstance(reference, Tag) else self._tags_told(origin, reference)
+        for tag, told_at in told.items():
+            await self._point(origin, tag, stored.digest, told_at)
         return stored
 
-    async def _verify(self, host: str, reference: Reference, document: Document) -> tuple[Digest, Manifest]:
-        """Make sure that the bytes are what was asked for, and a manifest.
+    def _tags_told(self, origin: Origin, digest: Digest) -> dict[Tag, float]:
+        """The tags that the upstream has lately said to stand for a digest, each with when it did."""
+        told = [(reference, head) for (one, reference), head in self._heads.items() if one == origin]
+        lately = max(self._freshness.tag_ttl, HEAD_SECONDS)
+        return {
+            Tag(reference): head.told_at
+            for reference, head in told
+            if head.digest == digest and self._since(head.told_at) <= lately and ":" not in reference
+        }
 
-        :raises UpstreamCorrupt: if not.
-        """
-        stated = _stated_digest(document)
-        wanted = reference if isinstance(reference, Digest) else stated
-        digest = Digest.of(document.data, wanted.algorithm if wanted is not None else "sha256")
-        if document.answer.status != 200 or (wanted is not None and digest != wanted):
-            raise UpstreamCorrupt(host, f"sends other bytes than those of {wanted}")
-        if stated is not None and Digest.of(document.data, stated.algorithm) != stated:
-            raise UpstreamCorrupt(host, "states a digest that its bytes do not have")
-        media_type = plain_media_type(document.answer.header("content-type") or "")
-        claimed = "" if media_type in _UNTYPED else media_type
-        try:
-            if len(document.data) <= PARSE_INLINE:
-                return digest, parse_manifest(document.data, claimed)
-            return digest, await self._blocking.work(parse_manifest, document.data, claimed)
-        except InvalidManifest as error:
-            raise UpstreamCorrupt(host, f"sends no manifest: {error.reason}") from error
-
-    def _tags_told(self, origin: Origin, digest: Digest) -> list[Tag]:
-        """The tags that the upstream has lately said to stand for a digest."""
-        since = self._clock.seconds() - max(self._freshness.tag_ttl, HEAD_SECONDS)
-        return [
-            Tag(reference)
-            for (one, reference), head in self._heads.items()
-            if one == origin and head.digest == digest and head.told_at >= since and ":" not in reference
-        ]
-
-    async def _point(self, origin: Origin, tag: Tag, digest: Digest) -> bool:
+    async def _point(self, origin: Origin, tag: Tag, digest: Digest, told_at: float) -> bool:
         """Note that a tag has been confirmed; False if its manifest must be fetched again."""
         try:
-            return await self._cache.point(origin, tag, digest)
+            return await self._cache.point(origin, tag, digest, told_at)
         except Storage as error:
             log.error("{origin}:{tag} is not kept: {reason}", origin=origin, tag=tag, reason=error.message)
             return True
@@ -316,8 +280,11 @@ class MirroredManifests:
         return self._age(found) < self._freshness.tag_ttl
 
     def _age(self, found: StoredManifest) -> float:
-        """Seconds since the tag was confirmed; a clock that has been set back makes nothing fresh for ever."""
-        return abs(self._clock.seconds() - found.validated)
+        return self._since(found.validated)
+
+    def _since(self, then: float) -> float:
+        """Seconds since something was told; a clock that has been set back makes nothing fresh for ever."""
+        return abs(self._clock.seconds() - then)
 
     def _count(self, origin: Origin, result: str) -> None:
         self._metrics.mirror_request(origin.host, "manifest", result)
@@ -329,11 +296,3 @@ _UNTOLD = ManifestHead(Digest("sha256", ""), "", 0)
 
 def _served(found: StoredManifest, stale: bool = False) -> MirroredManifest:
     return MirroredManifest(ManifestHead(found.digest, found.media_type, len(found.data)), found.data, stale)
-
-
-def _stated_digest(document: Document) -> Digest | None:
-    """The digest that the upstream states; None if it states none, or one that we don't know."""
-    try:
-        return Digest.parse(document.answer.header("docker-content-digest") or "")
-    except InvalidDigest:
-        return None

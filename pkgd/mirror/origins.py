@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from attrs import field, frozen
 
-from pkgd.errors import InvalidHost, InvalidRequest, UnknownName
+from pkgd.errors import InvalidHost, InvalidName, InvalidRequest, UnknownName
 from pkgd.formats.globs import Globs
 from pkgd.formats.hosts import parse_configured_host, parse_host
 from pkgd.formats.names import Origin, RepositoryName
@@ -70,7 +70,7 @@ def choose(name: RepositoryName, namespaces: Sequence[str], header: str | None, 
     named = namespaces[0] if namespaces else header if rules.trust_header else None
     if named is None:
         return _by_path(name, rules) or _by_fallback(name, rules)
-    if _is_own(named, rules):
+    if _canonical(named) in rules.own_names:
         return _by_path(name, rules) or HOSTED
     origin = _origin(named, str(name), rules)
     if origin is None:
@@ -89,40 +89,48 @@ def origin_at(host: str, name: str) -> Origin:
 
 
 def _by_path(name: RepositoryName, rules: OriginRules) -> Choice | None:
-    """The choice of a name that begins with a host: what podman and CRI-O send."""
+    """The choice of a name that begins with a host: what podman and CRI-O send.
+
+    A host that is our own, or may not be mirrored, is nobody else's either: no other upstream learns of it.
+    """
     host, _, rest = name.partition("/")
-    if not rules.path_prefix or not rest or "." not in host or rules.reserved.match(name):
+    if not rules.path_prefix or not rest or "." not in host or rules.reserved.match(name) or _canonical(host) is None:
         return None
-    origin = _origin(host, rest, rules)
-    return None if origin is None else Choice(hosted=True, origins=(origin,), names_upstream=True)
+    origin = None if _canonical(host) in rules.own_names else _origin(host, rest, rules)
+    return HOSTED if origin is None else Choice(hosted=True, origins=(origin,), names_upstream=True)
 
 
 def _by_fallback(name: RepositoryName, rules: OriginRules) -> Choice:
     if not rules.enabled or rules.reserved.match(name):
         return HOSTED
-    origins = [origin_at(host, name) for host in rules.fallback]
-    return Choice(hosted=True, origins=tuple(one for one in origins if _is_permitted(one, rules)))
+    origins = [_permitted(host, name, rules) for host in rules.fallback]
+    return Choice(hosted=True, origins=tuple(one for one in origins if one is not None))
 
 
-def _is_own(named: str, rules: OriginRules) -> bool:
-    """Whether a name is our own: then nothing but hosted repositories is meant."""
+def _canonical(named: str) -> str | None:
+    """The host that is written, whoever may ask for it; None if it is none."""
     try:
-        return parse_configured_host(named) in rules.own_names
+        return parse_configured_host(named)
     except InvalidHost:
-        return False
+        return None
 
 
 def _origin(named: str, name: str, rules: OriginRules) -> Origin | None:
-    """The upstream repository, or None if the host is none or it may not be mirrored."""
-    try:
-        host = parse_configured_host(named)
-        if host not in rules.configured:
+    """The upstream repository that a request names, or None if there can be none, or it may not be mirrored."""
+    host = _canonical(named)
+    if host not in rules.configured:
+        try:
             host = parse_host(named)
-    except InvalidHost:
+        except InvalidHost:
+            return None
+    return _permitted(host, name, rules)
+
+
+def _permitted(host: str, name: str, rules: OriginRules) -> Origin | None:
+    """The repository of a host, or None if it cannot have that name, or may not be mirrored."""
+    try:
+        origin = origin_at(host, name)
+    except InvalidName:
         return None
-    origin = origin_at(host, name)
-    return origin if _is_permitted(origin, rules) else None
-
-
-def _is_permitted(origin: Origin, rules: OriginRules) -> bool:
-    return rules.allow.match(str(origin)) and not rules.deny.match(str(origin))
+    permitted = rules.allow.match(str(origin)) and not rules.deny.match(str(origin))
+    return origin if permitted else None

@@ -8,10 +8,10 @@ upstream is down.
 from __future__ import annotations
 
 from contextlib import suppress
-from urllib.parse import urljoin, urlsplit
 
 from twisted.internet.interfaces import IReactorTime
 
+from pkgd.blocking import Blocking
 from pkgd.errors import (
     LoopDetected,
     Storage,
@@ -28,15 +28,21 @@ from pkgd.formats.oci import INDEX, plain_media_type
 from pkgd.metrics import Metrics
 from pkgd.mirror.cache import Listed, MirrorCache
 from pkgd.mirror.manifests import Freshness, MirroredManifests
+from pkgd.mirror.paging import next_page
 from pkgd.mirror.upstream import Document, Upstream
 from pkgd.mirror.upstreams import Upstreams
-from pkgd.registry.referrers import ReferrersPage, fallback_tag, page_of, wellformed_entries
+from pkgd.registry.referrers import ReferrersPage, fallback_tag, page_of, parse_entries, wellformed_entries
 from pkgd.sharing import SingleFlight
 
 __all__ = ["MirroredReferrers"]
 
-# What is taken of one list: clients read no more than some megabytes either.
-MAX_PAGES = 16
+# What is taken of one list; longer ones have no end.
+MAX_PAGES = 32
+MAX_BYTES = 8 << 20
+
+
+# Entries, each as JSON, and whether they are stale.
+_Answer = tuple[list[bytes], bool]
 
 
 class MirroredReferrers:
@@ -47,6 +53,7 @@ class MirroredReferrers:
         upstreams: Upstreams,
         cache: MirrorCache,
         manifests: MirroredManifests,
+        blocking: Blocking,
         metrics: Metrics,
         clock: IReactorTime,
         freshness: Freshness,
@@ -54,10 +61,11 @@ class MirroredReferrers:
         self._upstreams = upstreams
         self._cache = cache
         self._manifests = manifests
+        self._blocking = blocking
         self._metrics = metrics
         self._clock = clock
         self._freshness = freshness
-        self._flights: SingleFlight[list[bytes]] = SingleFlight()
+        self._flights: SingleFlight[_Answer] = SingleFlight()
 
     async def page(
         self, origin: Origin, subject: Digest, artifact_type: str | None, after: str, via: str
@@ -68,19 +76,18 @@ class MirroredReferrers:
         """
         known = await self._cache.referrers(origin, subject)
         entries, stale = await self._entries(origin, subject, known, via)
-        return page_of(entries, artifact_type, after), stale
+        return await self._blocking.work(page_of, entries, artifact_type, after), stale
 
-    async def _entries(
-        self, origin: Origin, subject: Digest, known: Listed | None, via: str
-    ) -> tuple[list[bytes], bool]:
+    async def _entries(self, origin: Origin, subject: Digest, known: Listed | None, via: str) -> _Answer:
         age = float("inf") if known is None else abs(self._clock.seconds() - known.validated)
         if known is not None and age < self._freshness.tag_ttl:
             self._count(origin, "hit")
             return known.entries, False
         if not self._freshness.enabled:
+            self._count(origin, "negative" if known is None else "stale")
             return ([] if known is None else known.entries), known is not None
         try:
-            entries = await self._flights.join((origin, subject), lambda: self._fetch(origin, subject, via))
+            entries, stale = await self._flights.join((origin, subject), lambda: self._fetch(origin, subject, via))
         except UpstreamRefused:
             self._count(origin, "error")
             raise
@@ -90,59 +97,62 @@ class MirroredReferrers:
                 raise
             self._count(origin, "stale")
             return known.entries, True
-        self._count(origin, "miss")
-        return entries, False
+        self._count(origin, "stale" if stale else "miss")
+        return entries, stale
 
-    async def _fetch(self, origin: Origin, subject: Digest, via: str) -> list[bytes]:
+    async def _fetch(self, origin: Origin, subject: Digest, via: str) -> _Answer:
         """Ask the API, then the tag, and keep what they say."""
 
         async def ask(upstream: Upstream) -> list[bytes] | None:
             return await self._ask_api(upstream, origin, subject, via)
 
-        entries = await self._upstreams.first(origin, ask)
+        entries, stale = await self._upstreams.first(origin, ask), False
         if entries is None:
-            entries = await self._by_tag(origin, subject, via)
-        with suppress(Storage):  # then the next one asks again
-            await self._cache.keep_referrers(origin, subject, entries)
-        return entries
+            entries, stale = await self._by_tag(origin, subject, via)
+        if not stale:
+            with suppress(Storage):  # then the next one asks again
+                await self._cache.keep_referrers(origin, subject, entries)
+        return entries, stale
 
     async def _ask_api(self, upstream: Upstream, origin: Origin, subject: Digest, via: str) -> list[bytes] | None:
         """Every page of the list; None where there is no such API, in whatever words."""
         entries: list[bytes] = []
-        path = f"referrers/{subject}"
+        path = target = f"referrers/{subject}"
         for _ in range(MAX_PAGES):
+            document = await self._page(upstream, origin, target, via)
+            if document is None:
+                if entries:
+                    raise UpstreamCorrupt(upstream.host, f"has no more of the referrers of {subject}")
+                return None
             try:
-                document = await upstream.document(
-                    "GET", origin, path, via, {"Accept": INDEX}, self._freshness.manifest_size
-                )
-            except UpstreamCorrupt:
-                return None
-            if document is None or plain_media_type(document.answer.header("content-type") or "") != INDEX:
-                return None
-            entries += wellformed_entries(document.data)
-            following = _next_page(document, path, f"/{origin.name}/")
+                entries += await self._blocking.work(parse_entries, document.data)
+            except ValueError as error:
+                raise UpstreamCorrupt(upstream.host, "sends no list of referrers") from error
+            following = next_page(document.answer, path)
             if following is None:
+                return entries
+            if sum(map(len, entries)) > MAX_BYTES:
                 break
-            path = following
-        return entries
+            target = following
+        raise UpstreamCorrupt(upstream.host, f"lists referrers of {subject} without end")
 
-    async def _by_tag(self, origin: Origin, subject: Digest, via: str) -> list[bytes]:
+    async def _page(self, upstream: Upstream, origin: Origin, target: str, via: str) -> Document | None:
+        """One page; None for whatever is none."""
+        limit = self._freshness.manifest_size
+        try:
+            document = await upstream.document("GET", origin, target, via, {"Accept": INDEX}, limit)
+        except UpstreamCorrupt:
+            return None
+        if document is None or document.answer.status != 200:
+            return None
+        return document if plain_media_type(document.answer.header("content-type") or "") == INDEX else None
+
+    async def _by_tag(self, origin: Origin, subject: Digest, via: str) -> _Answer:
         try:
             found = await self._manifests.get(origin, Tag.parse(fallback_tag(subject)), via)
         except UnknownManifest:
-            return []
-        return wellformed_entries(found.data or b"")
+            return [], False
+        return await self._blocking.work(wellformed_entries, found.data or b""), found.stale
 
     def _count(self, origin: Origin, result: str) -> None:
         self._metrics.mirror_request(origin.host, "referrers", result)
-
-
-def _next_page(document: Document, path: str, behind: str) -> str | None:
-    """The path, below the repository, of the next page that a Link header names (RFC 8288)."""
-    target, _, parameters = (document.answer.header("link") or "").partition(";")
-    if 'rel="next"' not in parameters and "rel=next" not in parameters:
-        return None
-    parts = urlsplit(urljoin(path, target.strip().strip("<>")))
-    _, found, rest = f"/{parts.path}".rpartition(behind)
-    wanted = rest if found else parts.path
-    return f"{wanted}?{parts.query}" if wanted.startswith("referrers/") and parts.query else None

@@ -34,7 +34,7 @@ MAX_LIFETIME = 3600.0
 RENEW_AT = 0.8
 MAX_TOKENS = 1024
 
-_REPOSITORY = re.compile(r"/v2/(.+)/(?:(?:manifests|blobs|referrers)/[^/]+|tags/list)")
+_REPOSITORY = re.compile(r"(.+)/(?:(?:manifests|blobs|referrers)/[^/]+|tags/list)")
 _PRINTABLE = re.compile(r"[\x21-\x7e]{1,32768}")
 
 
@@ -68,7 +68,7 @@ def origin_of(url: str) -> tuple[str, str, int]:
 
 def scope_of(url: str) -> str | None:
     """The scope that pulling from a registry's URL takes, or None if it is no such URL."""
-    match = _REPOSITORY.search(urlsplit(url).path)
+    match = _REPOSITORY.fullmatch(urlsplit(url).path.partition("/v2/")[2])
     return f"repository:{match[1]}:pull" if match else None
 
 
@@ -97,13 +97,17 @@ class Tokens:
             return None
         return header or None
 
-    async def answer(self, url: str, challenges: list[Challenge]) -> str:
+    async def answer(self, url: str, challenges: list[Challenge], refused: str | None = None) -> str:
         """The Authorization header that answers a 401 of this URL.
 
+        :param refused: the one that it was sent, and did not accept.
         :raises UpstreamRefused: if there is none.
         :raises UpstreamUnavailable: if the token service fails; `UpstreamBusy` if it asks for a pause.
         """
         key = self._key(url)
+        renewed = self.known(url)
+        if renewed is not None and renewed != refused:
+            return renewed  # fetched for another request while this one was on its way
         self._known.pop(key, None)
         by_scheme = {one.scheme: one for one in reversed(challenges)}
         if "bearer" in by_scheme:
@@ -113,13 +117,14 @@ class Tokens:
             header, renew = self._credentials.header, float("inf")
         else:
             raise UpstreamRefused(self._host, "asks for credentials")
-        if len(self._known) >= MAX_TOKENS:
-            self._known.clear()
+        if key not in self._known and len(self._known) >= MAX_TOKENS:
+            del self._known[next(iter(self._known))]
         self._known[key] = (header, renew)
         return header
 
     def _key(self, url: str) -> tuple[object, str]:
-        return origin_of(url), scope_of(url) or ""
+        """What may share an authorization: a repository of an origin, or one path where there is none."""
+        return origin_of(url), scope_of(url) or urlsplit(url).path
 
     async def _issue(self, url: str, challenge: Challenge) -> tuple[str, float]:
         """Fetch a token; returns its header and when to renew it."""
@@ -137,9 +142,9 @@ class Tokens:
         try:
             answer = await self._client.request("GET", target, headers)
         except AddressRefused as error:
-            raise UpstreamRefused(self._host, "names a token service that is not to be trusted") from error
+            raise self._distrust() from error
         try:
-            return await self._read(answer)
+            return await self._read(answer, credentials is not None)
         finally:
             answer.close()
 
@@ -151,11 +156,15 @@ class Tokens:
         try:
             parts = urlsplit(realm)
             plain = parts.username is None and parts.password is None and not parts.fragment
-            secure = parts.scheme == "https" or origin_of(realm) == origin_of(url)
+            secure = origin_of(realm) == origin_of(url) or parts.scheme == "https"
         except ValueError:
             plain = secure = False
         if not (plain and secure and parts.hostname):
-            raise UpstreamRefused(self._host, "names a token service that is not to be trusted")
+            raise self._distrust()
+
+    def _distrust(self) -> UpstreamRefused:
+        """This tells nothing of what is there or not."""
+        return UpstreamRefused(self._host, "names a token service that is not to be trusted", definite=False)
 
     def _is_trusted(self, realm: str) -> bool:
         """Whether credentials may go there."""
@@ -168,7 +177,7 @@ class Tokens:
         domains = {registrable_domain(one) for one in ours} - {None}
         return host in ours or registrable_domain(host) in domains
 
-    async def _read(self, answer: Answer) -> tuple[str, float]:
+    async def _read(self, answer: Answer, with_credentials: bool) -> tuple[str, float]:
         now = self._clock.seconds()
         if answer.status == 429:
             pause = parse_retry_after(answer.header("retry-after"), now)
@@ -176,10 +185,12 @@ class Tokens:
         if answer.status >= 500:
             raise UpstreamUnavailable(self._host, f"has a token service that answers {answer.status}")
         if answer.status != 200:
-            raise UpstreamRefused(self._host, f"has a token service that answers {answer.status}")
+            # With credentials, 401 means that these are wrong: nobody knows what would be there with the right ones.
+            definite = answer.status == 403 or (answer.status == 401 and not with_credentials)
+            raise UpstreamRefused(self._host, f"has a token service that answers {answer.status}", definite)
         try:
             issued: Any = msgspec.json.decode(await answer.body.read_all(MAX_ANSWER), type=_Issued)
-        except (TooLarge, ValueError) as error:
+        except (TooLarge, ValueError, RecursionError) as error:
             raise UpstreamCorrupt(self._host, "has a token service that sends no token") from error
         token = issued.token or issued.access_token or ""
         if not _PRINTABLE.fullmatch(token):

@@ -41,7 +41,8 @@ log = Logger()
 MAX_REDIRECTS = 5
 
 _REDIRECTS = frozenset([301, 302, 303, 307, 308])
-_SPECIAL = "/:?&=,@"  # what may stand in the targets that we make
+# What stands for itself in targets; some come from upstreams, with escapes of their own ("Link").
+_SPECIAL = "/:?&=,@%+!$'()*;~"
 
 
 @frozen
@@ -103,6 +104,11 @@ class Upstream:
         """What it is called in the log."""
         return self.endpoint.host
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody asks it for anything at present."""
+        return all(one.tokens == one.limit for one in (self._documents, self._blobs))
+
     async def document(
         self, method: str, origin: Origin, path: str, via: str, headers: Mapping[str, str], limit: int
     ) -> Document | None:
@@ -121,6 +127,9 @@ class Upstream:
                 data = b"" if method == "HEAD" else await answer.body.read_all(limit)
             except TooLarge as error:
                 raise UpstreamCorrupt(self.host, f"sends more than the {limit} bytes that are allowed") from error
+            except UpstreamError as error:
+                error.host = self.host
+                raise
             finally:
                 answer.close()
             self._metrics.sent_from_upstream(self.host, len(data))
@@ -187,7 +196,9 @@ class Upstream:
         error.host = self.host
         if isinstance(error, UpstreamUnavailable):
             self._breaker.failed()
-        elif isinstance(error, UpstreamBusy):
+        else:
+            self._breaker.succeeded()
+        if isinstance(error, UpstreamBusy):
             self._breaker.busy(error.retry_after)
         return "timeout" if isinstance(error, UpstreamTimeout) else code, why
 
@@ -218,10 +229,13 @@ class Upstream:
     def _next(self, url: str, location: str) -> str:
         """The target of a redirect: never from TLS to plain HTTP, never with credentials in it."""
         try:
-            target = urljoin(url, location.strip()).partition("#")[0]
+            location = location.strip().partition("#")[0]
+            # What is whole stays as it is written: it may be signed.
+            target = location if urlsplit(location).scheme else urljoin(url, location)
             parts = urlsplit(target)
-            allowed = parts.scheme == "https" or (parts.scheme == "http" and not url.startswith("https:"))
-            allowed = allowed and parts.username is None and parts.password is None and bool(parts.hostname)
+            allowed = parts.scheme == "https" or (parts.scheme == "http" and urlsplit(url).scheme == "http")
+            allowed = allowed and parts.username is None and parts.password is None
+            allowed = allowed and bool(parts.hostname) and parts.port != 0
         except ValueError:
             allowed = False
         if not allowed or not target.isascii() or not target.isprintable() or " " in target:
@@ -236,8 +250,12 @@ class Upstream:
             return answer
         challenges = parse_challenges(answer.headers("www-authenticate"))
         answer.close()
-        issued = await self._tokens.answer(url, challenges)
-        return await self._client.request(method, url, _with_authorization(headers, issued))
+        issued = await self._tokens.answer(url, challenges, known)
+        answer = await self._client.request(method, url, _with_authorization(headers, issued))
+        if answer.status == 401 and issued.startswith("Basic "):
+            answer.close()
+            raise UpstreamRefused(self.host, "does not accept the configured credentials", definite=False)
+        return answer
 
     def _judge(self, answer: Answer) -> Answer | None:
         """The answer if it has content, None if the thing isn't there; else what it means, raised."""

@@ -6,13 +6,13 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from pkgd.errors import LoopDetected, UnknownName
 from pkgd.errors import Upstream as UpstreamError
 from pkgd.formats.names import Origin
 from pkgd.mirror.upstream import Upstream
+from pkgd.sharing import Tasks
 
 __all__ = ["Upstreams"]
 
@@ -37,6 +37,7 @@ class Upstreams:
         self._make = make
         self._direct = direct
         self._hosts: OrderedDict[str, Upstream] = OrderedDict()
+        self._tasks = Tasks()
 
     async def first(self, origin: Origin, ask: Callable[[Upstream], Awaitable[T | None]]) -> T | None:
         """Ask one endpoint after the other until one has it.
@@ -67,14 +68,22 @@ class Upstreams:
             return self._parents
         found = self._hosts.get(host)
         if found is None:
+            if len(self._hosts) >= MAX_HOSTS:
+                self._forget_one()
             found = self._hosts[host] = self._make(host)
-            if len(self._hosts) > MAX_HOSTS:
-                _, oldest = self._hosts.popitem(last=False)
-                Deferred.fromCoroutine(oldest.close())
         self._hosts.move_to_end(host)
         return [*self._parents, found]
+
+    def _forget_one(self) -> None:
+        """Close the one that was asked longest ago, of those that nobody is waiting for."""
+        for host, one in self._hosts.items():
+            if one.is_idle:
+                del self._hosts[host]
+                self._tasks.start("closing an upstream", one.close())
+                return
 
     async def close(self) -> None:
         """Close all connections."""
         for one in [*self._parents, *self._hosts.values()]:
             await one.close()
+        await self._tasks.finished()

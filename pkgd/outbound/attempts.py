@@ -43,10 +43,8 @@ class _Attempts(Generic[T]):
         self._begin()
 
     def _begin(self) -> None:
-        """Begin one more, if there is one."""
+        """Begin the next one."""
         self._disarm()
-        if self._over or not self._left:
-            return
         attempt = self._left.pop(0)()
         self._running.append(attempt)
         if self._left:

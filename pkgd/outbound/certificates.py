@@ -1,8 +1,10 @@
-"""Which certificates are believed: the system's roots, and a file of the operator's besides.
+"""Which certificates are believed: those of the system's roots, and of the operator's, for the name that was called.
 
-The system's are those of OpenSSL's defaults; `SSL_CERT_FILE` and `SSL_CERT_DIR` name others. They take
-milliseconds to read and a megabyte to keep, so all connections share what has been read; what is a
-connection's own is the name that the certificate must have.
+The system's roots are OpenSSL's defaults; `SSL_CERT_FILE` and `SSL_CERT_DIR` name others. They take
+milliseconds to read and a megabyte to keep, so all connections share what has been read.
+
+Twisted's `optionsForClientTLS` is not used: it believes a certificate whose names it cannot make sense
+of, or that has none, for every host (its verification logs the error and goes on).
 """
 
 from __future__ import annotations
@@ -11,9 +13,11 @@ import os
 from functools import lru_cache
 from typing import Any
 
-from twisted.internet._sslverify import ClientTLSOptions
+from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
+from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.ssl import CertificateOptions, TLSVersion, platformTrust
+from zope.interface import implementer
 
 from pkgd.errors import ConfigError
 
@@ -31,12 +35,39 @@ class Certificates:
         self._options = _options(ca_file, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
 
     def creator(self, host: str) -> IOpenSSLClientConnectionCreator:
-        """For connections to a host, whose name or address is what is verified.
+        """For connections to a host, whose name or address is what is verified."""
+        return _Creator(self._options, host)
 
-        :raises ValueError: if no certificate can have this name.
-        """
-        # As `optionsForClientTLS` does it, which would read the roots for every connection anew.
-        return ClientTLSOptions(self._options.clientConnectionForTLS, host)
+
+@implementer(IOpenSSLClientConnectionCreator)
+class _Creator:
+    """Connections to one host."""
+
+    def __init__(self, options: Any, host: str) -> None:
+        self._options = options
+        self._host = host
+        self._is_name = not (isIPAddress(host) or isIPv6Address(host))
+
+    def clientConnectionForTLS(self, tlsProtocol: Any) -> Any:
+        """Called by TLS for each connection."""
+        connection = self._options.clientConnectionForTLS(tlsProtocol)
+        if self._is_name:
+            connection.set_tlsext_host_name(self._host.encode("ascii"))
+        connection.set_verify(connection.get_verify_mode(), self._verify)
+        return connection
+
+    def _verify(self, connection: Any, certificate: Any, error: int, depth: int, valid: int) -> bool:
+        """Called by OpenSSL for each certificate of a chain, the server's own being the one at depth 0."""
+        return bool(valid) and (depth > 0 or self._names_us(certificate))
+
+    def _names_us(self, certificate: Any) -> bool:
+        """Whether a certificate is for the host (RFC 9525). Whatever is not clear is a no."""
+        verify = verify_certificate_hostname if self._is_name else verify_certificate_ip_address
+        try:
+            verify(certificate.to_cryptography(), self._host)
+        except Exception:
+            return False
+        return True
 
 
 @lru_cache(maxsize=64)

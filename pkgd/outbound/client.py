@@ -12,7 +12,8 @@ from typing import Any, cast
 from treq.client import HTTPClient
 from treq.cookies import IndexableCookieJar
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.web.client import Agent, HTTPConnectionPool
+from twisted.web._newclient import Request
+from twisted.web.client import HTTPConnectionPool
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
@@ -45,16 +46,16 @@ class Answer:
     `length` is what Content-Length says, also of a HEAD; None if it says nothing.
     """
 
-    def __init__(self, response: IResponse, body: Body) -> None:
+    def __init__(self, response: IResponse, body: Body, is_head: bool) -> None:
         self.status: int = response.code
         self.length = body.length
         self.body: Inflow = body.flow
         self._headers: Headers = response.headers
         self._body = body
-        # Only of a HEAD has the client protocol left it among the headers.
-        stated = self.header("Content-Length")
-        if stated is not None:
-            self.length = int(stated)
+        if is_head:
+            # Here the client protocol has left it among the headers.
+            stated = self.header("Content-Length")
+            self.length = None if stated is None else int(stated)
 
     def header(self, name: str) -> str | None:
         """The first value of a header."""
@@ -94,7 +95,6 @@ class Client:
         self._pool = HTTPConnectionPool(reactor, persistent=True)
         self._pool.maxPersistentPerHost = connections
         self._pool.cachedConnectionTimeout = KEEP_IDLE
-        self._agent = Agent.usingEndpointFactory(reactor, self._connector, self._pool)
         self._running: set[Deferred[Any]] = set()
         self._closed = False
 
@@ -111,9 +111,15 @@ class Client:
         target = Target.parse(url, self._trust)
         if self._closed:
             raise UpstreamUnavailable(target.name, "is not asked any more")
-        with failures.translated(failures.of_exchange, target.name):
-            response = await self._exchange(method, target, headers)
-        return Answer(response, Body(response, target.name, self._buffers, self._limits, self._reactor))
+        try:
+            with failures.translated(failures.of_exchange, target.name):
+                response = await self._exchange(method, target, headers)
+        except CancelledError:
+            if self._closed:
+                raise UpstreamUnavailable(target.name, "is not asked any more") from None
+            raise
+        body = Body(response, target.name, self._buffers, self._limits, self._reactor)
+        return Answer(response, body, method == "HEAD")
 
     async def close(self) -> None:
         """End all exchanges and close all connections."""
@@ -125,53 +131,56 @@ class Client:
 
     async def _exchange(self, method: str, target: Target, headers: Mapping[str, str]) -> IResponse:
         """One request and the head of its answer."""
-        client = HTTPClient(_Exact(self._agent, target), _NoCookies())
+        client = HTTPClient(_Agent(target, self._pool, self._connector), _NoCookies())
         sent: dict[str | bytes, str | bytes] = dict(headers.items())
+        place = f"{target.scheme}://{target.name}/"
         exchange = client.request(
-            method, target.origin, headers=sent, allow_redirects=False, unbuffered=True, reactor=self._reactor
+            method, place, headers=sent, allow_redirects=False, unbuffered=True, reactor=self._reactor
         )
         self._running.add(exchange)
         try:
             response: Any = await exchange
-        except CancelledError:
-            if self._closed:
-                raise UpstreamUnavailable(target.name, "is not asked any more") from None
-            raise
         finally:
             self._running.discard(exchange)
         return cast(IResponse, response)
 
 
 @implementer(IAgent)
-class _Exact:
-    """Beneath treq: sends what was meant, and returns what came.
+class _Agent:
+    """Beneath treq: sends to one target what was meant, and returns what came.
 
-    The URL goes out as it was written: an upstream may have signed it. The encoding that treq would ask for and undo
-    is not asked for, and an answer that has one all the same is no answer.
+    The path goes out as it was written: treq's URL would be another spelling of it. The encoding that treq asks for and
+    undoes is not asked for, and an answer that has one all the same is no answer.
     """
 
-    def __init__(self, agent: Agent, target: Target) -> None:
-        self._agent = agent
+    def __init__(self, target: Target, pool: HTTPConnectionPool, connector: Connector) -> None:
         self._target = target
+        self._pool = pool
+        self._connector = connector
 
     def request(
         self, method: bytes, uri: bytes, headers: Headers | None = None, bodyProducer: IBodyProducer | None = None
     ) -> Deferred[IResponse]:
         """Called by treq."""
         sent = Headers() if headers is None else headers.copy()
-        sent.setRawHeaders(b"Accept-Encoding", [b"identity"])
-        sent.setRawHeaders(b"User-Agent", [f"pkgd/{__version__}".encode("ascii")])
-        response = self._agent.request(method, self._target.url.encode("ascii"), sent, bodyProducer)
-        return response.addCallback(self._received)
+        sent.setRawHeaders("Host", [self._target.name])
+        sent.setRawHeaders("Accept-Encoding", ["identity"])
+        sent.setRawHeaders("User-Agent", [f"pkgd/{__version__}"])
+        request = Request(method, self._target.path.encode("ascii"), sent, bodyProducer, persistent=True)
+        return Deferred.fromCoroutine(self._send(request))
 
-    def _received(self, response: IResponse) -> IResponse:
+    async def _send(self, request: Request) -> IResponse:
         """
-        :raises UpstreamCorrupt: if the body is encoded.
+        :raises UpstreamCorrupt: if the body of the answer is encoded.
         """
+        target = self._target
+        key = (target.scheme, target.host, target.port)
+        connection = await self._pool.getConnection(key, self._connector.endpoint(target))
+        response = await connection.request(request)
         encodings = b",".join(response.headers.getRawHeaders(b"Content-Encoding", ())).lower()
         if encodings.strip() not in (b"", b"identity"):
             drop(response)
-            raise UpstreamCorrupt(self._target.name, "sends an encoded body that nobody asked for")
+            raise UpstreamCorrupt(target.name, "sends an encoded body that nobody asked for")
         return response
 
 

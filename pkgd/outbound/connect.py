@@ -15,7 +15,7 @@ from typing import Any, cast
 from attrs import frozen
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred, fail, gatherResults
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import (
     IAddress,
@@ -27,8 +27,6 @@ from twisted.internet.interfaces import (
     IStreamClientEndpoint,
 )
 from twisted.protocols.tls import TLSMemoryBIOFactory
-from twisted.web.client import URI
-from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
 from pkgd.errors import AddressRefused, UpstreamUnavailable
@@ -38,6 +36,7 @@ from pkgd.outbound.attempts import first_of
 from pkgd.outbound.certificates import Certificates
 from pkgd.outbound.connection import Connection, Connections
 from pkgd.outbound.settings import Limits, Trust
+from pkgd.outbound.target import NAMELESS, Target
 
 __all__ = ["Connector"]
 
@@ -46,7 +45,6 @@ MAX_FOUND = 64
 MAX_TRIED = 8
 
 
-@implementer(IAgentEndpointFactory)
 class Connector:
     """Makes every connection, and closes them all in the end.
 
@@ -56,28 +54,26 @@ class Connector:
 
     def __init__(self, reactor: Any, trust: Trust, limits: Limits) -> None:
         self._reactor = reactor
-        self._trust = trust
         self._limits = limits
         self._certificates = Certificates(trust.ca_file)
         self._open: set[Connection] = set()
 
-    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
-        """Called by the agent."""
-        host = uri.host.decode("ascii")
-        return _Endpoint(self, _Place(host, uri.port, uri.scheme == b"https", self._trust.exempts(host, uri.port)))
+    def endpoint(self, target: Target) -> IStreamClientEndpoint:
+        """The way to a target's host, for a pool of connections."""
+        return _Endpoint(self, target)
 
-    async def connect(self, place: _Place, protocols: IProtocolFactory) -> IProtocol:
-        """Connect to a host, and set up TLS if it is to be.
+    async def connect(self, target: Target, protocols: IProtocolFactory) -> IProtocol:
+        """Connect to a target's host, and set up TLS if it is to be.
 
         :raises AddressRefused: if it may not be connected to.
         :raises UpstreamUnavailable: if no connection comes about.
         :raises UpstreamTimeout: if it does not come about in time.
         """
-        with failures.translated(failures.of_connect, place.name):
-            reaching = Deferred.fromCoroutine(self._reach(place, protocols))
+        with failures.translated(failures.of_connect, target.name):
+            reaching = Deferred.fromCoroutine(self._reach(target, protocols))
             connection = await reaching.addTimeout(self._limits.connect, self._reactor)
-        if place.secure:
-            with failures.translated(failures.of_handshake, place.name):
+        if target.secure:
+            with failures.translated(failures.of_handshake, target.name):
                 await connection.secured().addTimeout(self._limits.tls, self._reactor)
         return cast(IProtocol, connection.client)
 
@@ -88,73 +84,55 @@ class Connector:
             connection.abort()
         await gatherResults(lost)
 
-    async def _reach(self, place: _Place, protocols: IProtocolFactory) -> Connection:
+    async def _reach(self, target: Target, protocols: IProtocolFactory) -> Connection:
         """A TCP connection to one of the host's addresses."""
-        addresses = await self._addresses(place)
-        attempts = [partial(self._attempt, place, address, protocols) for address in addresses]
+        addresses = await self._addresses(target)
+        attempts = [partial(self._attempt, target, address, protocols) for address in addresses]
         protocol: Any = await first_of(self._reactor, attempts)
-        connection = protocol.wrappedProtocol if place.secure else protocol
+        connection = protocol.wrappedProtocol if target.secure else protocol
         assert isinstance(connection, Connection)
         return connection
 
-    def _attempt(self, place: _Place, address: str, protocols: IProtocolFactory) -> Deferred[IProtocol]:
+    def _attempt(self, target: Target, address: str, protocols: IProtocolFactory) -> Deferred[IProtocol]:
         """Connect to an address."""
-        admit = partial(_admit, place, address)
-        factory: Any = Connections(protocols, place.name, self._limits, self._reactor, self._open, admit)
-        if place.secure:
-            try:
-                creator = self._certificates.creator(place.host)
-            except ValueError:
-                return fail(UpstreamUnavailable(place.name, "has a name that no certificate can have"))
-            factory = TLSMemoryBIOFactory(creator, True, factory, self._reactor)
+        admit = partial(_admit, target, address)
+        factory: Any = Connections(protocols, target.name, self._limits, self._reactor, self._open, admit)
+        if target.secure:
+            factory = TLSMemoryBIOFactory(self._certificates.creator(target.host), True, factory, self._reactor)
         kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
-        endpoint = kind(self._reactor, address, place.port, self._limits.connect)
+        endpoint = kind(self._reactor, address, target.port, self._limits.connect)
         return cast("Deferred[IProtocol]", endpoint.connect(factory))
 
-    async def _addresses(self, place: _Place) -> list[str]:
+    async def _addresses(self, target: Target) -> list[str]:
         """The addresses that may be tried, in this order.
 
         :raises AddressRefused: if there are none but forbidden ones.
         :raises UpstreamUnavailable: if there are none.
         """
-        if isIPAddress(place.host) or isIPv6Address(place.host):
-            return [place.host] if place.exempt else []
-        found = await _look_up(self._reactor.nameResolver, place)
-        allowed = [address for address in found if place.exempt or refusal(address) is None]
+        if isIPAddress(target.host) or isIPv6Address(target.host):
+            if not target.exempt:
+                raise AddressRefused(NAMELESS, "may not be asked by its address")
+            return [target.host]
+        found = await _look_up(self._reactor.nameResolver, target)
+        allowed = [address for address in found if target.exempt or refusal(address) is None]
         if found and not allowed:
-            raise AddressRefused(place.name, "may not be connected to: its address is not public")
+            raise AddressRefused(target.name, "may not be connected to: its address is not public")
         if not found:
-            raise UpstreamUnavailable(place.name, "cannot be found")
+            raise UpstreamUnavailable(target.name, "cannot be found")
         return _alternating(allowed)[:MAX_TRIED]
-
-
-@frozen
-class _Place:
-    """Whom to connect to; `exempt` says that it may have any address."""
-
-    host: str
-    port: int
-    secure: bool
-    exempt: bool
-
-    @property
-    def name(self) -> str:
-        """What it is called in errors."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
 
 
 @frozen
 @implementer(IStreamClientEndpoint)
 class _Endpoint:
-    """One host, for the agent."""
+    """See `Connector.endpoint`."""
 
     connector: Connector
-    place: _Place
+    target: Target
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """See `Connector.connect`."""
-        return Deferred.fromCoroutine(self.connector.connect(self.place, protocolFactory))
+        return Deferred.fromCoroutine(self.connector.connect(self.target, protocolFactory))
 
 
 @implementer(IResolutionReceiver)
@@ -178,10 +156,10 @@ class _LookUp:
         self.done.callback(list(self._addresses))
 
 
-async def _look_up(resolver: IHostnameResolver, place: _Place) -> list[str]:
+async def _look_up(resolver: IHostnameResolver, target: Target) -> list[str]:
     """All addresses of a host's name."""
     found = _LookUp()
-    resolver.resolveHostName(found, place.host, place.port, [IPv4Address, IPv6Address])
+    resolver.resolveHostName(found, target.host, target.port, [IPv4Address, IPv6Address])
     return await found.done
 
 
@@ -193,12 +171,12 @@ def _alternating(addresses: list[str]) -> list[str]:
     return [address for pair in zip_longest(*families) for address in pair if address is not None]
 
 
-def _admit(place: _Place, address: str, peer: IAddress | None) -> None:
+def _admit(target: Target, address: str, peer: IAddress | None) -> None:
     """Compare the peer with the address that was checked: a system may connect elsewhere, as with 0.0.0.0.
 
     :raises AddressRefused: if it is another one.
     """
     there: Any = peer
-    same = isinstance(there, IPv4Address | IPv6Address) and there.port == place.port
-    if not same or ip_address(there.host) != ip_address(address) or not (place.exempt or refusal(there.host) is None):
-        raise AddressRefused(place.name, "may not be connected to: it is not where it was said to be")
+    same = isinstance(there, IPv4Address | IPv6Address) and there.port == target.port
+    if not same or ip_address(there.host) != ip_address(address) or not (target.exempt or refusal(there.host) is None):
+        raise AddressRefused(target.name, "may not be connected to: it is not where it was said to be")

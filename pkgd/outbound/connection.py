@@ -83,26 +83,21 @@ class Connection(ProtocolWrapper):
         super().__init__(factory, protocol)
         self.client: Any = protocol
         self._head: ResponseHead | None = None
-        self._asked = False
-        self._over = False
         self._timer: IDelayedCall | None = None
-        self._secured = False
-        self._lost: Failure | None = None
+        self._over = False  # the client protocol has been told
+        self._lost = False
         self._handshake: Deferred[None] | None = None
         self._closed: Deferred[None] | None = None
 
     # -- setting up, and the end --
 
     def secured(self) -> Deferred[None]:
-        """Fires when the TLS handshake is done, or fails with what ended the connection before."""
-        waiting: Deferred[None] = Deferred(lambda _: self._give_up())
-        if self._lost is not None:
-            waiting.errback(self._lost)
-        elif self._secured:
-            waiting.callback(None)
-        else:
-            self._handshake = waiting
-        return waiting
+        """Fires when the TLS handshake, just begun, is done; fails with what ends the connection before.
+
+        Cancelling it drops the connection.
+        """
+        self._handshake = Deferred(lambda _: self._give_up())
+        return self._handshake
 
     def _give_up(self) -> None:
         """Nobody waits for the handshake any more."""
@@ -111,29 +106,25 @@ class Connection(ProtocolWrapper):
 
     def handshakeCompleted(self) -> None:
         """Called by TLS."""
-        self._secured = True
         waiting, self._handshake = self._handshake, None
         if waiting is not None:
             waiting.callback(None)
 
     def closed(self) -> Deferred[None]:
-        """Fires when the connection is lost."""
+        """Fires when the connection, open as yet, is lost."""
         self._closed = Deferred()
-        if self._lost is not None:
-            self._closed.callback(None)
         return self._closed
 
     def abort(self) -> None:
-        """Drop the connection, whatever is under way."""
+        """Drop the connection, whatever is under way. May be called at any time."""
         self._disarm()
-        if self._lost is None:
-            self.disconnecting = 1
+        if not self._lost:
             self._channel().abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Called by the transport."""
         self._disarm()
-        self._lost = reason
+        self._lost = True
         self.factory.unregisterProtocol(self)
         if not self._over:
             self._over = True
@@ -146,14 +137,10 @@ class Connection(ProtocolWrapper):
 
     # -- what the client protocol does to its transport --
 
-    def write(self, data: bytes) -> None:
-        """The client protocol sends a request."""
-        self._expect_head()
-        self._channel().write(data)
-
     def writeSequence(self, data: Iterable[bytes]) -> None:
-        """The client protocol sends a request."""
-        self._expect_head()
+        """A request is sent, all of it, since none has a body: its answer is due."""
+        self._head = ResponseHead(self.factory.host, self.factory.limits.head)
+        self._timer = self.factory.clock.callLater(self.factory.limits.first_byte, self._late)
         self._channel().writeSequence(data)
 
     def loseConnection(self) -> None:
@@ -161,7 +148,7 @@ class Connection(ProtocolWrapper):
         self.abort()
 
     def abortConnection(self) -> None:
-        """See `abort`."""
+        """The exchange is cancelled."""
         self.abort()
 
     def stopProducing(self) -> None:
@@ -174,19 +161,11 @@ class Connection(ProtocolWrapper):
         """Bytes of a head are held back until it is whole."""
         if self._over:
             return
-        if not self._asked:
-            self.abort()
-        elif self._head is None:
+        if self._head is None:
+            # Of a body; what nobody has asked for makes the client protocol close the connection.
             self.client.dataReceived(data)
         else:
             self._receive_head(self._head, data)
-
-    def _expect_head(self) -> None:
-        """The first write of a request; its answer is due."""
-        if self._head is None:
-            self._asked = True
-            self._head = ResponseHead(self.factory.host, self.factory.limits.head)
-            self._timer = self.factory.clock.callLater(self.factory.limits.first_byte, self._late)
 
     def _receive_head(self, head: ResponseHead, data: bytes) -> None:
         try:

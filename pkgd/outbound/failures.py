@@ -67,13 +67,12 @@ def of_body(error: BaseException, host: str) -> BaseException:
 
 def _of_reasons(error: BaseException, host: str, closed: str, malformed: str) -> BaseException:
     """The first reason of an error that has several is the one that came first."""
-    for reason in _reasons(error):
-        if isinstance(reason, PkgdError | CancelledError):
-            return reason
-        if isinstance(reason, _CLOSED):
-            return UpstreamUnavailable(host, closed)
-        return UpstreamCorrupt(host, malformed)
-    return error
+    reason = next(_reasons(error), None)
+    if reason is None:
+        return error
+    if isinstance(reason, PkgdError | CancelledError):
+        return reason
+    return UpstreamUnavailable(host, closed) if isinstance(reason, _CLOSED) else UpstreamCorrupt(host, malformed)
 
 
 def _reasons(error: BaseException) -> Iterator[BaseException]:

@@ -16,7 +16,7 @@ from pkgd.errors import AddressRefused, InvalidHost
 from pkgd.formats.hosts import configured_authority, is_literal, public_authority
 from pkgd.outbound.settings import Trust
 
-__all__ = ["Target"]
+__all__ = ["NAMELESS", "Target"]
 
 # What stands for the host in errors where there is none that could be shown.
 NAMELESS = "without a name"
@@ -28,24 +28,26 @@ _IPV6 = re.compile(r"\[([0-9a-f:]+)\](?::([1-9][0-9]{0,4}))?", re.IGNORECASE)
 
 @frozen
 class Target:
-    """Where a request goes. `name` is how it is called in errors, `path` begins with a slash and has the query."""
+    """Where a request goes; `exempt` says that the host may have any address.
+
+    `path` begins with a slash and has the query. It is kept to the letter: whoever made the URL may have signed it.
+    """
 
     scheme: str
     host: str
     port: int
-    name: str
     path: str
+    exempt: bool
 
     @property
-    def origin(self) -> str:
-        """Scheme, host and port, as a URL without path."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}"
+    def secure(self) -> bool:
+        """Whether it is asked over TLS."""
+        return self.scheme == "https"
 
     @property
-    def url(self) -> str:
-        """All of it."""
-        return self.origin + self.path
+    def name(self) -> str:
+        """Host and port, as in the `Host` header (RFC 9110, 7.2) and in errors."""
+        return _name(self.scheme, self.host, self.port)
 
     @classmethod
     def parse(cls, url: str, trust: Trust) -> Target:
@@ -57,42 +59,42 @@ class Target:
         if matched is None or not _REST.fullmatch(matched[3]) or "\\" in url:
             raise AddressRefused(NAMELESS, "cannot be asked: this is no URL of a registry")
         scheme = matched[1].lower()
-        default = 443 if scheme == "https" else 80
+        host, port = _host_and_port(matched[2], 443 if scheme == "https" else 80)
+        exempt = trust.exempts(host, port)
+        if not exempt:
+            _require_public(host, _name(scheme, host, port))
         path = matched[3] if matched[3].startswith("/") else f"/{matched[3]}"
-        host, port = _host_and_port(matched[2], default, trust)
-        shown = f"[{host}]" if ":" in host else host
-        return cls(scheme, host, port, shown if port == default else f"{shown}:{port}", path)
+        return cls(scheme, host, port, path, exempt)
 
 
-def _host_and_port(authority: str, default: int, trust: Trust) -> tuple[str, int]:
-    """Read `host[:port]`.
+def _name(scheme: str, host: str, port: int) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    return shown if port == (443 if scheme == "https" else 80) else f"{shown}:{port}"
 
-    :raises AddressRefused: see `Target.parse`.
+
+def _host_and_port(authority: str, default: int) -> tuple[str, int]:
+    """Read `host[:port]`; an IPv6 address loses its brackets.
+
+    :raises AddressRefused: if it is malformed.
     """
     literal = _IPV6.fullmatch(authority)
-    if literal is not None:
-        host, port = literal[1].lower(), int(literal[2] or default)
-        if isIPv6Address(host) and port < 65536 and trust.exempts(host, port):
-            return host, port
-        raise AddressRefused(NAMELESS, "may not be asked by its address")
+    if literal is not None and isIPv6Address(literal[1]) and int(literal[2] or default) < 65536:
+        return literal[1].lower(), int(literal[2] or default)
     try:
         name, _, given = configured_authority(authority).partition(":")
     except InvalidHost as error:
         raise AddressRefused(NAMELESS, "cannot be asked: it has no name that a registry can have") from error
-    # The canonical form knows only one default port; which one was meant depends on the scheme.
-    port = int(given) if given else 443 if authority.endswith(":443") else default
-    if not trust.exempts(name, port):
-        _require_public(name)
-    return name, port
+    # The canonical form knows one default port only; which one was meant depends on the scheme.
+    return name, int(given) if given else 443 if authority.endswith(":443") else default
 
 
-def _require_public(name: str) -> None:
+def _require_public(host: str, name: str) -> None:
     """
     :raises AddressRefused: if this is no name that a public host can have.
     """
-    if is_literal(name):
+    if ":" in host or is_literal(host):
         raise AddressRefused(NAMELESS, "may not be asked by its address")
     try:
-        public_authority(name)
+        public_authority(host)
     except InvalidHost as error:
         raise AddressRefused(name, "may not be asked: it has no public name") from error

@@ -23,6 +23,7 @@ class Blobs:
 
     `locks` has one lock per repository, shared with the manifests: a blob isn't deleted while a
     manifest that names it is being accepted. A repository of an upstream goes by its place there.
+    It also has one per digest, always taken last.
     """
 
     def __init__(self, store: ObjectStore, index: Index, locks: KeyedLock) -> None:
@@ -67,13 +68,15 @@ class Blobs:
         consumed; else the caller removes it.
         """
         place = directory(name)
-        for holder in await self._index.holders(str(digest)):
-            if holder != place and await self._link_equal(holder, digest, blob_key(place, digest), staged.size):
-                await self._index.add_blob(place, str(digest))
-                return False
-        await self._store.put(blob_key(place, digest), staged)
-        await self._index.add_blob(place, str(digest))
-        return True
+        # Of two that come in at the same time, the second has to find the first one's file.
+        async with self._locks.holding(str(digest)):
+            for holder in await self._index.holders(str(digest)):
+                if holder != place and await self._link_equal(holder, digest, blob_key(place, digest), staged.size):
+                    await self._index.add_blob(place, str(digest))
+                    return False
+            await self._store.put(blob_key(place, digest), staged)
+            await self._index.add_blob(place, str(digest))
+            return True
 
     async def _link_equal(self, holder: str, digest: Digest, key: str, size: int) -> bool:
         """Link the holder's file if it is still there and whole."""

@@ -16,7 +16,7 @@ from pkgd.registry.stored import StoredManifests
 from pkgd.sharing import KeyedLock
 from pkgd.state import Index
 
-__all__ = ["Referrers", "ReferrersPage", "fallback_tag", "page_of", "wellformed_entries"]
+__all__ = ["Referrers", "ReferrersPage", "fallback_tag", "page_of", "parse_entries", "wellformed_entries"]
 
 # Clients read at most 4 MiB of a list; a page ends well below.
 PAGE_BYTES = 3 << 20
@@ -70,27 +70,54 @@ def fallback_tag(subject: Digest) -> str:
 
 
 def wellformed_entries(index: bytes) -> list[bytes]:
-    """The entries of somebody else's list that can be passed on, each as JSON."""
+    """The entries of somebody else's list that can be passed on, each as JSON; none if it is no list."""
     try:
-        entries = msgspec.json.decode(index, type=dict).get("manifests")
+        return parse_entries(index)
     except ValueError:
         return []
-    return [msgspec.json.encode(one) for one in entries if _is_descriptor(one)] if isinstance(entries, list) else []
+
+
+def parse_entries(index: bytes) -> list[bytes]:
+    """The same, of what must be a list.
+
+    :raises ValueError: if it is none.
+    """
+    try:
+        entries = msgspec.json.decode(index, type=_Index).manifests
+    except RecursionError as error:
+        raise ValueError("it nests too deeply") from error
+    return [msgspec.json.encode(one) for one in entries if _is_descriptor(one)]
 
 
 def page_of(entries: list[bytes], artifact_type: str | None, after: str) -> ReferrersPage:
     """One page of a list: in the order of the digests, the last of equal ones, from behind `after`."""
-    by_digest = {str(msgspec.json.decode(one)["digest"]): one for one in entries}
-    wanted = [(digest, by_digest[digest]) for digest in sorted(by_digest) if digest > after]
+    known = {entry.digest: (entry, one) for one in entries if (entry := _ENTRY.decode(one)).digest > after}
+    wanted = [known[digest] for digest in sorted(known)]
     if artifact_type is not None:
-        wanted = [one for one in wanted if _artifact_type(one[1]) == artifact_type]
+        wanted = [one for one in wanted if one[0].artifact_type == artifact_type]
     count = _page_length([len(one) for _, one in wanted])
     document = {
         "schemaVersion": 2,
         "mediaType": INDEX,
         "manifests": [msgspec.Raw(one) for _, one in wanted[:count]],
     }
-    return ReferrersPage(msgspec.json.encode(document), wanted[count - 1][0] if count < len(wanted) else None)
+    return ReferrersPage(msgspec.json.encode(document), wanted[count - 1][0].digest if count < len(wanted) else None)
+
+
+class _Index(msgspec.Struct):
+    """Somebody else's list."""
+
+    manifests: list[Any]
+
+
+class _Entry(msgspec.Struct):
+    """What matters of an entry here."""
+
+    digest: str
+    artifact_type: Any = msgspec.field(name="artifactType", default=None)
+
+
+_ENTRY = msgspec.json.Decoder(_Entry)
 
 
 def _is_descriptor(entry: Any) -> bool:
@@ -100,10 +127,6 @@ def _is_descriptor(entry: Any) -> bool:
     except (TypeError, KeyError, InvalidDigest):
         return False
     return True
-
-
-def _artifact_type(descriptor: bytes) -> Any:
-    return msgspec.json.decode(descriptor).get("artifactType")
 
 
 def _page_length(sizes: list[int]) -> int:

@@ -53,7 +53,7 @@ closure(digest) AS (
     VALUES (:root)
     UNION SELECT needed FROM closure JOIN need ON need.place = :place AND need.manifest = closure.digest),
 kept(digest) AS (
-    SELECT digest FROM closure WHERE digest <> :root AND EXISTS (
+    SELECT digest FROM closure WHERE EXISTS (
         SELECT 1 FROM need WHERE need.place = :place AND need.needed = closure.digest
         AND need.manifest NOT IN (SELECT digest FROM closure))
     UNION SELECT needed FROM kept JOIN need ON need.place = :place AND need.manifest = kept.digest)

@@ -171,8 +171,6 @@ class Ledger:
     def complete(self) -> Deferred[None]:
         """The survey has brought in everything."""
         self._surveying = False
-        if self._lost:
-            return succeed(None)
         return self._write([_Change("", lambda t: t.execute("INSERT OR REPLACE INTO surveyed VALUES (1)"))])
 
     def page(self, after: Cached | None, limit: int) -> Deferred[list[Cached]]:

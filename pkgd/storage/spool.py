@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Spool", "StagedFile"]
 
 _COPY = 1 << 20
+_WRITING = os.O_RDWR | os.O_APPEND
 
 
 class StagedFile:
@@ -38,13 +39,15 @@ class StagedFile:
     `size` is what has been written; the running hash covers exactly that.
     """
 
-    def __init__(self, tree: DurableTree, path: str, algorithm: str, size: int = 0) -> None:
+    def __init__(
+        self, tree: DurableTree, path: str, algorithm: str, size: int = 0, descriptor: int | None = None
+    ) -> None:
         self.path = path
         self.size = size
         self.algorithm = algorithm
         self._tree = tree
         self._hash: _Hash | None = None if size else hasher(algorithm)
-        self._fd: int | None = None
+        self._fd = descriptor
         self._broken: OSError | None = None
 
     def append(self, data: memoryview) -> None:
@@ -141,7 +144,7 @@ class StagedFile:
     def _open(self) -> int:
         if self._fd is None:
             try:
-                self._fd = self._tree.fs.open(self.path, os.O_RDWR | os.O_APPEND)
+                self._fd = self._tree.fs.open(self.path, _WRITING)
             except FileNotFoundError as error:
                 # Expired, or removed by hand.
                 raise UnknownUpload(os.path.basename(self.path)) from error
@@ -279,15 +282,15 @@ class Spool:
     # -- fills --
 
     def create_fill(self, algorithm: str) -> StagedFile:
-        """Begin the file of an object that arrives from an upstream.
+        """Begin the file of an object that arrives from an upstream. It is open until it is sealed or removed.
 
         :raises Storage: if it cannot be written.
         """
         path = f"{self._fills}/{secrets.token_hex(16)}"
         self.prepare()
         with storage_errors():
-            self._write_new(path, b"")
-        return StagedFile(self._tree, path, algorithm)
+            descriptor = self._tree.fs.open(path, _WRITING | os.O_CREAT | os.O_EXCL)
+        return StagedFile(self._tree, path, algorithm, descriptor=descriptor)
 
     def read_fill(self, file: StagedFile, size: int) -> LocalReader:
         """A reader of a fill's file, which outlives the file's name.

@@ -119,6 +119,11 @@ class Channel(Protocol):
         if self.deadline is not None and not self._lingering:
             self.deadline = self.site.now() + self.site.limits.body_timeout
 
+    def await_client(self) -> None:
+        """From now on it is the client's turn to take bytes."""
+        if not self._closed:
+            self.deadline = self.site.now() + self.site.limits.body_timeout
+
     def send_in_thread(self, send: Callable[[], int]) -> Deferred[int]:
         """Run the transport's sending in a thread."""
         return self.site.blocking.send(send)

@@ -34,6 +34,7 @@ TABLE: dict[type[e.PkgdError], tuple[int, str]] = {
     e.InvalidReference: (400, "MANIFEST_INVALID"),
     e.InvalidDigest: (400, "DIGEST_INVALID"),
     e.InvalidManifest: (400, "MANIFEST_INVALID"),
+    e.InvalidKey: (400, "UNSUPPORTED"),
     e.InvalidPackage: (400, "UNSUPPORTED"),
     e.InvalidUpload: (400, "BLOB_UPLOAD_INVALID"),
     e.InvalidSize: (400, "SIZE_INVALID"),

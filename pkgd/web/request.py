@@ -115,6 +115,10 @@ class Request(server.Request):
         """What comes next is waited for by us: the client is not to be cut for being idle meanwhile."""
         self.channel.deadline = None
 
+    def resume_deadline(self) -> None:
+        """There is something to be sent: from here on the client must take it."""
+        self.channel.await_client()
+
     async def drained(self) -> None:
         """Wait until the client has taken enough of what was written.
 

@@ -24,6 +24,7 @@ __all__ = [
     "PIECE",
     "header_block",
     "not_modified",
+    "send_blob_head",
     "send_body",
     "send_empty",
     "send_head",
@@ -101,6 +102,15 @@ def send_head(request: Request, headers: bytes, length: int) -> None:
     request.finish()
 
 
+def send_blob_head(request: Request, media_type: str, digest: str, size: int, headers: bytes = b"") -> None:
+    """What `send_reader` would answer to a HEAD, of content that isn't at hand."""
+    common = _content_headers(digest) + headers
+    if not_modified(request, f'"{digest}"'):
+        send_empty(request, 304, common)
+    else:
+        send_head(request, common + header_block(Content_Type=media_type), size)
+
+
 async def send_reader(
     request: Request, blocking: Blocking, reader: Reader, media_type: str, digest: str, headers: bytes = b""
 ) -> None:
@@ -115,7 +125,7 @@ async def send_reader(
     """
     try:
         etag = f'"{digest}"'
-        common = header_block(Docker_Content_Digest=digest, ETag=etag, Accept_Ranges="bytes") + _INERT + headers
+        common = _content_headers(digest) + headers
         if not_modified(request, etag):
             send_empty(request, 304, common)
             return
@@ -133,6 +143,10 @@ async def send_reader(
         request.finish()
     finally:
         reader.close()
+
+
+def _content_headers(digest: str) -> bytes:
+    return header_block(Docker_Content_Digest=digest, ETag=f'"{digest}"', Accept_Ranges="bytes") + _INERT
 
 
 def _asked_ranges(request: Request, etag: str, size: int) -> list[ByteRange] | None:
@@ -174,6 +188,7 @@ async def _send_part(request: Request, blocking: Blocking, reader: Reader, span:
     while offset < span.end:
         request.suspend_deadline()
         end = min(await reader.available(offset), span.end)
+        request.resume_deadline()
         await _send_available(request, blocking, reader, ByteRange(offset, end))
         offset = end
 

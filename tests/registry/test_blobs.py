@@ -8,7 +8,8 @@ from pkgd.errors import UnknownBlob
 from pkgd.formats.digest import Digest
 from pkgd.formats.names import Origin, Repository, RepositoryName
 from pkgd.storage.layout import blob_key, directory
-from tests.registry.fixtures import APP, OTHER, RegistryCase
+from tests.fixtures import HeldBlocking
+from tests.registry.fixtures import APP, OTHER, Registry, RegistryCase
 
 HELLO = Digest.of(b"hello")
 UPSTREAM = Origin("docker.io", RepositoryName("library/app"))
@@ -146,6 +147,18 @@ class SharingTests(RegistryCase):
 
         self.assertEqual(self.inode(APP), self.inode(OTHER))
         self.assertEqual(self.registry.place.spool.uploads(), [])
+
+    def test_equal_pushes_at_the_same_time(self) -> None:
+        """Of two pushes that end in the same moment the second finds the first one's file."""
+        blocking = HeldBlocking()
+        self.registry = Registry(self.mktemp(), blocking=blocking)
+        pushes = [self.begin(self.registry.push_blob(name, b"hello")) for name in (APP, OTHER)]
+
+        while blocking.release():
+            pass
+
+        self.assertEqual([self.successResultOf(push) for push in pushes], [HELLO, HELLO])
+        self.assertEqual(self.inode(APP), self.inode(OTHER))
 
     def test_equal_push_without_index(self) -> None:
         """Where the index does not know of the other, the bytes are stored a second time."""

@@ -26,7 +26,7 @@ CODES = frozenset(
 )
 # What never ends in an answer from the table: it has its own status, nobody to answer, or stops the start.
 WITHOUT_ROW = {e.MalformedHttp, e.ClientGone, e.ConfigError, e.AlreadyRunning}
-SAMPLES: dict[str, Any] = {"str": "x", "int": 5, "float": 2.5, "tuple[str, ...]": ("GET", "PUT")}
+SAMPLES: dict[str, Any] = {"str": "x", "int": 5, "float": 2.5, "bool": True, "tuple[str, ...]": ("GET", "PUT")}
 
 
 def concrete() -> set[type[e.PkgdError]]:

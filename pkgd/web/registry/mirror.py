@@ -31,6 +31,7 @@ from pkgd.web.respond import (
     PIECE,
     header_block,
     not_modified,
+    send_blob_head,
     send_body,
     send_empty,
     send_head,
@@ -50,7 +51,12 @@ T = TypeVar("T")
 # How many mirrors a request may have come through (RFC 9110, 7.6.3 has no limit; a chain needs three).
 MAX_HOPS = 5
 _STALE = b'Warning: 299 - "stale: the upstream registry could not be asked"\r\n'
+_BLOB = "application/octet-stream"
+# Choices that are remembered, and how long a target and a header may be for that.
 _CHOICES = 4096
+_REMEMBERED = 512
+# How much of a request's `Via` is read and passed on: its end, where the last mirrors stand.
+_VIA = 1024
 
 
 @frozen
@@ -115,9 +121,10 @@ class MirrorEndpoints:
             query = request.uri.partition(b"?")[2]
             namespaces = parse_query(query).all("ns") if query else []
             found = choose(path.name, namespaces, None if header is None else header.decode("latin-1"), self._rules)
-            if len(self._choices) >= _CHOICES:
-                self._choices.clear()
-            self._choices[key] = found
+            if len(request.uri) + len(header or b"") <= _REMEMBERED:
+                if len(self._choices) >= _CHOICES:
+                    self._choices.clear()
+                self._choices[key] = found
         return found
 
     async def means_hosted(self, request: Request, path: V2Path, choice: Choice) -> bool:
@@ -203,17 +210,10 @@ class MirrorEndpoints:
                 # So every push to a new repository begins: no reason to ask the world for the name.
                 raise UnknownBlob(str(digest))
             origin, size = await self._resolve(call, lambda one: self._mirrors.blobs.size(one, digest, _via(request)))
-            headers = header_block(
-                Content_Type="application/octet-stream",
-                Docker_Content_Digest=str(digest),
-                ETag=f'"{digest}"',
-                Accept_Ranges="bytes",
-            )
-            send_head(request, headers + _namespace(origin), size)
+            send_blob_head(request, _BLOB, str(digest), size, _namespace(origin))
             return
         origin, reader = await self._resolve(call, lambda one: self._mirrors.blobs.open(one, digest, _via(request)))
-        namespace = _namespace(origin)
-        await send_reader(request, self._blocking, reader, "application/octet-stream", str(digest), namespace)
+        await send_reader(request, self._blocking, reader, _BLOB, str(digest), _namespace(origin))
 
     async def _tags(self, call: Mirrored) -> None:
         request = call.request
@@ -251,7 +251,7 @@ class MirrorEndpoints:
 
 def _via(request: Request) -> str:
     """Through which mirrors the request has come (RFC 9110, 7.6.3)."""
-    return (request.header(b"via") or "").strip()[:1024]
+    return (request.header(b"via") or "").strip()[-_VIA:]
 
 
 def _namespace(origin: Origin) -> bytes:

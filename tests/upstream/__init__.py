@@ -1,0 +1,1 @@
+"""The mirror against upstreams that misbehave (`python -m tests.upstream`)."""

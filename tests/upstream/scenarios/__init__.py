@@ -1,0 +1,1 @@
+"""Scenarios of the mirror; each module has `cases`, which makes them one after the other."""
