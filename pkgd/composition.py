@@ -12,7 +12,8 @@ from attrs import frozen
 
 from pkgd.auth.policy import AllowAll
 from pkgd.blocking import ThreadedBlocking
-from pkgd.config import Config, read_password
+from pkgd.config import Config, Mirror, read_password
+from pkgd.errors import ConfigError
 from pkgd.flow import BufferPool
 from pkgd.formats.globs import Globs
 from pkgd.formats.hosts import configured_authority
@@ -261,18 +262,23 @@ def _upstreams(reactor: Any, config: Config, metrics: Metrics, limits: Limits, o
     mirror = config.mirror
     buffers = BufferPool(count=OUTBOUND_BUFFERS)
     credentials = {host: _credentials(host, config) for host in mirror.registries}
+    written = {*mirror.registries, *(host for host in mirror.fallback if host not in Mirror().fallback)}
 
     def make(host: str, base: str, is_mirror: bool) -> Upstream:
         section = mirror.registry(host)
         private = set(section.private_hosts)
-        if is_mirror or host in mirror.registries or host in mirror.fallback:
+        if is_mirror or host in written:
             # What the operator has written down may be private.
             private.add(_authority(base))
-        client = Client(reactor, Trust(section.ca_file, frozenset(private)), limits, buffers, section.max_concurrent)
+        try:
+            trust = Trust(section.ca_file, frozenset(private))
+            client = Client(reactor, trust, limits, buffers, section.max_concurrent)
+        except ConfigError as error:
+            raise ConfigError(f"mirror.registries.{host}.ca_file", error.reason) from error
         endpoint = Endpoint(host, base, credentials.get(host), is_mirror, section.max_concurrent)
         return Upstream(endpoint, client, reactor, metrics, own_id)
 
-    parents = [make(_authority(url), url, is_mirror=True) for url in mirror.upstream_mirror]
+    parents = [make(configured_authority(urlsplit(url).netloc), url, is_mirror=True) for url in mirror.upstream_mirror]
     upstreams = Upstreams(
         parents,
         lambda host: make(host, str(mirror.registry(host).url), is_mirror=False),
@@ -298,6 +304,6 @@ def _credentials(host: str, config: Config) -> Credentials | None:
 
 
 def _authority(url: str) -> str:
-    """Host and port of a URL, the port always there."""
+    """Host and port of a URL, the port always there: no other port of the host is meant."""
     parts = urlsplit(url)
-    return configured_authority(f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}")
+    return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"

@@ -17,6 +17,9 @@ from pkgd.daemon import Daemon
 
 __all__ = ["Maker", "Options", "makeService"]
 
+# Names that are looked up at the same time.
+LOOK_UPS = 32
+
 
 class Options(usage.Options):
     """The options of `twistd pkgd` and `pkgd serve`."""
@@ -34,6 +37,8 @@ def makeService(options: Options, announce: Callable[[str], None] = lambda url: 
         from twisted.internet import reactor
 
         loop = reactor
+    # Names are looked up in the reactor's own threads, for nothing else: a slow one must not hold up the rest.
+    loop.suggestThreadPoolSize(LOOK_UPS)
     daemon = Daemon(loop, load(options["config"], os.environ), announce=announce, stopping=_next_signal_kills)
     loop.callWhenRunning(signal.signal, signal.SIGHUP, lambda *_: loop.callFromThread(daemon.reload))
     return daemon
@@ -50,7 +55,7 @@ class Maker:
     """The plug-in that `twistd` finds."""
 
     tapname = "pkgd"
-    description = "An OCI registry, and what grows around it."
+    description = "An OCI registry and pull-through mirror."
     options = Options
 
     def makeService(self, options: Options) -> Daemon:

@@ -91,10 +91,15 @@ BANNED_IMPORTS = (
     "shelve",
     "requests",
     "importlib",
+    "twisted.internet.ssl.optionsForClientTLS",
     "twisted.names",
     "twisted.web.static",
 )
-BANNED_ATTRIBUTES = {"is_global": "no filter of addresses", "sleep": "blocks a thread"}
+BANNED_ATTRIBUTES = {
+    "is_global": "no filter of addresses",
+    "sleep": "blocks a thread",
+    "optionsForClientTLS": "accepts certificates that name no host",
+}
 BANNED_NAMES = frozenset(["eval", "exec", "compile", "__import__"])
 BANNED_KEYWORDS = frozenset([("shell", "True"), ("verify", "False")])
 

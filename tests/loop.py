@@ -41,7 +41,12 @@ class Loop(MemoryReactorClock):
         self.ports: list[tuple[Port, Any]] = []
         self.events: list[str] = []
         self.refuses: Exception | None = None
+        self.look_ups = 0
         self._calls: queue.SimpleQueue[Callable[[], Any]] = queue.SimpleQueue()
+
+    def suggestThreadPoolSize(self, size: int) -> None:
+        """Note how many names may be looked up at the same time."""
+        self.look_ups = size
 
     def callFromThread(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         """Call it when the test waits next."""

@@ -6,7 +6,7 @@ Values that may carry a password by mistake, such as URLs, are not repeated in e
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import urlsplit
 
 import msgspec
@@ -97,7 +97,8 @@ def _registries(given: dict[str, UpstreamRegistry]) -> dict[str, UpstreamRegistr
             raise ConfigError(path, f"is the same registry as {spelled[host]}, which has a section already")
         _check_credentials(section, path)
         url = section.url if section.url is None else _url(section.url, f"{path}.url")
-        private = _hosts(section.private_hosts, f"{path}.private_hosts")
+        # As they stand in URLs, where registry-1.docker.io is not docker.io.
+        private = _hosts(section.private_hosts, f"{path}.private_hosts", configured_authority)
         found[host] = msgspec.structs.replace(section, url=url, private_hosts=private)
         spelled[host] = key
     with_urls = Mirror(registries=found)
@@ -118,16 +119,16 @@ def _check_credentials(section: UpstreamRegistry, path: str) -> None:
 # -- hosts, URLs, globs --
 
 
-def _host(text: str, path: str) -> str:
+def _host(text: str, path: str, parse: Callable[[str], str] = parse_configured_host) -> str:
     try:
-        return parse_configured_host(text)
+        return parse(text)
     except InvalidHost as error:
         raise ConfigError(path, f"not the host of a registry{error.reason and f': {error.reason}'}") from None
 
 
-def _hosts(texts: list[str], path: str) -> list[str]:
+def _hosts(texts: list[str], path: str, parse: Callable[[str], str] = parse_configured_host) -> list[str]:
     """Hosts in canonical form, each once."""
-    return _once(_host(text, f"{path}[{number}]") for number, text in enumerate(texts))
+    return _once(_host(text, f"{path}[{number}]", parse) for number, text in enumerate(texts))
 
 
 def _upstream(texts: list[str], path: str) -> list[str]:

@@ -29,10 +29,8 @@ _NAMESPACES = {
 }
 
 _HREF = re.compile(r"(?!/)[A-Za-z0-9._+~^/-]+")
-_IN_TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
-_IN_ATTRIBUTE = _IN_TEXT | str.maketrans({'"': "&quot;", "\n": "&#10;", "\t": "&#9;"})
 _PLAIN = re.compile(r"[^&<>\r\"\n\t\x80-\U0010ffff]*")
-_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 
 
 @frozen
@@ -66,8 +64,8 @@ def opening(kind: str, count: int) -> bytes:
 
 
 def closing(kind: str) -> bytes:
-    """How a document ends."""
-    return f"</{DOCUMENTS[kind]}>\n".encode()
+    """How a document ends, without a line end, as createrepo_c has it."""
+    return f"</{DOCUMENTS[kind]}>".encode()
 
 
 def fragments(package: RpmPackage, pkgid: str, href: str, size: int, time_file: int) -> Fragments:
@@ -163,14 +161,22 @@ def _files(files: FileList, wanted: Sequence[int] | None, indent: str) -> str:
 
 
 def _text(value: str) -> str:
-    return value.translate(_IN_TEXT)
+    if "&" in value:
+        value = value.replace("&", "&amp;")
+    # Most texts have none of these, and then nothing is copied.
+    return value.replace("<", "&lt;").replace(">", "&gt;").replace("\r", "&#13;")
 
 
 def _attribute(value: str) -> str:
     if _PLAIN.fullmatch(value):
         return value
+    value = _text(value).replace('"', "&quot;").replace("\n", "&#10;").replace("\t", "&#9;")
     # libxml2 writes what is beyond ASCII by number in attributes, though not in text.
-    return _BEYOND_ASCII.sub(lambda found: f"&#x{ord(found[0]):X};", value.translate(_IN_ATTRIBUTE))
+    return _BEYOND_ASCII.sub(_by_number, value)
+
+
+def _by_number(found: re.Match[str]) -> str:
+    return "".join([f"&#x{ord(character):X};" for character in found[0]])
 
 
 def _check_href(href: str) -> None:

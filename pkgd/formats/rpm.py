@@ -18,7 +18,7 @@ from pkgd.formats.rpmdeps import Dependency, read_dependencies
 from pkgd.formats.rpmdigests import Digests, PayloadHasher, PayloadHashes, read_digests, verify_digests
 from pkgd.formats.rpmfiles import FileList, read_files
 from pkgd.formats.rpmheader import MAX_DATA, Header, ReadAt, read_exactly, read_header
-from pkgd.formats.rpmsignature import Signature, read_signatures, sign_headers
+from pkgd.formats.rpmsignature import Signature, check_signature_tags, read_signatures, sign_headers
 from pkgd.formats.rpmtext import check_text, decode
 
 __all__ = [
@@ -43,13 +43,11 @@ _VERSION = re.compile(r"[A-Za-z0-9._+~^]+")
 _ARCH = re.compile(r"[A-Za-z0-9_]+")
 _MAX_FILE_NAME = 255
 
-# Tags of the header, and those of the signature header that mean the same.
-_EITHER = (
-    (tags.ARCHIVE_SIZE, tags.SIG_ARCHIVE_SIZE),
-    (tags.FILE_SIGNATURES, tags.SIG_FILE_SIGNATURES),
-    (tags.FILE_SIGNATURE_LENGTH, tags.SIG_FILE_SIGNATURE_LENGTH),
+_TEXTS = (
+    *(tags.SUMMARY, tags.DESCRIPTION, tags.URL, tags.LICENSE, tags.VENDOR, tags.GROUP, tags.PACKAGER),
+    *(tags.BUILD_HOST, tags.SOURCE_RPM),
+    *(tag for kind in tags.DEPENDENCIES for tag in (kind[0], kind[2])),
 )
-
 _CHANGELOG_ENTRIES = 10
 
 
@@ -57,13 +55,15 @@ _CHANGELOG_ENTRIES = 10
 class Limits:
     """What is taken from one package, so that no upload costs more than it is worth.
 
-    The largest real packages have some 200,000 files and 10,000 dependencies.
+    The largest real packages have some 200,000 files and 10,000 dependencies. `path_bytes` counts all paths as they
+    are written to XML, `text_bytes` the texts with the dependencies, and the changelog by itself.
     """
 
     header_bytes: int = MAX_DATA
     files: int = 300_000
     path_bytes: int = 48 * 1024 * 1024
     dependencies: int = 100_000
+    text_bytes: int = 8 * 1024 * 1024
 
 
 class ChangelogEntry(NamedTuple):
@@ -132,7 +132,8 @@ def read_rpm(read_at: ReadAt, size: int, limits: Limits | None = None) -> RpmPac
     """
     limits = limits or Limits()
     signature, header = read_headers(read_at, size, limits.header_bytes)
-    _check_overlap(signature, header)
+    check_signature_tags(signature, header)
+    _check_size(header, limits.text_bytes)
     is_source = _is_source(header)
     name, version, release, arch = _identity(header, is_source)
     files = read_files(header, limits.files, limits.path_bytes)
@@ -162,7 +163,7 @@ def read_rpm(read_at: ReadAt, size: int, limits: Limits | None = None) -> RpmPac
         header_end=header.end,
         files=files,
         dependencies=read_dependencies(header, files.own, own_version, limits.dependencies),
-        changelog=_changelog(header),
+        changelog=_changelog(header, limits.text_bytes),
         digests=read_digests(signature, header),
         signatures=read_signatures(signature),
     )
@@ -189,21 +190,18 @@ def rewrite(read_at: ReadAt, size: int, packet: bytes) -> tuple[bytes, int]:
     :param packet: an OpenPGP signature packet over the bytes from `header_start` to `header_end`.
     :return: the new beginning of the file, and the offset from which the rest is taken over. Where both are of one
         length, which they are if the package had space reserved, the file can be changed in place.
-    :raises InvalidPackage: if rpm would not read the package, or the packet.
+    :raises InvalidPackage: if rpm would not read the package, or the packet, or would not be content with a signature
+        of the header because nothing there says what the payload is.
     """
     signature, header = read_headers(read_at, size)
     lead = read_exactly(read_at, 0, LEAD_SIZE, "lead")
     return sign_headers(lead, signature, header, packet), header.start
 
 
-def _check_overlap(signature: Header, header: Header) -> None:
-    """What belongs into the signature header may not be in the header, where rpm would mix it up."""
-    for tag in header.entries:
-        if tags.SIG_FIRST <= tag <= tags.SIG_RESERVED:
-            raise InvalidPackage("header", f"tag {tag} belongs into the signature header")
-    for tag, other in _EITHER:
-        if tag in header and other in signature:
-            raise InvalidPackage("header", f"tag {tag} is in the signature header, too")
+def _check_size(header: Header, limit: int) -> None:
+    entries = [header.entries[tag] for tag in _TEXTS if tag in header]
+    if sum(entry.end - entry.start for entry in entries) > limit:
+        raise InvalidPackage(header.what, f"its texts and dependencies have more than {limit} bytes")
 
 
 def _rpm_format(header: Header) -> int:
@@ -222,7 +220,7 @@ def _is_source(header: Header) -> bool:
     if tags.DIR_NAMES in header:
         return header.count(tags.DIR_NAMES) == 1 and header.strings(tags.DIR_NAMES) == [b""]
     names = header.strings(tags.OLD_FILE_NAMES, 1)
-    return not names or not names[0].startswith(b"/")
+    return bool(names) and not names[0].startswith(b"/")
 
 
 def _source_rpm(header: Header, is_source: bool) -> str:
@@ -233,22 +231,29 @@ def _source_rpm(header: Header, is_source: bool) -> str:
 
 def _identity(header: Header, is_source: bool) -> tuple[str, str, str, str]:
     """Name, version, release and architecture, of which file names and URLs are made."""
-    name, version = header.text(tags.NAME), header.text(tags.VERSION)
-    release, arch = header.text(tags.RELEASE), header.text(tags.ARCH)
-    for what, value, grammar in (
-        ("name", name, _NAME),
-        ("version", version, _VERSION),
-        ("release", release, _VERSION),
-        ("architecture", arch, _ARCH),
-    ):
-        if not grammar.fullmatch(value):
-            raise InvalidPackage(value, f"not a {what} that rpmbuild would allow")
+    name, version, release, arch = (
+        _checked(header, tag, what, grammar)
+        for tag, what, grammar in (
+            (tags.NAME, "name", _NAME),
+            (tags.VERSION, "version", _VERSION),
+            (tags.RELEASE, "release", _VERSION),
+            (tags.ARCH, "architecture", _ARCH),
+        )
+    )
     if is_source:
         arch = "src"
     label = f"{name}-{version}-{release}.{arch}.rpm"
     if ".." in label or len(label) > _MAX_FILE_NAME:
         raise InvalidPackage(label, f"must not contain '..' or be longer than {_MAX_FILE_NAME} characters")
     return name, version, release, arch
+
+
+def _checked(header: Header, tag: int, what: str, grammar: re.Pattern[str]) -> str:
+    value = header.text(tag)
+    # The bytes, too: decoding forgives what is neither UTF-8 nor latin-1.
+    if not grammar.fullmatch(value) or not header.value(tag).isascii():
+        raise InvalidPackage(value, f"not a {what} that rpmbuild would allow")
+    return value
 
 
 def _own_version(header: Header, is_source: bool, version: str) -> bytes:
@@ -269,13 +274,15 @@ def _archive_size(signature: Header, header: Header) -> int:
     return _first(header, tags.ARCHIVE_SIZE) or _first(signature, tags.SIG_ARCHIVE_SIZE)
 
 
-def _changelog(header: Header) -> tuple[ChangelogEntry, ...]:
+def _changelog(header: Header, limit: int) -> tuple[ChangelogEntry, ...]:
     """The latest entries, the oldest of them first, no two at one time."""
     parts = (tags.CHANGELOG_TIME, tags.CHANGELOG_NAME, tags.CHANGELOG_TEXT)
     if not all(tag in header for tag in parts):
         return ()
     dates = list(header.numbers(parts[0])[:_CHANGELOG_ENTRIES])
     authors, texts = (header.strings(tag, _CHANGELOG_ENTRIES) for tag in parts[1:])
+    if sum(map(len, authors)) + sum(map(len, texts)) > limit:
+        raise InvalidPackage(header.what, f"its latest changes have more than {limit} bytes")
     for number in range(1, len(dates)):
         # Entries come from the latest on; equal times are set apart, as createrepo_c does it.
         wanted, earlier = dates[number], number - 1

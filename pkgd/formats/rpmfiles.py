@@ -13,7 +13,7 @@ from attrs import field, frozen
 from pkgd.errors import InvalidPackage
 from pkgd.formats import rpmtags as tags
 from pkgd.formats.rpmheader import Header
-from pkgd.formats.rpmtext import decode
+from pkgd.formats.rpmtext import decode, size_as_xml
 
 __all__ = ["FileList", "read_files"]
 
@@ -39,7 +39,7 @@ def read_files(header: Header, max_files: int, max_bytes: int) -> FileList:
     """Read a header's lists of files; packages from before 1999 have whole paths, all others have directories apart.
 
     :param max_files: how many files are taken.
-    :param max_bytes: how many bytes all their paths may have together.
+    :param max_bytes: how many bytes all their paths may have together, as XML.
     :raises InvalidPackage: if there are more, or the lists don't fit together.
     """
     if tags.DIR_NAMES not in header and tags.OLD_FILE_NAMES in header:
@@ -55,9 +55,16 @@ def read_files(header: Header, max_files: int, max_bytes: int) -> FileList:
     if any(header.count(tag) != count for tag in others):
         raise InvalidPackage(header.what, "its lists of files differ in length")
     header.check_texts(names, tags.DIR_NAMES)
-    paths = header.strings(names)
+    paths, written = header.strings(names), size_as_xml(header.value(names))
     if names == tags.BASE_NAMES:
-        paths = _join(header, paths, max_bytes)
+        directories, indexes = _directories(header)
+        # One long directory with many files costs far more than the header has bytes.
+        sizes = [size_as_xml(directory) for directory in directories]
+        written += sum(map(sizes.__getitem__, indexes))
+    if written > max_bytes:
+        raise InvalidPackage(header.what, f"its paths have {written} bytes, more than the limit of {max_bytes}")
+    if names == tags.BASE_NAMES:
+        paths = list(map(add, map(directories.__getitem__, indexes), paths))
     primary = [number for number, path in enumerate(paths) if _is_primary(path)]
     kinds = [
         "dir" if mode & _TYPE_MASK == _DIRECTORY else "ghost" if flags & _GHOST else ""
@@ -67,15 +74,12 @@ def read_files(header: Header, max_files: int, max_bytes: int) -> FileList:
     return FileList(_decode(paths), kinds, primary, own)
 
 
-def _join(header: Header, names: list[bytes], max_bytes: int) -> list[bytes]:
+def _directories(header: Header) -> tuple[list[bytes], tuple[int, ...]]:
+    """The directories, and for each file the position of its own."""
     directories, indexes = header.strings(tags.DIR_NAMES), header.numbers(tags.DIR_INDEXES)
-    if max(indexes) >= len(directories) or len(directories) > len(names):
+    if max(indexes) >= len(directories) or len(directories) > len(indexes):
         raise InvalidPackage(header.what, "its files are in directories that it does not have")
-    # One long directory with many files would cost far more than the header has bytes.
-    lengths = [len(directory) for directory in directories]
-    if sum(map(lengths.__getitem__, indexes)) > max_bytes:
-        raise InvalidPackage(header.what, f"its paths have more than {max_bytes} bytes")
-    return list(map(add, map(directories.__getitem__, indexes), names))
+    return directories, indexes
 
 
 def _is_primary(path: bytes) -> bool:

@@ -265,7 +265,8 @@ class _Walk:
         return at + _REGION_SIZE
 
     def _check(self, tag: int, kind: int, count: int) -> None:
-        if tag < _FIRST_TAG or not tags.CHAR <= kind <= tags.I18N_STRING:
+        # Many versions of rpm take tags for signed.
+        if not _FIRST_TAG <= tag < 1 << 31 or not tags.CHAR <= kind <= tags.I18N_STRING:
             raise self._malformed(tag, f"has type {kind}")
         if count < 1 or (count > _MAX_COUNT and kind != tags.BINARY):
             raise self._malformed(tag, f"has {count} items")

@@ -1,7 +1,8 @@
 """Signatures of a package: those that it has, and the one that a repository puts there.
 
 A signature covers the header, and through the header's digests the payload; so signing changes nothing but the
-signature header. Where rpmbuild has reserved space for it, not even the place of the header changes.
+signature header. Where rpmbuild has reserved space for it, not even the place of the header changes. Packages from
+before rpm 4.14, whose header has no digest of the payload, cannot be signed like that.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pkgd.errors import InvalidPackage
 from pkgd.formats import rpmtags as tags
 from pkgd.formats.rpmheader import MAGIC, Header
 
-__all__ = ["Signature", "read_signatures", "sign_headers"]
+__all__ = ["Signature", "check_signature_tags", "read_signatures", "sign_headers"]
 
 _ALIGNMENT = {tags.INT16: 2, tags.INT32: 4, tags.INT64: 8}
 _SIGNATURES = (tags.SIG_RSA, tags.SIG_DSA, tags.SIG_OPENPGP, tags.SIG_PGP, tags.SIG_GPG, tags.SIG_PGP5)
@@ -26,6 +27,13 @@ _RESERVES = (tags.SIG_RESERVED_SPACE, tags.SIG_RESERVED)
 # Public-key algorithms (RFC 9580, 9.1): rpm files RSA under one tag and everything else under the other.
 _RSA = (1, 3)
 _OTHERS = (17, 19, 22, 27)
+
+# Tags of the header, and those of the signature header that mean the same.
+_EITHER = (
+    (tags.ARCHIVE_SIZE, tags.SIG_ARCHIVE_SIZE),
+    (tags.FILE_SIGNATURES, tags.SIG_FILE_SIGNATURES),
+    (tags.FILE_SIGNATURE_LENGTH, tags.SIG_FILE_SIGNATURE_LENGTH),
+)
 
 
 @frozen
@@ -41,6 +49,23 @@ class _Value(NamedTuple):
     kind: int
     items: int
     data: bytes
+
+
+def check_signature_tags(signature: Header, header: Header) -> None:
+    """Check what rpm takes over from the signature header into the header.
+
+    :raises InvalidPackage: if it is malformed, or in the header, too.
+    """
+    for tag, entry in signature.entries.items():
+        kind, items = tags.SIGNATURE_TYPES.get(tag, (entry.kind, 0))
+        if entry.kind != kind or (items and entry.items != items):
+            raise InvalidPackage(signature.what, f"tag {tag} has type {entry.kind} and {entry.items} items")
+    for tag in header.entries:
+        if tags.SIG_FIRST <= tag <= tags.SIG_RESERVED:
+            raise InvalidPackage(header.what, f"tag {tag} belongs into the signature header")
+    for tag, other in _EITHER:
+        if tag in header and other in signature:
+            raise InvalidPackage(header.what, f"tag {tag} is in the signature header, too")
 
 
 def read_signatures(signature: Header) -> tuple[Signature, ...]:
@@ -64,8 +89,11 @@ def sign_headers(lead: bytes, signature: Header, header: Header, packet: bytes) 
     """All that comes before the header, with this signature of it in place of any that is there.
 
     :param packet: an OpenPGP signature packet over `header.raw`.
-    :raises InvalidPackage: if it is none that rpm knows a place for.
+    :raises InvalidPackage: if it is none that rpm knows a place for, or would not be enough for rpm.
     """
+    if tags.PAYLOAD_SHA256 not in header:
+        reason = "it has no digest of its payload, which a signature of its header would not cover; rpm 4.14 writes one"
+        raise InvalidPackage(header.what, reason)
     values = [
         _Value(tag, entry.kind, entry.items, signature.value(tag))
         for tag, entry in signature.entries.items()

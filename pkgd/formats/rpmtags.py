@@ -27,6 +27,8 @@ SIG_LONG_ARCHIVE_SIZE = 271
 SIG_SHA256 = 273
 SIG_FILE_SIGNATURES = 274
 SIG_FILE_SIGNATURE_LENGTH = 275
+SIG_VERITY_SIGNATURES = 276
+SIG_VERITY_ALGORITHM = 277
 SIG_OPENPGP = 278
 SIG_SHA3_256 = 279
 SIG_RESERVED = 999
@@ -61,6 +63,7 @@ FILE_DIGESTS = 1035
 FILE_FLAGS = 1037
 SOURCE_RPM = 1044
 ARCHIVE_SIZE = 1046
+# Names, flags and versions of each kind of dependency.
 PROVIDES = (1047, 1112, 1113)
 REQUIRES = (1049, 1048, 1050)
 CONFLICTS = (1054, 1053, 1055)
@@ -79,6 +82,10 @@ RECOMMENDS = (5046, 5048, 5047)
 SUGGESTS = (5049, 5051, 5050)
 SUPPLEMENTS = (5052, 5054, 5053)
 ENHANCES = (5055, 5057, 5056)
+DEPENDENCIES = (
+    *(PROVIDES, REQUIRES, CONFLICTS, OBSOLETES, RECOMMENDS, SUGGESTS, SUPPLEMENTS, ENHANCES),
+    *(OLD_SUGGESTS, OLD_ENHANCES),
+)
 FILE_SIGNATURES = 5090
 FILE_SIGNATURE_LENGTH = 5091
 PAYLOAD_SHA256 = 5092
@@ -116,4 +123,25 @@ _STRINGS = frozenset([STRING, STRING_ARRAY, I18N_STRING])
 # Tag -> the types that it may have: the three kinds of strings stand for each other, as in rpm.
 TYPES: dict[int, frozenset[int]] = {
     tag: _STRINGS if kind == STRING else frozenset([kind]) for kind, tags in _TYPED.items() for tag in tags
+}
+
+# Tag of the signature header -> its type, and how many items it has, or 0 for any number.
+SIGNATURE_TYPES: dict[int, tuple[int, int]] = {
+    SIG_DSA: (BINARY, 0),
+    SIG_RSA: (BINARY, 0),
+    SIG_SHA1: (STRING, 1),
+    SIG_LONG_SIZE: (INT64, 1),
+    SIG_LONG_ARCHIVE_SIZE: (INT64, 1),
+    SIG_SHA256: (STRING, 1),
+    SIG_FILE_SIGNATURES: (STRING_ARRAY, 0),
+    SIG_FILE_SIGNATURE_LENGTH: (INT32, 1),
+    SIG_VERITY_SIGNATURES: (STRING_ARRAY, 0),
+    SIG_VERITY_ALGORITHM: (INT32, 1),
+    SIG_OPENPGP: (STRING_ARRAY, 0),
+    SIG_SHA3_256: (STRING, 1),
+    SIG_SIZE: (INT32, 1),
+    SIG_PGP: (BINARY, 0),
+    SIG_MD5: (BINARY, 16),
+    SIG_GPG: (BINARY, 0),
+    SIG_ARCHIVE_SIZE: (INT32, 1),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pkgd.errors import InvalidPackage
 
-__all__ = ["check_text", "decode"]
+__all__ = ["check_text", "decode", "size_as_xml"]
 
 # What XML cannot carry, and what createrepo_c drops of bytes that it takes for latin-1.
 _CONTROLS = bytes(set(range(1, 32)) - {9, 10, 13})
@@ -34,3 +34,8 @@ def check_text(what: str, value: bytes) -> None:
         raise InvalidPackage(what, "it has control characters, which no repository can list")
     if not value.isascii() and any(character in value for character in _NONCHARACTERS):
         raise InvalidPackage(what, "it has characters that no repository can list")
+
+
+def size_as_xml(value: bytes) -> int:
+    """How many bytes a text has when it is written as XML."""
+    return len(value) + 4 * (value.count(b"&") + value.count(b"\r")) + 3 * (value.count(b"<") + value.count(b">"))

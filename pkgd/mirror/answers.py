@@ -65,12 +65,13 @@ def read_manifest(host: str, reference: Reference, document: Document) -> tuple[
     if wanted is not None and digest != wanted:
         raise UpstreamCorrupt(host, f"sends other bytes than those of {wanted}")
     media_type = plain_media_type(answer.header("content-type") or "")
-    if media_type not in _UNTYPED and not _is_manifest_type(media_type):
-        raise UpstreamCorrupt(host, "sends something else than a manifest")
     try:
-        return digest, parse_manifest(data, "" if media_type in _UNTYPED else media_type)
+        manifest = parse_manifest(data, "" if media_type in _UNTYPED else media_type)
     except InvalidManifest as error:
-        raise UpstreamCorrupt(host, f"sends no manifest: {error.reason}") from error
+        raise UpstreamCorrupt(host, "sends no manifest") from error
+    if not _is_manifest_type(plain_media_type(manifest.media_type)):
+        raise UpstreamCorrupt(host, "sends something else than a manifest")
+    return digest, manifest
 
 
 def _is_manifest_type(media_type: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
@@ -27,12 +28,10 @@ def parse_retry_after(value: str | None, now: float) -> float:
     if text.isascii() and text.isdigit():
         seconds = float(text[:9])
     elif text:
-        try:
+        with suppress(ValueError, OverflowError):
             when = parsedate_to_datetime(text)
             # One of the formats names no zone: it is always UTC.
             seconds = (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() - now
-        except (ValueError, OverflowError):
-            seconds = BUSY_SECONDS
     return min(max(seconds, 1.0), MAX_BUSY_SECONDS)
 
 

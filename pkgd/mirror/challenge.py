@@ -51,7 +51,7 @@ def _parse(text: str) -> list[Challenge]:
         position = _skip(text, scheme.end())
         # A token in place of parameters (RFC 9110, 11.2), as Negotiate has; behind a comma, a word is the next scheme.
         encoded = None if "," in text[scheme.end() : position] else _ENCODED.match(text, position)
-        if encoded is not None and _PARAMETER.match(text, position) is None:
+        if encoded is not None:
             position = _skip(text, encoded.end())
     return found
 

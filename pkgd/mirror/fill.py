@@ -217,8 +217,9 @@ class Fill:
         while self.failure is None and self.size is None:
             await self._changed()
         self._check()
-        assert self._reader is not None
         assert self.size is not None
+        if self._reader is None:
+            raise FailedStorage("read of a closed file")
         self._readers += 1
         return FillReader(self, self._reader, self.size)
 

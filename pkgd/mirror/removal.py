@@ -6,7 +6,9 @@ manifest that is left lacks a blob that it had. What is left behind is needed by
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import OrderedDict
+from collections.abc import Collection, Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -14,7 +16,7 @@ from pkgd.blocking import Blocking
 from pkgd.formats.digest import Digest
 from pkgd.registry.legacy import read_object
 from pkgd.state import Cached, Group, Ledger
-from pkgd.storage.interfaces import ObjectStore
+from pkgd.storage.interfaces import ObjectStore, Versioned
 from pkgd.storage.layout import (
     blob_key,
     digest_of_file,
@@ -28,6 +30,13 @@ from pkgd.storage.layout import (
 
 __all__ = ["Removal"]
 
+# Tags whose targets are remembered, so that not all of a place's are read for each group that goes.
+MAX_TARGETS = 32768
+
+
+class _Store(ObjectStore, Versioned, Protocol):
+    """A store that tells versions, too."""
+
 
 class _Pointer(msgspec.Struct):
     """A tag's file, as far as it matters here."""
@@ -38,10 +47,10 @@ class _Pointer(msgspec.Struct):
 class Removal:
     """Deletes from the tree, and tells the ledger. Whoever calls holds the place's lock."""
 
-    def __init__(self, store: ObjectStore, ledger: Ledger, blocking: Blocking) -> None:
+    def __init__(self, store: _Store, ledger: Ledger, blocking: Blocking) -> None:
         self._store = store
         self._ledger = ledger
-        self._blocking = blocking
+        self._targets = _Targets(store, blocking)
 
     async def remove(self, group: Group) -> list[Cached]:
         """Remove what only this group needs. Returns what that was.
@@ -65,19 +74,9 @@ class Removal:
 
     async def _remove_tags(self, place: str, digests: Collection[str]) -> None:
         """Remove the tags that point at any of these."""
-        prefix = tags_prefix(place)
-        for entry in await self._store.list(prefix) if digests else []:
-            key = f"{prefix}/{entry.name}"
-            if await self._target(key) in digests:
+        for key, target in (await self._targets.of(place)).items() if digests else ():
+            if target in digests:
                 await self._store.delete(key)
-
-    async def _target(self, key: str) -> str | None:
-        """What a tag's file points at; a damaged one points at nothing."""
-        data = await read_object(self._store, self._blocking, key)
-        try:
-            return None if data is None else msgspec.json.decode(data, type=_Pointer).digest
-        except ValueError:
-            return None
 
     async def _remove_manifest(self, place: str, digest: Digest) -> None:
         """Remove a manifest, and what is kept beside it; itself first, for without them it would be another."""
@@ -94,3 +93,45 @@ class Removal:
             leftovers += [f"{prefix}/{entry.name}" for entry in await self._store.list(prefix)]
         for key in leftovers:
             await self._store.delete(key)
+
+
+class _Targets:
+    """What the tags of a place point at; each is read once for each version of its file."""
+
+    def __init__(self, store: _Store, blocking: Blocking) -> None:
+        self._store = store
+        self._blocking = blocking
+        self._known: OrderedDict[str, dict[str, tuple[object, str | None]]] = OrderedDict()
+        self._count = 0
+
+    async def of(self, place: str) -> dict[str, str | None]:
+        """The keys of all tags, each with its target; a damaged one has none."""
+        keys = [f"{tags_prefix(place)}/{entry.name}" for entry in await self._store.list(tags_prefix(place))]
+        versions = await self._blocking.disk(self._versions, keys)
+        known = self._known.pop(place, {})
+        found: dict[str, tuple[object, str | None]] = {}
+        for key, version in zip(keys, versions, strict=True):
+            before = known.get(key)
+            if version is not None and before is not None and before[0] == version:
+                found[key] = before
+            else:
+                found[key] = version, await self._read(key)
+        self._remember(place, found, len(known))
+        return {key: target for key, (_, target) in found.items()}
+
+    def _versions(self, keys: Sequence[str]) -> list[object | None]:
+        return [self._store.version(key) for key in keys]
+
+    async def _read(self, key: str) -> str | None:
+        data = await read_object(self._store, self._blocking, key)
+        try:
+            return None if data is None else msgspec.json.decode(data, type=_Pointer).digest
+        except ValueError:
+            return None
+
+    def _remember(self, place: str, found: dict[str, tuple[object, str | None]], before: int) -> None:
+        self._known[place] = found
+        self._count += len(found) - before
+        while self._count > MAX_TARGETS:
+            _, dropped = self._known.popitem(last=False)
+            self._count -= len(dropped)

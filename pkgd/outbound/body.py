@@ -65,7 +65,7 @@ class Body(Protocol):
         """There is room: go on, with what was left over first."""
         self._paused = False
         self._take(b"")
-        if not (self._paused or self._over or self._ended):
+        if not (self._paused or self._over):
             self._patience.resume()
             self._transport().resumeProducing()
 
@@ -106,8 +106,6 @@ class Body(Protocol):
 
     def _leave(self) -> None:
         """Get rid of what is still to come."""
-        self._patience.pause()
-        self._paused = False
         self._deliver()
         if self._ended:
             return
@@ -141,7 +139,7 @@ class Body(Protocol):
             room[:count] = left[:count]
             left = left[count:]
             self.flow.filled(count)
-        self._overflow = b"" if self._over else bytes(left)
+        self._overflow = bytes(left)
         if self._ended and not self._overflow:
             self._finish()
 

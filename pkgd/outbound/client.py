@@ -27,17 +27,10 @@ from pkgd.outbound.connect import Connector
 from pkgd.outbound.settings import Limits, Trust
 from pkgd.outbound.target import Target
 
-__all__ = ["Answer", "Client", "Limits", "Trust", "ignored_proxies"]
+__all__ = ["Answer", "Client", "Limits", "Trust"]
 
 # How long an idle connection is kept, in seconds; most servers close them after a minute.
 KEEP_IDLE = 50
-
-_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
-
-
-def ignored_proxies(environ: Mapping[str, str]) -> list[str]:
-    """The variables of the environment that name a proxy, all of which are ignored."""
-    return sorted(name for name, value in environ.items() if value and name.lower() in _PROXIES)
 
 
 class Answer:
@@ -66,7 +59,7 @@ class Answer:
         return [value.decode("latin-1") for value in self._headers.getRawHeaders(name.encode("ascii"), ())]
 
     def close(self) -> None:
-        """Done with it; drops the connection if the body has not arrived to its end. May be called again."""
+        """Done with it; drops the connection, unless all of the body has arrived, or nearly so. May be called again."""
         self._body.close()
 
 
@@ -101,7 +94,10 @@ class Client:
     async def request(self, method: str, url: str, headers: Mapping[str, str]) -> Answer:
         """Send a request without a body, and wait for the head of the answer.
 
-        Cancelling it ends the exchange.
+        A GET or HEAD is sent once more if a connection that was kept turns out to be lost.
+        Cancelling ends the exchange.
+
+        :param method: GET, HEAD or POST.
 
         :raises AddressRefused: if the URL, or what its name stands for, may not be connected to.
         :raises UpstreamUnavailable: if the upstream cannot be reached, or gives no answer.
@@ -122,7 +118,7 @@ class Client:
         return Answer(response, body, method == "HEAD")
 
     async def close(self) -> None:
-        """End all exchanges and close all connections."""
+        """End all exchanges and close all connections; nobody is asked any more. May be called again."""
         self._closed = True
         for exchange in list(self._running):
             exchange.cancel()

@@ -78,10 +78,10 @@ class Connector:
         return cast(IProtocol, connection.client)
 
     async def close(self) -> None:
-        """Drop all connections, and wait until they are lost."""
+        """Close all connections, and wait until they are lost: at once, but for those that are idle."""
         lost = [connection.closed() for connection in self._open]
         for connection in list(self._open):
-            connection.abort()
+            connection.loseConnection()
         await gatherResults(lost)
 
     async def _reach(self, target: Target, protocols: IProtocolFactory) -> Connection:

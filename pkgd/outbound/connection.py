@@ -21,7 +21,10 @@ from pkgd.errors import PkgdError, UpstreamCorrupt, UpstreamTimeout
 from pkgd.outbound.head import ResponseHead
 from pkgd.outbound.settings import Limits
 
-__all__ = ["Connection", "Connections"]
+__all__ = ["LINGER", "Connection", "Connections"]
+
+# How long an upstream may take to agree that a connection is closed (TLS waits for that), in seconds.
+LINGER = 1.0
 
 
 class Connections(WrappingFactory[Any]):
@@ -75,7 +78,7 @@ class Connections(WrappingFactory[Any]):
 
 @implementer(IHandshakeListener)
 class Connection(ProtocolWrapper):
-    """See the module. Losing it always means aborting it: nothing of ours may linger behind a request."""
+    """See the module. `client` is the client protocol on it."""
 
     factory: Connections
 
@@ -112,7 +115,8 @@ class Connection(ProtocolWrapper):
 
     def closed(self) -> Deferred[None]:
         """Fires when the connection, open as yet, is lost."""
-        self._closed = Deferred()
+        if self._closed is None:
+            self._closed = Deferred()
         return self._closed
 
     def abort(self) -> None:
@@ -144,8 +148,12 @@ class Connection(ProtocolWrapper):
         self._channel().writeSequence(data)
 
     def loseConnection(self) -> None:
-        """Without waiting for the other side: it might never agree to close."""
-        self.abort()
+        """In good order if nothing is under way, though without much patience for the other side; else at once."""
+        if self.client.state != "QUIESCENT":
+            self.abort()
+        elif not self._lost and self._timer is None:
+            self._timer = self.factory.clock.callLater(LINGER, self.abort)
+            self._channel().loseConnection()
 
     def abortConnection(self) -> None:
         """The exchange is cancelled."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from service_identity import VerificationError
 from twisted.internet.defer import CancelledError, TimeoutError
 from twisted.internet.error import ConnectError, ConnectionClosed, ConnectionLost, DNSLookupError, TCPTimedOutError
 from twisted.internet.error import TimeoutError as ConnectTimeoutError
@@ -48,7 +47,7 @@ def of_handshake(error: BaseException, host: str) -> BaseException:
         return UpstreamTimeout(host, "does not finish the TLS handshake in time")
     if isinstance(error, PkgdError | CancelledError):
         return error
-    if isinstance(error, VerificationError) or "certificate verify failed" in str(error):
+    if "certificate verify failed" in str(error):  # OpenSSL's own words
         return UpstreamUnavailable(host, "does not show a valid certificate")
     if isinstance(error, _CLOSED):
         return UpstreamUnavailable(host, "closed the connection during the TLS handshake")

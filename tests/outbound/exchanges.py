@@ -35,7 +35,7 @@ class ClientCase(SynchronousTestCase):
         self.network.names.answers["quay.io"] = [[PUBLIC]]
         self.pool = BufferPool(size=8192, count=4)
         trust = Trust(private_hosts=frozenset(["10.0.0.1"]))
-        self.client = Client(self.network, trust, Limits(), self.pool, connections=2)
+        self.client = Client(self.network, trust, Limits(), self.pool, connections=3)
 
     def tearDown(self) -> None:
         """Whatever has happened, closing leaves no timer, and all buffers are back."""
@@ -43,8 +43,7 @@ class ClientCase(SynchronousTestCase):
         self.network.advance(0)
         self.successResultOf(closing)
         self.assertEqual(self.network.getDelayedCalls(), [])
-        self.assertEqual(len([self.pool.take() for _ in range(4)]), 4)
-        self.assertIsNone(self.pool.take())
+        self.assertNotIn(None, [self.pool.take() for _ in range(4)])
 
     def request(
         self, url: str = "http://quay.io/", method: str = "GET", headers: Mapping[str, str] | None = None

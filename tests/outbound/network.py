@@ -116,6 +116,7 @@ class Wire:
         self.sent = b""
         self.paused = False
         self.closing = False
+        self.aborted = False
         self.lost = False
         self._network = network
         self._peer = peer
@@ -175,7 +176,9 @@ class Wire:
         self._close(ConnectionDone())
 
     def abortConnection(self) -> None:
-        """Close at once."""
+        """Close at once; under TLS, there must be something left to close."""
+        assert not self.lost, "aborted after it was lost"
+        self.aborted = True
         self._close(ConnectionAborted())
 
     def pauseProducing(self) -> None:

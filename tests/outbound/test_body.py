@@ -288,28 +288,37 @@ class PatienceTests(BodyCase):
         self.assertEqual(self.failure(reading, UpstreamTimeout), "the upstream quay.io sends too slowly")
         answer.close()
 
-    def test_our_delay(self) -> None:
-        """Time in which we do not read is not the upstream's."""
-        answer, wire = self.begun(1_000_000)
-        self.network.advance(1000)
+    def paused(self, length: int) -> tuple[Answer, Wire]:
+        """A body of which one piece has been read, and for the rest of which there is no room."""
+        answer, wire = self.begun(length)
         reading = self.read(answer)
-        self.deliver(wire, b"a" * 100_000)
-        self.successResultOf(reading)
-        self.network.advance(1000)
-        again = self.read(answer)
+        self.deliver(wire, b"a" * BUFFER * 3)
+        self.assertEqual(len(self.successResultOf(reading)), BUFFER)
+        self.assertTrue(wire.paused)
+        return answer, wire
 
-        self.assertEqual(len(self.successResultOf(again)), BUFFER)
+    def test_our_delay(self) -> None:
+        """Time in which we do not read is not the upstream's: before the first piece, and between two."""
+        answer, _ = self.begun(5)
+        self.network.advance(1000)
+        answer.close()
+        self.network.advance(0)
+
+        answer, wire = self.paused(BUFFER * 4)
+        self.network.advance(1000)
+        reading = self.read_all(answer)
+        self.deliver(wire, b"a" * BUFFER)
+        self.assertEqual(len(self.successResultOf(reading)), BUFFER * 3)
         answer.close()
 
     def test_silence_behind_our_delay(self) -> None:
         """After it, the upstream has its time again, and no more."""
-        answer, wire = self.begun(1_000_000)
+        answer, _ = self.paused(BUFFER * 4)
+        self.network.advance(1000)
         reading = self.read_all(answer)
-        self.network.advance(29)
-        self.deliver(wire, b"a" * 10_000)
-        self.network.advance(29)
+        self.network.advance(29.9)
         self.assertNoResult(reading)
-        self.network.advance(2)
+        self.network.advance(0.2)
 
         self.failureResultOf(reading, UpstreamTimeout)
         answer.close()

@@ -5,11 +5,10 @@ from __future__ import annotations
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionLost
 from twisted.logger import LogEvent, globalLogPublisher
-from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd import __version__
 from pkgd.errors import AddressRefused, UpstreamCorrupt, UpstreamTimeout, UpstreamUnavailable
-from pkgd.outbound.client import Limits, ignored_proxies
+from pkgd.outbound.client import Limits
 from tests.outbound.exchanges import ClientCase, ok
 from tests.outbound.network import Wire
 
@@ -405,7 +404,7 @@ class ConnectionTests(ClientCase):
 
     def test_kept(self) -> None:
         """So many idle connections are kept to one origin, and for a while."""
-        exchanges = [self.asked() for _ in range(3)]
+        exchanges = [self.asked() for _ in range(4)]
         for asking, wire in exchanges:
             wire.deliver(HELLO)
             self.successResultOf(asking).close()
@@ -414,7 +413,7 @@ class ConnectionTests(ClientCase):
         self.network.advance(60)
         self.network.advance(0)
 
-        self.assertEqual(sum(wire.lost for _, wire in exchanges), 3)
+        self.assertEqual(sum(wire.lost for _, wire in exchanges), 4)
 
 
 class CloseTests(ClientCase):
@@ -451,27 +450,20 @@ class CloseTests(ClientCase):
         self.assertTrue(wire.lost)
         answer.close()
 
+    def test_twice(self) -> None:
+        """Whoever closes it again waits as well."""
+        self.asked()[0].addErrback(lambda _: None)
+        closing = [Deferred.fromCoroutine(self.client.close()) for _ in range(2)]
+        for one in closing:
+            self.assertNoResult(one)
+        self.network.advance(0)
+
+        for one in closing:
+            self.successResultOf(one)
+
     def test_afterwards(self) -> None:
         """A closed client asks nobody."""
         self.close()
 
         self.failureResultOf(self.request(), UpstreamUnavailable)
         self.assertEqual(self.network.names.asked, [])
-
-
-class IgnoredProxiesTests(SynchronousTestCase):
-    """`ignored_proxies`."""
-
-    def test_named(self) -> None:
-        """Variables that name a proxy are found, in either case; what is empty or something else is not."""
-        environ = {
-            "http_proxy": "a",
-            "HTTPS_PROXY": "b",
-            "All_Proxy": "c",
-            "HTTP_PROXY": "",
-            "no_proxy": "d",
-            "PROXY": "e",
-        }
-
-        self.assertEqual(ignored_proxies(environ), ["All_Proxy", "HTTPS_PROXY", "http_proxy"])
-        self.assertEqual(ignored_proxies({}), [])

@@ -29,6 +29,7 @@ METADATA = "169.254.169.254"
 class Recorder(Protocol):
     """The client protocol."""
 
+    state = "QUIESCENT"
     lost = False
 
     def connectionLost(self, reason: Any = None) -> None:

@@ -7,9 +7,8 @@ import enum
 import re
 import socket
 import struct
-import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urlsplit
 
 from tests.hostile.conversation import parse_head
@@ -36,7 +35,6 @@ class Asked:
     method: str
     target: str
     fields: tuple[tuple[str, str], ...]
-    moment: float = field(default_factory=time.monotonic)
 
     @classmethod
     def parse(cls, head: bytes) -> Asked:

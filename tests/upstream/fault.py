@@ -27,7 +27,6 @@ class Kind(enum.Enum):
 
 BLOBS = frozenset({Kind.BLOB, Kind.SMALL})
 HEADS = frozenset({Kind.HEAD_TAG, Kind.HEAD_DIGEST, Kind.HEAD_BLOB})
-MANIFESTS = frozenset({Kind.TAG, Kind.DIGEST, Kind.HEAD_TAG, Kind.HEAD_DIGEST})
 TAGS = frozenset({Kind.TAG, Kind.HEAD_TAG, Kind.TOKEN})
 CONTENT = frozenset(Kind) - {Kind.TOKEN}
 EVERYTHING = frozenset(Kind)

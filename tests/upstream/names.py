@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import struct
-from collections import Counter
 
 from tests.upstream.fault import Lookup
 
@@ -18,7 +17,6 @@ class Names(asyncio.DatagramProtocol):
     """Names and their addresses; a name with several lists answers with one after the other, and stays at the last."""
 
     def __init__(self) -> None:
-        self.asked: Counter[str] = Counter()
         self._addresses: dict[str, list[list[str]]] = {}
         self._troubles: dict[str, Lookup] = {}
         self._transport: asyncio.DatagramTransport | None = None
@@ -57,7 +55,6 @@ class Names(asyncio.DatagramProtocol):
         name, end = _read_name(query, _HEADER.size)
         family = _TYPES.get(struct.unpack_from(">H", query, end)[0])
         question = query[_HEADER.size : end + 4]
-        self.asked[name] += 1
         trouble = self._troubles.get(name, Lookup.FOUND)
         if trouble is Lookup.SILENT:
             return None

@@ -12,7 +12,6 @@ from tests.upstream.exchange import Exchange, Misbehaviour
 from tests.upstream.fault import CORRUPT, EVERYTHING, NONE, OPEN, TIMEOUT, UNAVAILABLE, Fault, Kind
 
 Place = Callable[[int], int]
-Ending = Callable[[Exchange], object]
 
 _EXTRA = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\npoison"
 _CUT = UNAVAILABLE | CORRUPT
