@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import getopt
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -52,6 +53,16 @@ class _Prefetch(_WithConfig):
         ["jobs", "j", 4, "How much is fetched at the same time.", _jobs],
     ]
     optFlags = [["json", None, "Report as JSON, one object a line."]]
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """Options may also stand behind LIST."""
+        try:
+            given, arguments = getopt.gnu_getopt(list(options or ()), self.shortOpt, self.longOpt)
+        except getopt.error as error:
+            raise usage.UsageError(str(error)) from error
+        flat = [part for name, value in given for part in ((name, value) if value else (name,))]
+        base: Any = super()
+        base.parseOptions([*flat, "--", *arguments])
 
     def parseArgs(self, *paths: str) -> None:
         """The one argument."""

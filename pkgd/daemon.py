@@ -13,6 +13,7 @@ import resource
 import stat
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
 from typing import Any
 
 from twisted.application.service import Service
@@ -252,9 +253,19 @@ class Daemon(Service):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        shutdown = self._config.server.shutdown
+        """Whatever goes wrong on the way: what is open is closed, or the process would not end."""
         self._stopping()
         self._readiness.phase = Phase.DRAINING
+        try:
+            await self._drain()
+        except Exception:
+            log.failure("the stop did not go in order")
+        finally:
+            self._close()
+
+    async def _drain(self) -> None:
+        """Let requests finish, and give up what the mirror is doing."""
+        shutdown = self._config.server.shutdown
         if shutdown.delay:
             await self._wait(shutdown.delay)
         for port in self._ports:
@@ -275,15 +286,16 @@ class Daemon(Service):
         await self._mirror.fills.finished()
         await self._tasks.finished()
         await self._mirror.ledger.flush()
-        self._close()
 
     def _close(self) -> None:
-        self._site.halt()
-        self._database.close()
-        self._blocking.stop()
-        self._access_log.close()
-        if self._lock_fd is not None:
-            os.close(self._lock_fd)
+        with ExitStack() as closing:
+            # In the reverse order, each whatever becomes of the others.
+            if self._lock_fd is not None:
+                closing.callback(os.close, self._lock_fd)
+            closing.callback(self._access_log.close)
+            closing.callback(self._blocking.stop)
+            closing.callback(self._database.close)
+            closing.callback(self._site.halt)
         log.info("pkgd has stopped")
 
     async def _wait(self, seconds: float) -> None:

@@ -394,6 +394,20 @@ class StopTests(DaemonCase):
         self.assertEqual(self.fs.open_files, set())
         self.start()
 
+    def test_mishap(self) -> None:
+        """A stop that does not go in order still closes everything: the process must end."""
+        daemon = self.start()
+
+        async def fail() -> None:
+            raise RuntimeError("not foreseen")
+
+        daemon._mirror.upstreams.close = fail  # type: ignore[method-assign]
+        self.finish(daemon.stopService())
+
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.assertEqual(self.fs.open_files, set())
+        self.start()
+
     def test_delay(self) -> None:
         """For the delay that load balancers need, `/ready` says no while everything else is served."""
         daemon = self.start(delay="5s")

@@ -77,6 +77,8 @@ class UsageTests(CommandCase):
             ["mirror", "prefetch", "-j", "many", "a"],
             ["mirror", "prefetch", "--platform", "amd64", "a"],
             ["mirror", "prefetch", "--url", "pkg.example.com", "a"],
+            ["mirror", "prefetch", "a", "--url", "pkg.example.com"],
+            ["mirror", "prefetch", "a", "--nonsense"],
         ):
             found = run(*arguments)
             self.assertEqual((found.status, found.output), (2, ""), arguments)
@@ -224,7 +226,7 @@ class PrefetchTests(CommandCase):
 
     def test_list(self) -> None:
         """A list that cannot be read is named, before anybody is asked."""
-        found = run("mirror", "prefetch", "nowhere.txt")
+        found = run("mirror", "prefetch", "nowhere.txt", "--url", "http://127.0.0.1:1")
 
         self.assertEqual(found, Run(1, "", "pkgd: LIST: nowhere.txt: No such file or directory\n"))
 

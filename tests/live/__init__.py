@@ -11,4 +11,11 @@
     bench.py         what every case gets: a server, the images, a scratch folder
 
 and one module per client or situation: skopeo, podman, buildah, docker, ctr, golden, race, resume, nginx.
+
+Clients that pull through the mirror have modules of their own, called mirror_*, and stand on
+
+    upstreams.py     the registries behind the mirror
+    mirror_stock.py  what those have
+    mirror_setup.py  the clients' configuration, from the files in mirror_files/
+    mirror_node.py   a containerd that pulls everything through the mirror
 """

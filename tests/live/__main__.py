@@ -22,7 +22,11 @@ from tests.live.images import Images
 from tests.live.server import KINDS, Server, Setup
 from tests.live.tools import install
 
-CLIENTS = ["skopeo", "podman", "buildah", "docker", "ctr", "golden", "race", "resume", "nginx"]
+CLIENTS = [
+    *("skopeo", "podman", "buildah", "docker", "ctr", "golden", "race", "resume", "nginx"),
+    *("mirror_containerd", "mirror_podman", "mirror_docker", "mirror_crane"),
+    *("mirror_artifacts", "mirror_chain", "mirror_prefetch", "mirror_slow"),
+]
 
 
 def main() -> int:

@@ -116,6 +116,11 @@ class Images:
         return _image(self._layout("light"), contents, level=1)
 
     @cached_property
+    def heavy(self) -> Image:
+        """One layer of 200 MiB that no compression shortens."""
+        return _image(self._layout("heavy"), [_random("heavy", 200 * MIB)], level=0)
+
+    @cached_property
     def resumable(self) -> Image:
         """One layer of 64 MiB, to be cut in transfer."""
         return _image(self._layout("resumable"), [_random("to-be-cut", 64 * MIB)], level=0)

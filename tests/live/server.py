@@ -33,6 +33,10 @@ class Setup:
     tree: Path | None = None
     """An existing OCI tree to serve, instead of an empty one in the state folder."""
     behind_proxy: bool = False
+    own_names: tuple[str, ...] = ()
+    """What else the server is called: a request that names one of these means its own repositories."""
+    mirror: dict[str, Any] | None = None
+    """pkgd's settings as a mirror, in the words of its configuration."""
 
     @property
     def endpoint(self) -> Endpoint:
@@ -114,6 +118,12 @@ class Server(ABC):
         return self._daemon.last_lines() if self._daemon else ""
 
 
+def pkgd_program() -> list[str]:
+    """The beginning of every command of pkgd's."""
+    installed = REPOSITORY_ROOT / ".venv/bin/pkgd"
+    return [str(installed)] if installed.exists() else [sys.executable, "-m", "pkgd"]
+
+
 class Pkgd(Server):
     """pkgd from this checkout."""
 
@@ -124,9 +134,7 @@ class Pkgd(Server):
         """Write the configuration (JSON is YAML) and return `pkgd serve`."""
         configuration = self.folder / "pkgd.yaml"
         configuration.write_text(json.dumps(self._settings(), indent=1))
-        installed = REPOSITORY_ROOT / ".venv/bin/pkgd"
-        program = [str(installed)] if installed.exists() else [sys.executable, "-m", "pkgd"]
-        return [*program, "serve", "-c", str(configuration)]
+        return [*pkgd_program(), "serve", "-c", str(configuration)]
 
     def _settings(self) -> dict[str, Any]:
         setup = self.setup
@@ -135,6 +143,9 @@ class Pkgd(Server):
             server["tls"] = {"certificate": str(setup.certificates.chain), "key": str(setup.certificates.key)}
         if setup.behind_proxy:
             server["trusted_proxies"] = ["127.0.0.1/32"]
+        if setup.own_names:
+            server["own_names"] = list(setup.own_names)
+        mirror = {"mirror": setup.mirror} if setup.mirror else {}
         return {
             "version": 1,
             "state_dir": str(self.folder / "state"),
@@ -142,28 +153,31 @@ class Pkgd(Server):
             "storage": {"filesystem": {"root": str(setup.tree or "oci")}},
             "auth": {"mode": "none"},
             "logging": {"level": "info", "access": {"file": "-"}},
+            **mirror,
         }
 
 
 class DockerRegistry(Server):
-    """Debian's docker-registry: it knows nothing of referrers, of pkgd's trees and of pkgd's log."""
+    """Debian's docker-registry: it knows nothing of referrers, of mirroring, of pkgd's trees and of its log."""
 
     program = "docker-registry"
     ready_path = "/v2/"
 
     def command(self) -> list[str]:
         """Write the configuration and return the command."""
+        configuration = self.folder / "config.yml"
+        configuration.write_text(json.dumps(self.settings()))
+        return ["docker-registry", "serve", str(configuration)]
+
+    def settings(self) -> dict[str, Any]:
+        """The configuration."""
         setup = self.setup
         http: dict[str, Any] = {"addr": f"{setup.host}:{setup.port}", "relativeurls": True}
         if setup.certificates:
             http["tls"] = {"certificate": str(setup.certificates.chain), "key": str(setup.certificates.key)}
         root = str(setup.tree or self.folder / "state")
-        configuration = self.folder / "config.yml"
         storage = {"filesystem": {"rootdirectory": root}, "delete": {"enabled": True}}
-        configuration.write_text(
-            json.dumps({"version": 0.1, "log": {"level": "warn"}, "storage": storage, "http": http})
-        )
-        return ["docker-registry", "serve", str(configuration)]
+        return {"version": 0.1, "log": {"level": "warn"}, "storage": storage, "http": http}
 
     def stop(self) -> None:
         """End the process; this one ends by the signal itself."""

@@ -32,6 +32,12 @@ PACKAGES: dict[str, tuple[str, ...]] = {
 }
 """The Debian package of each program; where releases of Debian differ, each one's."""
 
+GO_MODULES: dict[str, str] = {
+    "crane": "github.com/google/go-containerregistry/cmd/crane@v0.22.1",
+    "oras": "oras.land/oras/cmd/oras@v1.3.6",
+}
+"""Programs that are in no Debian package: what Go builds them from."""
+
 
 class CommandFailed(Exception):
     """A command ended with a status other than 0, or not at all."""
@@ -46,9 +52,12 @@ class NotInTime(Exception):
 
 
 def install(programs: list[str]) -> None:
-    """Install the Debian packages of those programs that this machine lacks."""
+    """Install the Debian packages of those programs that this machine lacks, and build those that Go must build."""
     for program in programs:
         failures = ""
+        if program in GO_MODULES:
+            _build(program)
+            continue
         for package in PACKAGES[program]:
             if shutil.which(program) is None:
                 failures += _install_package(package)
@@ -68,6 +77,21 @@ def _install_package(package: str) -> str:
         except CommandFailed as error:
             return f"{error}\n"
     return ""
+
+
+def _build(program: str) -> None:
+    """Try to build a program; where that fails its own cases fail, and no others."""
+    if shutil.which(program) is None:
+        try:
+            run("env", "GOBIN=/usr/local/bin", "go", "install", GO_MODULES[program])
+        except CommandFailed as error:
+            print(f"{program} cannot be built\n{error}")
+
+
+def must_be_there(program: str) -> None:
+    """Raise FileNotFoundError if the program could not be built."""
+    if shutil.which(program) is None:
+        raise FileNotFoundError(f"{program} is absent, and cannot be built: go install {GO_MODULES[program]}")
 
 
 def run(*command: str, timeout: float = 600, standard_input: Path | None = None) -> str:
