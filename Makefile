@@ -5,8 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 CRASH_ROUNDS ?= 200
+MIRROR_ROUNDS ?= 20
 
-.PHONY: run test lint conformance clients bench crash hostile mirror lock clean
+.PHONY: run test lint conformance clients bench crash crash-mirror hostile mirror lock clean
 
 run: $(STAMP)
 	$(BIN)/pkgd serve
@@ -28,6 +29,9 @@ clients: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.bench
+
+crash-mirror: $(STAMP)
+	$(BIN)/python -m tests.crash.mirror --rounds $(MIRROR_ROUNDS)
 
 hostile: $(STAMP)
 	$(BIN)/python -m tests.hostile

@@ -21,6 +21,7 @@ setup(
     entry_points={"console_scripts": ["pkgd = pkgd.__main__:main"]},
     install_requires=[
         "attrs>=24.2",
+        "backports.zstd>=1.3; python_version < '3.14'",
         "cryptography>=44",
         "klein>=24.8,<26",
         "msgspec>=0.19,<1",

@@ -44,6 +44,7 @@ __all__ = [
     "Storage",
     "TooLarge",
     "TooManyTags",
+    "UnexpectedStatus",
     "Unknown",
     "UnknownBlob",
     "UnknownManifest",
@@ -358,6 +359,10 @@ class UpstreamTimeout(UpstreamUnavailable):
 
 class UpstreamCorrupt(Upstream):
     """What it sends is not what it should be: another digest, length, encoding or type."""
+
+
+class UnexpectedStatus(UpstreamCorrupt):
+    """It answers with a status that says neither that the thing is there nor that it isn't (400, 405)."""
 
 
 @define(auto_exc=True, eq=False)

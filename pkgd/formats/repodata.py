@@ -30,7 +30,7 @@ _NAMESPACES = {
 
 _HREF = re.compile(r"(?!/)[A-Za-z0-9._+~^/-]+")
 _PLAIN = re.compile(r"[^&<>\r\"\n\t\x80-\U0010ffff]*")
-_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]{1,512}")
 
 
 @frozen

@@ -252,7 +252,7 @@ def _checked(header: Header, tag: int, what: str, grammar: re.Pattern[str]) -> s
     value = header.text(tag)
     # The bytes, too: decoding forgives what is neither UTF-8 nor latin-1.
     if not grammar.fullmatch(value) or not header.value(tag).isascii():
-        raise InvalidPackage(value, f"not a {what} that rpmbuild would allow")
+        raise InvalidPackage(value, f"rpmbuild would not allow this {what}")
     return value
 
 

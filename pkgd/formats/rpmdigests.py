@@ -118,14 +118,14 @@ class PayloadHasher:
 
 
 def read_digests(signature: Header, header: Header) -> Digests:
-    """Read what a package states.
+    """Read what a package states, its signature header having passed `check_signature_tags`.
 
     :raises InvalidPackage: if it is not what rpm would take for a digest.
     """
     return Digests(
         header=_stated(signature, _HEADER_DIGESTS),
         payload=_stated(header, _PAYLOAD_DIGESTS),
-        md5=_md5(signature),
+        md5=signature.binary(tags.SIG_MD5).hex() or None,
         size=signature.number(tags.SIG_LONG_SIZE) or signature.number(tags.SIG_SIZE),
         payload_size=header.number(tags.PAYLOAD_SIZE),
     )
@@ -142,15 +142,6 @@ def _stated(header: Header, wanted: Mapping[str, int]) -> dict[str, str]:
             raise InvalidPackage(header.what, f"tag {tag} is not one {algorithm} digest")
         found[algorithm] = value.lower()
     return found
-
-
-def _md5(signature: Header) -> str | None:
-    if tags.SIG_MD5 not in signature:
-        return None
-    value = signature.binary(tags.SIG_MD5)
-    if len(value) != 16:
-        raise InvalidPackage(signature.what, f"tag {tags.SIG_MD5} is not an md5 digest")
-    return value.hex()
 
 
 def verify_digests(read_at: ReadAt, package: Digested, hashes: PayloadHashes | None = None) -> None:

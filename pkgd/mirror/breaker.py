@@ -56,9 +56,9 @@ class Breaker:
         :raises UpstreamUnavailable: while the circuit is open.
         """
         now = self._clock.seconds()
-        if now < self._busy_until:
-            raise UpstreamBusy(self._host, "wants no more requests for now", self._busy_until - now)
-        if now < self._open_until:
+        if pause := _left(self._busy_until, now, MAX_BUSY_SECONDS):
+            raise UpstreamBusy(self._host, "wants no more requests for now", pause)
+        if _left(self._open_until, now, OPEN_SECONDS):
             raise UpstreamUnavailable(self._host, "has failed several times, and is left alone for a moment")
         if self._failures >= FAILURES:
             # Half open: this request tries, the others wait for what becomes of it.
@@ -81,4 +81,11 @@ class Breaker:
 
     def busy(self, seconds: float) -> None:
         """The upstream has asked for a pause; one that it has asked for before is not cut short."""
-        self._busy_until = max(self._busy_until, self._clock.seconds() + seconds)
+        now = self._clock.seconds()
+        self._busy_until = now + max(seconds, _left(self._busy_until, now, MAX_BUSY_SECONDS))
+
+
+def _left(until: float, now: float, longest: float) -> float:
+    """The seconds until then, or 0; a clock that has been set back does not make it longer than it can be."""
+    left = until - now
+    return left if 0 < left < longest + 1 else 0.0

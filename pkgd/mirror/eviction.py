@@ -153,15 +153,23 @@ class Evictor:
 
     # -- what has become old --
 
-    async def run(self) -> None:
+    async def run(self, stopping: Callable[[], bool] = lambda: False) -> None:
         """Evict what has been unused for too long, and what is beyond the size limit. To be called every ten minutes.
 
+        :param stopping: whether to end early.
         :raises Storage: if the ledger cannot be read.
         """
+
+        async def wanted(root: Root) -> bool:
+            # Who waits for room does not wait for all of this.
+            self._turn.release()
+            await self._turn.acquire()
+            return not stopping() and await self._is_due(root)
+
         async with self._turn:
             await self._compensate()
             if await self._ledger.is_complete():
-                await self._sweep(self._is_due)
+                await self._sweep(wanted)
             self._last_run = self._clock()
 
     async def _is_due(self, root: Root) -> bool:

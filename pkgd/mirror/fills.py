@@ -15,6 +15,7 @@ from pkgd.errors import (
     UnknownBlob,
     UpstreamBusy,
     UpstreamCorrupt,
+    UpstreamTimeout,
     UpstreamUnavailable,
 )
 from pkgd.formats.digest import Digest
@@ -35,6 +36,8 @@ log = Logger()
 
 # How often one endpoint is asked again after a cut that brought nothing new, and how often in all.
 FRUITLESS_TRIES = 2
+# Less than this until a time-out is nothing: an upstream that drips must not be asked for hours.
+DRIP_BYTES = 64 * 1024
 MAX_TRIES = 64
 # How many may be on their way: clients that have left no longer wait for theirs, but they are still there.
 MAX_FLYING = 4096
@@ -148,7 +151,9 @@ class Fills:
             try:
                 return upstream if await self._try(upstream, fetch) else None
             except UpstreamUnavailable as error:
-                fruitless = 0 if fill.received > before else fruitless + 1
+                gained = fill.received - before
+                is_drip = isinstance(error, UpstreamTimeout) and gained < DRIP_BYTES
+                fruitless = 0 if gained and not is_drip else fruitless + 1
                 if not fill.received or fruitless >= FRUITLESS_TRIES:
                     raise
                 self._warn(fetch, f"was cut at byte {fill.received}", error)

@@ -9,7 +9,7 @@ from pkgd.outbound.client import Answer
 __all__ = ["next_page"]
 
 _LINK = re.compile(r"<([^<>]*)>([^<]*)")
-_IS_NEXT = re.compile(r";\s*rel\s*=\s*(?:\"(?:[^\"]*\s)?next(?:\s[^\"]*)?\"|next\s*(?:[;,]|$))", re.IGNORECASE)
+_RELATIONS = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s;,\"]+))", re.IGNORECASE)
 
 
 def next_page(answer: Answer, path: str) -> str | None:
@@ -22,8 +22,14 @@ def next_page(answer: Answer, path: str) -> str | None:
     """
     for header in answer.headers("link"):
         for target, parameters in _LINK.findall(header):
-            if _IS_NEXT.search(parameters):
+            if _is_next(parameters):
                 query = target.partition("#")[0].partition("?")[2]
                 wanted = [one for one in query.split("&") if one and not one.startswith("ns=")]
                 return f"{path}?{'&'.join(wanted)}" if wanted else None
     return None
+
+
+def _is_next(parameters: str) -> bool:
+    """Whether a link's parameters say that it leads to the next page."""
+    relations = _RELATIONS.search(parameters)
+    return relations is not None and "next" in (relations[1] or relations[2] or "").lower().split()

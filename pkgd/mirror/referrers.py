@@ -15,6 +15,7 @@ from pkgd.blocking import Blocking
 from pkgd.errors import (
     LoopDetected,
     Storage,
+    UnexpectedStatus,
     UnknownManifest,
     UpstreamCorrupt,
     UpstreamRefused,
@@ -137,11 +138,14 @@ class MirroredReferrers:
         raise UpstreamCorrupt(upstream.host, f"lists referrers of {subject} without end")
 
     async def _page(self, upstream: Upstream, origin: Origin, target: str, via: str) -> Document | None:
-        """One page; None for whatever is none."""
+        """One page; None where there is no such API, which each registry says in its own way.
+
+        :raises UpstreamCorrupt: if there is one, and what it sends is damaged: no signatures is not what that means.
+        """
         limit = self._freshness.manifest_size
         try:
             document = await upstream.document("GET", origin, target, via, {"Accept": INDEX}, limit)
-        except UpstreamCorrupt:
+        except UnexpectedStatus:
             return None
         if document is None or document.answer.status != 200:
             return None

@@ -47,10 +47,10 @@ class _Pointer(msgspec.Struct):
 class Removal:
     """Deletes from the tree, and tells the ledger. Whoever calls holds the place's lock."""
 
-    def __init__(self, store: _Store, ledger: Ledger, blocking: Blocking) -> None:
+    def __init__(self, store: _Store, ledger: Ledger, blocking: Blocking, max_targets: int = MAX_TARGETS) -> None:
         self._store = store
         self._ledger = ledger
-        self._targets = _Targets(store, blocking)
+        self._targets = _Targets(store, blocking, max_targets)
 
     async def remove(self, group: Group) -> list[Cached]:
         """Remove what only this group needs. Returns what that was.
@@ -98,9 +98,10 @@ class Removal:
 class _Targets:
     """What the tags of a place point at; each is read once for each version of its file."""
 
-    def __init__(self, store: _Store, blocking: Blocking) -> None:
+    def __init__(self, store: _Store, blocking: Blocking, limit: int) -> None:
         self._store = store
         self._blocking = blocking
+        self._limit = limit
         self._known: OrderedDict[str, dict[str, tuple[object, str | None]]] = OrderedDict()
         self._count = 0
 
@@ -132,6 +133,6 @@ class _Targets:
     def _remember(self, place: str, found: dict[str, tuple[object, str | None]], before: int) -> None:
         self._known[place] = found
         self._count += len(found) - before
-        while self._count > MAX_TARGETS:
+        while self._count > self._limit:
             _, dropped = self._known.popitem(last=False)
             self._count -= len(dropped)

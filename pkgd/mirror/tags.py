@@ -90,22 +90,22 @@ class MirroredTags:
         if last is not None:
             target += f"&last={quote(last, safe='')}"
         tags: list[str] = []
+        ignores_last = False
         for _ in range(MAX_PAGES):
             document = await upstream.document("GET", origin, target, via, {"Accept": "application/json"}, MAX_BYTES)
             if document is None:
                 return None
             tags += await self._blocking.work(_read, upstream.host, document.data)
             following = next_page(document.answer, _PATH)
-            if last is not None and last in tags:
-                # It ignores `last`: this is the list from its beginning, which has to be followed to where we are.
-                if following is None or len(tags) > MAX_TAGS:
-                    break
-                target = following
-            elif len(tags) > count or (following is None and last is None):
+            if last is not None:
+                ignores_last |= last in tags or (following is not None and "last=" not in following)
+            if not ignores_last or following is None or len(tags) > MAX_TAGS:
                 break
-            else:
-                return TagPage(tags, more=bool(tags) and following is not None)
-        return await self._blocking.work(_cut, tags, count, last)
+            # This is the list from its beginning, which has to be followed to where the client is.
+            target = following
+        if ignores_last or len(tags) > count or (following is None and last is None):
+            return await self._blocking.work(_cut, tags, count, last)
+        return TagPage(tags, more=bool(tags) and following is not None)
 
     async def _cached(self, origin: Origin, count: int, last: str | None, error: Exception) -> TagPage:
         """What is cached, or the error if that is nothing."""

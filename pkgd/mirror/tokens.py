@@ -155,7 +155,7 @@ class Tokens:
         """
         try:
             parts = urlsplit(realm)
-            plain = parts.username is None and parts.password is None and not parts.fragment
+            plain = parts.username is None and not parts.fragment
             secure = origin_of(realm) == origin_of(url) or parts.scheme == "https"
         except ValueError:
             plain = secure = False
@@ -171,11 +171,9 @@ class Tokens:
         scheme, host, port = origin_of(realm)
         if (scheme, host, port) == self._home:
             return True
-        if scheme != "https":
-            return False
         ours = {self._home[1], self._host.partition(":")[0]}
         domains = {registrable_domain(one) for one in ours} - {None}
-        return host in ours or registrable_domain(host) in domains
+        return scheme == "https" and (host in ours or registrable_domain(host) in domains)
 
     async def _read(self, answer: Answer, with_credentials: bool) -> tuple[str, float]:
         now = self._clock.seconds()

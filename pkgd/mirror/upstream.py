@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from pkgd.errors import (
     LoopDetected,
     TooLarge,
+    UnexpectedStatus,
     UpstreamBusy,
     UpstreamCorrupt,
     UpstreamRefused,
@@ -234,8 +235,7 @@ class Upstream:
             target = location if urlsplit(location).scheme else urljoin(url, location)
             parts = urlsplit(target)
             allowed = parts.scheme == "https" or (parts.scheme == "http" and urlsplit(url).scheme == "http")
-            allowed = allowed and parts.username is None and parts.password is None
-            allowed = allowed and bool(parts.hostname) and parts.port != 0
+            allowed = allowed and parts.username is None and bool(parts.hostname) and parts.port != 0
         except ValueError:
             allowed = False
         if not allowed or not target.isascii() or not target.isprintable() or " " in target:
@@ -276,7 +276,7 @@ class Upstream:
             raise UpstreamBusy(self.host, "wants no more requests for now", pause)
         if status == 508:
             raise LoopDetected(self.host)
-        raise UpstreamCorrupt(self.host, f"answers {status}")
+        raise UnexpectedStatus(self.host, f"answers {status}")
 
     def _note_limits(self, answer: Answer) -> None:
         """Docker Hub tells what is left of its rate limit: `ratelimit-remaining: 76;w=21600`."""

@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 
 from pkgd.errors import FailedStorage
 
-__all__ = ["Database", "Tables", "rows"]
+__all__ = ["Database", "Tables", "refusal", "rows"]
 
 T = TypeVar("T")
 
@@ -126,6 +126,12 @@ def _open_connection(connection: sqlite3.Connection) -> None:
     """
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA temp_store = MEMORY")
+
+
+def refusal(failure: Failure) -> str:
+    """What the database says to something that it has not done. Any other failure is raised again."""
+    failure.trap(FailedStorage)
+    return str(getattr(failure.value, "operation", ""))
 
 
 def rows(transaction: Any, query: str, *values: object) -> list[tuple[Any, ...]]:

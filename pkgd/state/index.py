@@ -16,8 +16,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from pkgd.errors import FailedStorage
-from pkgd.state.database import Database, Tables, rows
+from pkgd.state.database import Database, Tables, refusal, rows
 
 __all__ = ["Contents", "Index", "Referrer", "forget_blobs"]
 
@@ -113,8 +112,7 @@ class Index:
         """
 
         def none(failure: Failure) -> list[str]:
-            failure.trap(FailedStorage)
-            log.error("the index does not tell who has {digest}: {error}", digest=digest, error=failure.value)
+            log.error("who has {digest} is unknown: {reason}", digest=digest, reason=refusal(failure))
             return []
 
         # No hosted repository's place begins with `__`.
@@ -164,9 +162,8 @@ class Index:
         """Follow a change that the tree already has. Never fails: what is missed is read anew later."""
 
         def doubt(failure: Failure) -> None:
-            failure.trap(FailedStorage)
+            log.error("a change of {whose} was missed: {reason}", whose=whose, reason=refusal(failure))
             self._doubtful.add(whose)
-            log.error("the index missed a change of {whose}: {error}", whose=whose, error=failure.value)
 
         return self._database.run(interaction).addErrback(doubt)
 

@@ -18,10 +18,9 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from pkgd.errors import FailedStorage
 from pkgd.state import cached as tables
 from pkgd.state.cached import EVERYWHERE, START, Cached, Group, Root
-from pkgd.state.database import Database, Tables, rows
+from pkgd.state.database import Database, Tables, refusal, rows
 from pkgd.state.index import forget_blobs
 
 __all__ = ["Cached", "Group", "Ledger", "Root"]
@@ -37,11 +36,18 @@ MAX_CHANGES = 1024
 
 @frozen
 class _Change:
-    """A change that the tree already has; `needs` are what becomes needed by it."""
+    """A change that the tree already has: what is needed by it or gone, and by how much it changes the total."""
 
     place: str
     apply: Callable[[Any], None]
     needs: frozenset[str] = frozenset()
+    gone: str = ""
+    size: int = 0
+
+    def touches(self, group: Group) -> bool:
+        """Whether the group is not as the database says."""
+        root = group.root
+        return self.place == root.place and (self.gone == root.digest or bool(self.needs & group.digests))
 
 
 class Ledger:
@@ -77,15 +83,20 @@ class Ledger:
 
     def remove(self, place: str, digests: Sequence[str]) -> Deferred[None]:
         """The place has these no more, neither as manifests nor as blobs."""
-        return self._write([_removal(place, digest, kind) for digest in digests for kind in (True, False)])
+        found = [Cached(place, digest, kind, 0, 0.0) for digest in digests for kind in (True, False)]
+        return self._write(list(map(_removal, found)))
 
     def remove_all(self, gone: Iterable[Cached]) -> Deferred[None]:
         """Just these objects are no longer in the tree."""
-        return self._write([_removal(one.place, one.digest, one.is_manifest) for one in gone])
+        return self._write(list(map(_removal, gone)))
 
     def total(self) -> Deferred[int]:
         """The bytes of all objects; equal ones count once, for they are one file."""
-        return self._database.run(tables.held).addCallback(lambda found: found.get(EVERYWHERE, 0))
+
+        def add_up(found: dict[str, int]) -> int:
+            return max(0, found.get(EVERYWHERE, 0) + sum(change.size for change in self._changes))
+
+        return self._database.run(tables.held).addCallback(add_up)
 
     def by_host(self) -> Deferred[dict[str, int]]:
         """The bytes of each upstream host; equal objects of one host count once."""
@@ -122,8 +133,7 @@ class Ledger:
         def written(result: Failure | None) -> None:
             self._flushing -= 1
             if isinstance(result, Failure):
-                result.trap(FailedStorage)
-                log.error("the ledger has missed some uses: {error}", error=result.value)
+                log.error("the ledger has missed some uses: {reason}", reason=refusal(result))
 
         self._flushing += 1
         return self._database.run(write).addBoth(written)
@@ -142,10 +152,13 @@ class Ledger:
         return self._database.run(lambda t: tables.roots(t, after, limit))
 
     def group(self, place: str, digest: str) -> Deferred[Group | None]:
-        """A root's group as it is now, uses in memory included; None if it is no root any more, or not cached."""
+        """A root's group as it is now, uses in memory included.
+
+        None if it is not cached, or no root any more, or if the database is behind the tree here.
+        """
 
         def judge(found: Group | None) -> Group | None:
-            if found is None or any(one.place == place and one.needs & found.digests for one in self._changes):
+            if found is None or self._lost or any(change.touches(found) for change in self._changes):
                 return None
             recent = [self._touched.get((place, one), 0.0) for one in found.digests]
             return evolve(found, root=evolve(found.root, used=max([found.root.used, *recent])))
@@ -193,6 +206,7 @@ class Ledger:
 
     def _write(self, changes: list[_Change]) -> Deferred[None]:
         """Write changes, behind those that the database has not taken."""
+        was_behind = bool(self._changes)
         batch, self._changes = [*self._changes, *changes], []
 
         def write(t: Any) -> None:
@@ -200,11 +214,13 @@ class Ledger:
                 change.apply(t)
 
         def keep(failure: Failure) -> None:
-            failure.trap(FailedStorage)
-            log.error("the ledger will follow later: {error}", error=failure.value)
+            reason = refusal(failure)
+            if not was_behind:
+                log.error("the ledger cannot follow: {reason}", reason=reason)
             self._doubtful = True
             self._changes = [*batch, *self._changes]
             if len(self._changes) > MAX_CHANGES:
+                log.error("the ledger has given up {count} changes", count=len(self._changes))
                 self._changes, self._lost = [], True
 
         return self._database.run(write).addErrback(keep)
@@ -215,13 +231,13 @@ class Ledger:
 
 
 def _addition(cached: Cached, needs: Sequence[str]) -> _Change:
-    return _Change(cached.place, lambda t: tables.add(t, cached, needs), frozenset(needs))
+    return _Change(cached.place, lambda t: tables.add(t, cached, needs), frozenset(needs), size=cached.size)
 
 
-def _removal(place: str, digest: str, is_manifest: bool) -> _Change:
+def _removal(gone: Cached) -> _Change:
     def apply(t: Any) -> None:
-        tables.remove(t, place, digest, is_manifest)
-        if not is_manifest:
-            forget_blobs(t, place, [digest])
+        tables.remove(t, gone.place, gone.digest, gone.is_manifest)
+        if not gone.is_manifest:
+            forget_blobs(t, gone.place, [gone.digest])
 
-    return _Change(place, apply)
+    return _Change(gone.place, apply, gone=gone.digest, size=-gone.size)

@@ -65,6 +65,7 @@ TABLE: dict[type[e.PkgdError], tuple[int, str]] = {
     e.AddressRefused: (502, "UNAVAILABLE"),
     e.UpstreamTimeout: (504, "UNAVAILABLE"),
     e.UpstreamCorrupt: (502, "UNAVAILABLE"),
+    e.UnexpectedStatus: (502, "UNAVAILABLE"),
     e.UpstreamRefused: (403, "DENIED"),
     e.UpstreamBusy: (429, "TOOMANYREQUESTS"),
     e.LoopDetected: (508, "UNSUPPORTED"),

@@ -78,13 +78,14 @@ class Mirror:
         min_free: int = 0,
         store: Any = None,
         credentialed: frozenset[str] = frozenset(),
+        clock: Clock | None = None,
     ) -> None:
         self.fs = FaultyFileSystem() if fs is None else fs
         self.blocking = InlineBlocking() if blocking is None else blocking
         self.place = Place(root, self.fs, self.blocking)
         self.store = self.place.store if store is None else store
-        self.clock = Clock()
-        self.clock.advance(NOON)
+        self.clock = Clock() if clock is None else clock
+        self.clock.rightNow = NOON
         self.counts: Any = Counts()
         self.hosts: dict[str, ScriptedUpstream] = {}
         self.parents = list(parents)
@@ -277,8 +278,14 @@ class MirrorCase(SynchronousTestCase):
     # -- blobs, which most of the tests are about --
 
     def get(self, digest: Digest, origin: Origin = APP, **how: Any) -> Follower:
-        """A client that pulls a blob, whose size is known by now."""
-        return self.do(follow(self.mirror.blobs.open(origin, digest, ""), **how))
+        """A client that pulls a blob, as soon as its upstreams answer."""
+        upstreams = [*self.mirror.parents, self.mirror._upstream(origin.host)]
+        for one in upstreams:
+            one.hold()
+        pulling = Deferred.fromCoroutine(follow(self.mirror.blobs.open(origin, digest, ""), **how))
+        for one in upstreams:
+            one.release()
+        return self.successResultOf(pulling)
 
     def cached(self, digest: Digest, origin: Origin = APP) -> bytes | None:
         """The blob as it is cached."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import field, frozen
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock, deferLater
 
 from pkgd.errors import TooLarge, UpstreamCorrupt, UpstreamUnavailable
 from pkgd.flow import BufferPool, Inflow
@@ -25,6 +26,7 @@ class Sender:
     def __init__(self, pool: BufferPool, length: int | None) -> None:
         self.body = Inflow(pool, self, length)
         self.wanted = False
+        self.dropped = False
         self._unsent = b""
         self._end: Exception | bool = False
 
@@ -43,7 +45,15 @@ class Sender:
         self._end = error
         self._deliver()
 
+    def drop(self) -> None:
+        """The other end is not listening any more."""
+        self.dropped = True
+        self.body.fail(UpstreamUnavailable("nobody", "is not listened to any more"))
+        self.body.close()
+
     def _deliver(self) -> None:
+        if self.dropped:
+            return
         while self._unsent and (room := self.body.room()) is not None:
             part, self._unsent = self._unsent[: len(room)], self._unsent[len(room) :]
             room[: len(part)] = part
@@ -69,11 +79,12 @@ class Sender:
 class _Answer:
     """What `pkgd.outbound.client.Answer` is to its users."""
 
-    def __init__(self, status: int, length: int | None, headers: Mapping[str, str | list[str]], body: Inflow) -> None:
+    def __init__(self, status: int, length: int | None, headers: Mapping[str, str | list[str]], sender: Sender) -> None:
         self.status = status
         self.length = length
-        self.body = body
+        self.body = sender.body
         self.closed = 0
+        self._sender = sender
         self._headers = {name.lower(): [value] if isinstance(value, str) else value for name, value in headers.items()}
 
     def header(self, name: str) -> str | None:
@@ -87,8 +98,7 @@ class _Answer:
     def close(self) -> None:
         """The connection is dropped if the body is not over."""
         self.closed += 1
-        self.body.fail(UpstreamUnavailable("nobody", "is not listened to any more"))
-        self.body.close()
+        self._sender.drop()
 
 
 @frozen
@@ -126,9 +136,12 @@ class ScriptedUpstream:
     """In place of `pkgd.mirror.upstream.Upstream`. `script` is what the next requests get, and `always` all behind it.
 
     `senders` are the bodies of its answers, in order; `streams` the large answers, which somebody has to close.
+    After `hold`, no answer comes before `release`; with a `clock`, none before its next turn: on a network none comes
+    within the call that asks for it.
     """
 
     is_idle = True
+    clock: Clock | None = None
 
     def __init__(self, host: str, credentials: Credentials | None = None, is_mirror: bool = False) -> None:
         self.endpoint = Endpoint(host, f"https://{host}", credentials, is_mirror)
@@ -138,6 +151,7 @@ class ScriptedUpstream:
         self.always: Step = None
         self.senders: list[Sender] = []
         self.streams: list[_Answer] = []
+        self._held: list[Deferred[None]] | None = None
 
     @property
     def host(self) -> str:
@@ -177,6 +191,16 @@ class ScriptedUpstream:
         self.streams.append(answer)
         return Stream(answer, answer.close)
 
+    def hold(self) -> None:
+        """From now on, answer nothing."""
+        self._held = []
+
+    def release(self) -> None:
+        """Answer what has been asked meanwhile, and everything from now on."""
+        held, self._held = self._held or [], None
+        for one in held:
+            one.callback(None)
+
     async def close(self) -> None:
         """End everything that is on its way."""
         for one in self.senders:
@@ -185,6 +209,11 @@ class ScriptedUpstream:
     async def _answer(self, method: str, path: str, via: str, headers: Mapping[str, str]) -> _Answer | None:
         asked = Asked(method, path, dict(headers), via)
         self.asked.append(asked)
+        if self._held is not None:
+            self._held.append(waiting := Deferred[None]())
+            await waiting
+        elif self.clock is not None:
+            await deferLater(self.clock, 0)
         step: Any = self.script.pop(0) if self.script else self.always
         if callable(step):
             step = step(asked)
@@ -204,7 +233,7 @@ class ScriptedUpstream:
                 sender.fail(reply.ends)
             elif reply.ends:
                 sender.end()
-        return _Answer(reply.status, length, reply.headers, sender.body)
+        return _Answer(reply.status, length, reply.headers, sender)
 
 
 def whole(data: bytes) -> Callable[[Asked], Reply]:

@@ -57,6 +57,13 @@ class AbsencesTests(SynchronousTestCase):
 
         self.assertFalse(absences.holds(ONE))
 
+    def test_clock_set_back(self) -> None:
+        """If the clock has been set back meanwhile, nothing is absent until it is where it was."""
+        self.absences.note(ONE)
+        self.clock.rightNow -= 3600
+
+        self.assertFalse(self.absences.holds(ONE))
+
     def test_bounded(self) -> None:
         """Anybody may ask for what is not there: of too many, those that were noted longest ago are forgotten."""
         for number in range(MAX_ENTRIES):

@@ -59,6 +59,7 @@ class RetryAfterTests(SynchronousTestCase):
             formatdate(NOW + 90, usegmt=True),
             "Sunday, 15-Jun-25 15:08:10 GMT",
             "Sun Jun 15 15:08:10 2025",
+            "Sun, 15 Jun 2025 17:08:10 +0200",
         ]
         with living_in("Asia/Tokyo"):
             self.assert_read(90.0, *dates)
@@ -99,6 +100,10 @@ class BreakerTests(SynchronousTestCase):
         """Requests are refused."""
         error = self.assertRaises(UpstreamUnavailable, self.breaker.check)
         self.assertEqual(error.host, "quay.io")
+
+    def test_figures(self) -> None:
+        """Operators are told these: so many failures, so many seconds."""
+        self.assertEqual((FAILURES, OPEN_SECONDS), (5, 15))
 
     def test_closed(self) -> None:
         """At first, and as long as it answers, an upstream is asked."""
@@ -222,6 +227,25 @@ class BreakerTests(SynchronousTestCase):
         self.breaker.busy(60)
         self.breaker.busy(1)
         self.clock.advance(30)
+
+        self.assertRaises(UpstreamBusy, self.breaker.check)
+
+    def test_clock_set_back(self) -> None:
+        """If the clock has been set back meanwhile, nobody is left alone until it is where it was."""
+        self.fail_often(FAILURES)
+        self.breaker.busy(MAX_BUSY_SECONDS)
+        self.clock.rightNow -= 86400
+
+        self.breaker.check()
+
+        self.breaker.busy(60)
+        self.assertEqual(self.assertRaises(UpstreamBusy, self.breaker.check).retry_after, 60.0)
+
+    def test_longest_pause(self) -> None:
+        """The longest pause that can be asked for is kept."""
+        self.breaker.busy(MAX_BUSY_SECONDS)
+        self.assertRaises(UpstreamBusy, self.breaker.check)
+        self.clock.advance(MAX_BUSY_SECONDS - 0.1)
 
         self.assertRaises(UpstreamBusy, self.breaker.check)
 

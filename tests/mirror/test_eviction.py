@@ -15,6 +15,7 @@ from twisted.logger import capturedLogs, formatEvent
 from pkgd.errors import FailedStorage
 from pkgd.formats.digest import Digest
 from pkgd.mirror.eviction import MAX_FAILURES, Evictor
+from pkgd.state.ledger import MAX_CHANGES
 from pkgd.storage.layout import blob_key
 from tests.cached import PLACES, Thing, World, blob_thing, image_thing, index_thing, uses, worlds
 from tests.mirror.caches import Cache, CacheCase, Killed
@@ -74,7 +75,8 @@ class _Case(CacheCase):
 
     def left(self, things: list[Thing], place: str = A) -> list[int]:
         """Which of the things are still there, by number."""
-        return [number for number, thing in enumerate(things) if (place, thing.digest) in self.cache.found()]
+        found = self.cache.found()
+        return [number for number, thing in enumerate(things) if (place, thing.digest) in found]
 
     def reserve(self, evictor: Evictor, size: int) -> bool:
         """The answer to a reservation."""
@@ -252,6 +254,31 @@ class DiskTests(_Case):
         self.assertEqual(self.left(things), [2])
         self.assertIn(("team/app", things[0].digest), self.cache.found())
 
+    def test_database_that_takes_nothing(self) -> None:
+        """Where the ledger cannot follow no more is evicted than has to be, however often room is wanted."""
+        things = self.fill(*range(1, 9))
+        works = self.cache.database.run
+        self.cache.database.run = lambda interaction: works(lambda t: _read_only(t, interaction))
+
+        self.assertIs(self.reserve(self.cache.evictor(max_size=800), 150), True)
+        self.assertEqual(self.left(things), [2, 3, 4, 5, 6, 7])
+        self.assertIs(self.reserve(self.cache.evictor(max_size=800), 250), True)
+        self.assertEqual(self.left(things), [3, 4, 5, 6, 7])
+
+        self.cache.database.run = works
+        self.get(self.cache.ledger.flush())
+        self.assertEqual(self.get(self.cache.ledger.total()), 500)
+
+    def test_database_that_takes_nothing_for_long(self) -> None:
+        """When the ledger has given up a pass ends."""
+        things = self.fill(*range(MAX_CHANGES + 9))
+        works = self.cache.database.run
+        self.cache.database.run = lambda interaction: works(lambda t: _read_only(t, interaction))
+
+        self.do(self.cache.evictor(max_size=1).run())
+
+        self.assertEqual(len(self.left(things)), 8)
+
     def test_full_disk(self) -> None:
         """On a disk that takes not one byte, nor the database's changes, room is made all the same."""
         things = self.fill(1, 2)
@@ -396,16 +423,22 @@ class SharedPassTests(_Case):
         self.assertEqual(self.left(self.things), [2, 3])
 
     def test_beside_the_regular_pass(self) -> None:
-        """A reservation waits for a regular pass, and finds what that has left."""
-        evictor = self.cache.evictor(max_size=400, unused_for=98)
+        """A reservation waits for one group of a regular pass, and not for the rest of it."""
+        others = self.fill(5, place=C)
+        lock = self.cache.locks.holding(C)
+        self.do(lock.__aenter__())
+        evictor = self.cache.evictor(max_size=500, unused_for=90)
         passing = Deferred.fromCoroutine(evictor.run())
-        (answer,) = self.begin(evictor, 100)
-        self.assertNoResult(answer)
-        self.go_on()
+        answers = self.begin(evictor, 100, 100)
+        self.assertNoResult(answers[0])
 
+        self.go_on()
+        self.assertEqual([self.successResultOf(one) for one in answers], [True, True])
+        self.assertNoResult(passing)
+
+        self.do(lock.__aexit__(None, None, None))
         self.successResultOf(passing)
-        self.assertIs(self.successResultOf(answer), True)
-        self.assertEqual(self.left(self.things), [1, 2, 3])
+        self.assertEqual(self.left(self.things) + self.left(others, C), [])
 
 
 class RunTests(_Case):
@@ -453,6 +486,14 @@ class RunTests(_Case):
         self.do(self.cache.evictor(max_size=1000).run())
 
         self.assertEqual(self.left(things), list(range(290, 300)))
+
+    def test_stopped(self) -> None:
+        """When the daemon stops a pass ends with the group that is being removed."""
+        things, turns = self.fill(1, 2, 3), iter([False])
+
+        self.do(self.cache.evictor(max_size=1).run(lambda: next(turns, True)))
+
+        self.assertEqual(self.left(things), [1, 2])
 
     def test_unreadable(self) -> None:
         """A ledger that cannot be read is a fault of the storage."""

@@ -18,6 +18,7 @@ from pkgd.storage.layout import (
     referrers_key,
     tag_key,
 )
+from pkgd.storage.memory import MemoryReader
 from tests.cached import PLACES, Thing, blob_thing, image_thing
 from tests.mirror.caches import CacheCase
 
@@ -80,6 +81,63 @@ class RemovalTests(CacheCase):
 
         left = {key for key in self.cache.store.objects if "/by-tag/" in key}
         self.assertEqual(left, {tag_key(A, Tag(one)) for one in ("other", *(f"damaged-{n}" for n in range(4)))})
+
+    def test_tags_that_move(self) -> None:
+        """A tag counts where it points now, however often the place has been looked at before."""
+        images = [image_thing(blob_thing(b"%d" % number)) for number in range(3)]
+        for number, image in enumerate(images):
+            self.cache.keep(A, image, 1, f"n{number}")
+        self.remove(images[0])
+        self.cache.write(A, images[2], "n1")
+        self.cache.write(A, images[1], "n2")
+        self.cache.write(A, images[1], "new")
+
+        self.remove(images[1])
+
+        self.assertEqual({tag for _, tag in self.cache.tags()}, {"v1", "latest", "n1"})
+
+    def test_tags_are_read_once(self) -> None:
+        """Tags that have not changed are not read again for the next group."""
+        images = self.tagged_images(A)
+        self.remove()
+        opened = self.opened()
+
+        self.cache.write(A, images[1], "n2")
+        self.remove(images[0])
+
+        self.assertEqual(opened, [tag_key(A, Tag("n2"))])
+
+    def test_few_are_remembered(self) -> None:
+        """There is a limit to what is remembered; of the place that was seen last it is kept."""
+        self.removal = Removal(self.cache.store, self.cache.ledger, self.cache.blocking, max_targets=4)
+        here, there = self.tagged_images(A), self.tagged_images(B)
+        self.remove()
+        self.do(self.removal.remove(self.get(self.cache.ledger.group(B, there[0].digest))))
+        opened = self.opened()
+
+        self.do(self.removal.remove(self.get(self.cache.ledger.group(B, there[1].digest))))
+        self.assertEqual(opened, [])
+        self.remove(here[0])
+        self.assertEqual(len(opened), 3)
+        self.assertEqual(sorted(self.cache.tags()), [(A, "n1"), (A, "n2"), (B, "n2")])
+
+    def tagged_images(self, place: str) -> list[Thing]:
+        """Three more images, each with a tag and nothing else of its own."""
+        images = [image_thing(blob_thing(b"%d" % number)) for number in range(3)]
+        for number, image in enumerate(images):
+            self.cache.keep(place, image, 1, f"n{number}")
+        return images
+
+    def opened(self) -> list[str]:
+        """The keys of the objects that are opened from now on."""
+        keys, works = list[str](), self.cache.store.open
+
+        async def count(key: str) -> MemoryReader | None:
+            keys.append(key)
+            return await works(key)
+
+        self.cache.store.open = count
+        return keys
 
     def test_other_places(self) -> None:
         """The same image of another place has its own tags, manifest and blobs."""

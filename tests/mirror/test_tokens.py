@@ -14,15 +14,20 @@ from pkgd.errors import Upstream as UpstreamError
 from pkgd.errors import UpstreamBusy, UpstreamCorrupt, UpstreamRefused, UpstreamTimeout, UpstreamUnavailable
 from pkgd.mirror.challenge import Challenge
 from pkgd.mirror.tokens import MAX_ANSWER, MAX_TOKENS, Credentials, Tokens, origin_of, scope_of
-from tests.mirror.upstream_fixtures import Asked, Internet, Reply, UpstreamCase, token
+from tests.mirror.upstream_fixtures import (
+    CREDENTIALS,
+    HOME,
+    ISSUED,
+    MANIFEST,
+    PASSWORD,
+    REALM,
+    Asked,
+    Internet,
+    Reply,
+    UpstreamCase,
+    token,
+)
 
-PASSWORD = "canary-password"
-ISSUED = "canary-token"
-CREDENTIALS = Credentials("robot", PASSWORD)
-
-HOME = "https://registry-1.docker.io"
-REALM = "https://auth.docker.io/token"
-ALPINE = f"{HOME}/v2/library/alpine/manifests/3"
 OTHER = f"{HOME}/v2/org/app/blobs/sha256:00"
 
 
@@ -106,11 +111,11 @@ class TokensCase(UpstreamCase):
         client: Any = self.internet
         return Tokens(host, base, client, credentials, self.clock)
 
-    def answer(self, url: str = ALPINE, *challenges: Challenge, refused: str | None = None) -> str:
+    def answer(self, url: str = MANIFEST, *challenges: Challenge, refused: str | None = None) -> str:
         """The header that answers a URL's challenges."""
         return self.do(self.tokens.answer(url, list(challenges) or [challenge()], refused))
 
-    def refused(self, kind: type[UpstreamError], *challenges: Challenge, url: str = ALPINE) -> Any:
+    def refused(self, kind: type[UpstreamError], *challenges: Challenge, url: str = MANIFEST) -> Any:
         """The error instead of an answer; it blames the upstream by its name, and nothing is left open."""
         error = self.refusal(self.tokens.answer(url, list(challenges) or [challenge()]), kind)
         self.assertEqual(error.host, "docker.io")
@@ -123,7 +128,7 @@ class RequestTests(TokensCase):
 
     def test_request(self) -> None:
         """The service of the challenge, the repository, who asks; the credentials in the header only."""
-        header = self.answer(ALPINE, challenge(service="registry.docker.io", scope="repository:library/alpine:pull"))
+        header = self.answer(MANIFEST, challenge(service="registry.docker.io", scope="repository:library/alpine:pull"))
 
         self.assertEqual(header, f"Bearer {ISSUED}")
         (asked,) = self.internet.asked
@@ -138,7 +143,7 @@ class RequestTests(TokensCase):
     def test_scope_of_the_repository(self) -> None:
         """The scope is what the URL needs, whatever the challenge says: some say a placeholder, or too much."""
         for said in ["repository:user/image:pull", "repository:library/alpine:pull,push", "registry:catalog:*", ""]:
-            self.answer(ALPINE, challenge(scope=said))
+            self.answer(MANIFEST, challenge(scope=said))
             self.clock.advance(300)
 
         self.assertEqual({one.parameters["scope"] for one in self.internet.asked}, {"repository:library/alpine:pull"})
@@ -161,13 +166,13 @@ class RequestTests(TokensCase):
 
     def test_realm_with_a_query(self) -> None:
         """A realm's own query stays as it is."""
-        self.answer(ALPINE, challenge(f"{REALM}?a=b%2Fc", service="s"))
+        self.answer(MANIFEST, challenge(f"{REALM}?a=b%2Fc", service="s"))
 
         self.assertTrue(self.internet.urls[0].startswith(f"{REALM}?a=b%2Fc&service=s&scope="))
 
     def test_encoding(self) -> None:
         """What stands in the challenge cannot add parameters."""
-        self.answer(ALPINE, challenge(service="a&account=admin#x y"))
+        self.answer(MANIFEST, challenge(service="a&account=admin#x y"))
 
         self.assertEqual(self.internet.asked[0].parameters["service"], "a&account=admin#x y")
         self.assertEqual(self.internet.asked[0].parameters["account"], "robot")
@@ -246,13 +251,13 @@ class AnswerTests(TokensCase):
             UpstreamCorrupt("auth", "?"),
         ]:
             self.internet.at(REALM, failure)
-            self.refusal(self.tokens.answer(ALPINE, [challenge()]), type(failure))
+            self.refusal(self.tokens.answer(MANIFEST, [challenge()]), type(failure))
 
     def test_cut(self) -> None:
         """An answer that is cut is a failure, and holds nothing open."""
         self.internet.at(REALM, Reply(data=b'{"token": "a', ends=UpstreamUnavailable("auth", "is cut")))
 
-        self.refusal(self.tokens.answer(ALPINE, [challenge()]), UpstreamUnavailable)
+        self.refusal(self.tokens.answer(MANIFEST, [challenge()]), UpstreamUnavailable)
 
         self.assertEqual(self.internet.open, [])
 
@@ -280,9 +285,9 @@ class LifetimeTests(TokensCase):
         self.tokens = self.made()
         self.answer()
         self.clock.advance(seconds - 0.5)
-        self.assertEqual(self.tokens.known(ALPINE), f"Bearer {ISSUED}", stated)
+        self.assertEqual(self.tokens.known(MANIFEST), f"Bearer {ISSUED}", stated)
         self.clock.advance(1)
-        self.assertIsNone(self.tokens.known(ALPINE), stated)
+        self.assertIsNone(self.tokens.known(MANIFEST), stated)
 
     def test_most_of_its_life(self) -> None:
         """A token is renewed when four fifths of its lifetime are over."""
@@ -306,7 +311,7 @@ class LifetimeTests(TokensCase):
 
         self.assertEqual(self.answer(), f"Bearer {ISSUED}")
 
-        self.assertIsNone(self.tokens.known(ALPINE))
+        self.assertIsNone(self.tokens.known(MANIFEST))
 
 
 class SharingTests(TokensCase):
@@ -314,7 +319,7 @@ class SharingTests(TokensCase):
 
     def test_known(self) -> None:
         """Before the first challenge nothing is known; then all of the repository shares."""
-        self.assertIsNone(self.tokens.known(ALPINE))
+        self.assertIsNone(self.tokens.known(MANIFEST))
         self.answer()
 
         for rest in ["manifests/3", "blobs/sha256:00", "tags/list", "referrers/sha256:00"]:
@@ -349,7 +354,7 @@ class SharingTests(TokensCase):
         """However many requests of a repository are challenged at once, one token is fetched."""
         later: Deferred[Reply] = Deferred()
         self.internet.at(REALM, later)
-        asking = [self.begin(self.tokens.answer(ALPINE, [challenge()])) for _ in range(5)]
+        asking = [self.begin(self.tokens.answer(MANIFEST, [challenge()])) for _ in range(5)]
         self.assertEqual(len(self.internet.asked), 1)
 
         later.callback(token(ISSUED))
@@ -360,7 +365,7 @@ class SharingTests(TokensCase):
         """Other repositories, and other paths, do not wait for it, nor get it."""
         waiting: list[Deferred[Reply]] = [Deferred() for _ in range(4)]
         self.internet.at(REALM, *waiting)
-        urls = [ALPINE, OTHER, f"{HOME}/download/x", f"{HOME}/download/y"]
+        urls = [MANIFEST, OTHER, f"{HOME}/download/x", f"{HOME}/download/y"]
         asking = [self.begin(self.tokens.answer(url, [challenge()])) for url in urls]
 
         for number, one in enumerate(waiting):
@@ -374,7 +379,7 @@ class SharingTests(TokensCase):
         """If it fails, it fails for all who wait, and the next one tries again."""
         later: Deferred[Reply] = Deferred()
         self.internet.at(REALM, later, token(ISSUED))
-        asking = [self.begin(self.tokens.answer(ALPINE, [challenge()])) for _ in range(3)]
+        asking = [self.begin(self.tokens.answer(MANIFEST, [challenge()])) for _ in range(3)]
 
         later.errback(UpstreamTimeout("auth.docker.io", "does not answer in time"))
 
@@ -388,7 +393,24 @@ class SharingTests(TokensCase):
         self.answer()
 
         self.assertEqual(self.answer(refused="Bearer old"), "Bearer new")
-        self.assertEqual(self.tokens.known(ALPINE), "Bearer new")
+        self.assertEqual(self.tokens.known(MANIFEST), "Bearer new")
+
+    def test_refused_and_no_other(self) -> None:
+        """If no other can be fetched, the refused one is not shown again all the same."""
+        self.internet.at(REALM, token("old"), Reply(503))
+        self.answer()
+
+        self.refusal(self.tokens.answer(MANIFEST, [challenge()], "Bearer old"), UpstreamUnavailable)
+
+        self.assertIsNone(self.tokens.known(MANIFEST))
+
+    def test_refused_and_expired(self) -> None:
+        """A token whose time has run out on the way is fetched anew."""
+        self.internet.at(REALM, token("old", expires_in=60), token("new"))
+        self.answer()
+        self.clock.advance(60)
+
+        self.assertEqual(self.answer(refused="Bearer old"), "Bearer new")
 
     def test_renewed_meanwhile(self) -> None:
         """A request that was sent with the old token gets the one that another has fetched meanwhile."""
@@ -411,6 +433,18 @@ class SharingTests(TokensCase):
         self.assertEqual(self.tokens.known(urls[1]), f"Bearer {ISSUED}")
         self.assertEqual(self.tokens.known(urls[-1]), f"Bearer {ISSUED}")
         self.assertLessEqual(len(self.tokens._known), MAX_TOKENS)
+
+    def test_bounded_and_renewed(self) -> None:
+        """Renewing one that is kept makes nobody else's be forgotten."""
+        urls = [f"{HOME}/v2/a/r{number}/tags/list" for number in range(MAX_TOKENS)]
+        for url in urls:
+            self.answer(url)
+        self.internet.at(REALM, token("new"))
+
+        self.answer(urls[1], refused=f"Bearer {ISSUED}")
+
+        self.assertEqual(self.tokens.known(urls[0]), f"Bearer {ISSUED}")
+        self.assertEqual(self.tokens.known(urls[1]), "Bearer new")
 
 
 @frozen
@@ -584,7 +618,7 @@ class TrustTests(UpstreamCase):
         client: Any = self.internet
         tokens = Tokens("docker.io", HOME, client, CREDENTIALS, self.clock)
 
-        self.refusal(tokens.answer(ALPINE, [challenge(None)]), UpstreamRefused)
+        self.refusal(tokens.answer(MANIFEST, [challenge(None)]), UpstreamRefused)
 
 
 class SchemeTests(TokensCase):
@@ -594,10 +628,10 @@ class SchemeTests(TokensCase):
 
     def test_basic(self) -> None:
         """Basic gets the credentials, at the configured origin; nobody else is asked."""
-        self.assertEqual(self.answer(ALPINE, self.BASIC), CREDENTIALS.header)
+        self.assertEqual(self.answer(MANIFEST, self.BASIC), CREDENTIALS.header)
 
         self.clock.advance(10**6)
-        self.assertEqual(self.tokens.known(ALPINE), CREDENTIALS.header)
+        self.assertEqual(self.tokens.known(MANIFEST), CREDENTIALS.header)
         self.assertIsNone(self.tokens.known(OTHER))
         self.assertEqual(self.internet.asked, [])
 
@@ -620,18 +654,18 @@ class SchemeTests(TokensCase):
 
     def test_bearer_first(self) -> None:
         """If both are offered, the password is not sent with each request."""
-        self.assertEqual(self.answer(ALPINE, self.BASIC, challenge()), f"Bearer {ISSUED}")
+        self.assertEqual(self.answer(MANIFEST, self.BASIC, challenge()), f"Bearer {ISSUED}")
 
     def test_first_of_a_scheme(self) -> None:
         """Of two challenges of a scheme the first counts."""
-        self.answer(ALPINE, challenge(service="one"), challenge("https://evil.com/token", service="two"))
+        self.answer(MANIFEST, challenge(service="one"), challenge("https://evil.com/token", service="two"))
 
         self.assertEqual([one.parameters["service"] for one in self.internet.asked], ["one"])
 
     def test_nothing_that_can_be_answered(self) -> None:
         """Other schemes, or none at all, cannot be answered."""
         for challenges in [[], [Challenge("negotiate", {})], [Challenge("digest", {"realm": REALM})]]:
-            error = self.refusal(self.tokens.answer(ALPINE, challenges), UpstreamRefused)
+            error = self.refusal(self.tokens.answer(MANIFEST, challenges), UpstreamRefused)
             self.assertEqual(error.reason, "asks for credentials")
         self.assertEqual(self.internet.asked, [])
 
@@ -661,7 +695,7 @@ class SecrecyTests(TokensCase):
         for reply in replies:
             self.internet.at(realm, reply)
             error: BaseException | None = self.failureResultOf(
-                self.begin(self.tokens.answer(ALPINE, [challenge(realm)])), UpstreamError
+                self.begin(self.tokens.answer(MANIFEST, [challenge(realm)])), UpstreamError
             ).value
             while error is not None:
                 self.assertNotIn("canary", f"{error!r} {error}")

@@ -9,6 +9,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from pkgd.errors import (
     AddressRefused,
     LoopDetected,
+    UnexpectedStatus,
     UpstreamBusy,
     UpstreamCorrupt,
     UpstreamRefused,
@@ -34,6 +35,7 @@ from tests.mirror.upstream_fixtures import (
     DockerHubCase,
     Internet,
     Reply,
+    Step,
     bearer,
     redirect,
     token,
@@ -247,7 +249,7 @@ class StatusTests(DockerHubCase):
             (UpstreamBusy, [429]),
             (LoopDetected, [508]),
             (
-                UpstreamCorrupt,
+                UnexpectedStatus,
                 [201, 202, 204, 205, 300, 304, 305, 306, 400, 402, 405, 406, 407, 408, 409, 416, 418, 451],
             ),
             (UpstreamUnavailable, [500, 501, 502, 503, 504, 507, 520, 599]),
@@ -308,15 +310,15 @@ class StatusTests(DockerHubCase):
 
     def test_duration(self) -> None:
         """Each exchange is counted with its last status, or with what there was instead of one."""
-        for reply in [
-            Reply(),
-            Reply(404),
-            Reply(503),
-            Reply(418),
-            UpstreamTimeout("cdn", "waits"),
-            UpstreamUnavailable("cdn", "fails"),
-            AddressRefused("cdn", "is private"),
-        ]:
+        steps: list[Step] = [
+            *(Reply(), Reply(404), Reply(503), Reply(418)),
+            *(
+                UpstreamTimeout("cdn", "waits"),
+                UpstreamUnavailable("cdn", "fails"),
+                AddressRefused("cdn", "is private"),
+            ),
+        ]
+        for reply in steps:
             self.internet.at(MANIFEST, reply)
             self.begin(self.document()).addErrback(lambda failure: failure.trap(UpstreamError))
 
@@ -386,14 +388,18 @@ class BreakerTests(DockerHubCase):
 
         self.assertEqual(self.samples("pkgd_upstream_circuit_open"), {"": 0.0})
 
-    def test_denial_ends_it(self) -> None:
-        """If the request that finds out whether the trouble is over is denied, the upstream is back all the same."""
-        for said in [Reply(403), bearer("https://127.0.0.1/"), Reply(401), UpstreamCorrupt("x", "?")]:
+    def test_any_answer_ends_it(self) -> None:
+        """If the request that finds out whether the trouble is over gets any answer, the upstream is back."""
+        steps: list[Step] = [
+            *(Reply(403), Reply(404), Reply(401), Reply(418), Reply(508)),
+            *(bearer("https://127.0.0.1/"), UpstreamCorrupt("x", "?")),
+        ]
+        for said in steps:
             self.upstream = self.made(Endpoint("docker.io", HOME))
             self.fail_often(Reply(503))
             self.clock.advance(OPEN_SECONDS)
             self.internet.at(MANIFEST, said)
-            self.begin(self.document()).addErrback(lambda failure: failure.trap(UpstreamError))
+            self.begin(self.document()).addErrback(lambda failure: failure.trap(UpstreamError, LoopDetected))
 
             self.assertFalse(self.is_open(), said)
 

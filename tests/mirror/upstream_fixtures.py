@@ -40,6 +40,7 @@ __all__ = [
     "DockerHubCase",
     "Internet",
     "Reply",
+    "Step",
     "UpstreamCase",
     "bearer",
     "redirect",
@@ -247,8 +248,9 @@ class UpstreamCase(SynchronousTestCase):
         self.clock.advance(NOW)
         self.internet = Internet()
         self.lines: list[str] = []
-        globalLogPublisher.addObserver(self._note)
-        self.addCleanup(globalLogPublisher.removeObserver, self._note)
+        note: Any = self._note
+        globalLogPublisher.addObserver(note)
+        self.addCleanup(globalLogPublisher.removeObserver, note)
 
     def begin(self, call: Coroutine[Deferred[Any], Any, T]) -> Deferred[T]:
         """Start a call that may have to wait."""

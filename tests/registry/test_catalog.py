@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pkgd.formats.digest import Digest
 from pkgd.formats.names import RepositoryName, Tag
-from pkgd.registry.catalog import Catalog
+from pkgd.registry.catalog import MAX_EXISTING, Catalog
 from pkgd.storage.layout import blob_key, directory, legacy_key, manifest_key, tag_key
 from pkgd.storage.memory import MemoryStore
 from tests.properties import brief
@@ -157,3 +158,35 @@ class ExistenceTests(RegistryCase):
         """So is what an old tree keeps unescaped."""
         self.write("a/blobs/manifests/v1.json", b"{}")
         self.assertIs(self.exists("a/blobs"), True)
+
+    def test_emptied(self) -> None:
+        """A name that was hosted stays so when the last of it is deleted: it must not come to mean an upstream's."""
+        digest = self.do(self.registry.push_blob(APP, b"hello"))
+        self.assertIs(self.exists(APP), True)
+        self.do(self.registry.blobs.delete(APP, digest))
+        shutil.rmtree(self.path(APP))
+
+        self.assertIs(self.exists(APP), True)
+
+    def test_begun_meanwhile(self) -> None:
+        """That nothing was there is not remembered."""
+        self.assertIs(self.exists(APP), False)
+
+        self.do(self.registry.push_blob(APP, b"hello"))
+
+        self.assertIs(self.exists(APP), True)
+
+    def test_upstream(self) -> None:
+        """What is cached of an upstream is not hosted, under no name."""
+        self.write(f"__mirror__/docker.io/{APP}/blobs/{DIGEST.encoded}", b"hello")
+
+        self.assertEqual([self.exists(name) for name in (APP, f"docker.io/{APP}", "docker.io")], [False] * 3)
+
+    def test_bounded(self) -> None:
+        """A bounded number is remembered; the rest is looked at again."""
+        catalog = self.registry.catalog
+        catalog._existing.update(RepositoryName(f"r{number}") for number in range(MAX_EXISTING))
+        self.do(self.registry.push_blob(APP, b"hello"))
+
+        self.assertEqual([self.exists(APP), self.exists("r1"), self.exists(APP)], [True, False, True])
+        self.assertLessEqual(len(catalog._existing), MAX_EXISTING)

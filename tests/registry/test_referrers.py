@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from twisted.trial.unittest import SynchronousTestCase
+
 from pkgd.errors import FailedStorage
 from pkgd.formats.digest import Digest
 from pkgd.formats.names import Tag
 from pkgd.formats.oci import INDEX
-from pkgd.registry.referrers import PAGE_BYTES, PAGE_ENTRIES
+from pkgd.registry.referrers import PAGE_BYTES, PAGE_ENTRIES, page_of, parse_entries, wellformed_entries
 from pkgd.storage.layout import legacy_key, manifest_key, tag_key
 from tests.registry.fixtures import APP, OTHER, RegistryCase, broken_database, descriptor, image, image_index
 
@@ -296,3 +298,45 @@ class PageTests(ReferrersCase):
         digests = self.fill(5)
         document, _ = self.page(after=digests[1] + "0")
         self.assertEqual([one["digest"] for one in document["manifests"]], digests[2:])
+
+
+class EntryTests(SynchronousTestCase):
+    """Lists that others have written."""
+
+    def test_parsed(self) -> None:
+        """Every field of every entry is passed on; what names nothing is left out."""
+        entries = [descriptor(b"a", annotations={"k": "v"}, odd=[None, 1.5]), descriptor(b"b")]
+        wrong: list[Any] = [None, 5, "x", [], {}, {"digest": 5}, {"digest": "sha256:x"}, {"digest": ["x"]}]
+
+        found = parse_entries(json.dumps({"manifests": [*wrong, *entries], "more": {}}).encode())
+
+        self.assertEqual([json.loads(one) for one in found], entries)
+
+    def test_no_list(self) -> None:
+        """What is no list is none, or, for who wants none to be made up, an error."""
+        for data in (
+            b"",
+            b"[]",
+            b"null",
+            b"{}",
+            b'{"manifests": null}',
+            b'{"manifests": {}}',
+            b'{"manifests": [{"digest": "\\ud800"}]}',
+            b'{"manifests": [' + b"[" * 100_000,
+            b'{"x":' * 100_000,
+        ):
+            self.assertRaises(ValueError, parse_entries, data)
+            self.assertEqual(wellformed_entries(data), [])
+
+    def test_page(self) -> None:
+        """A page is in the order of the digests, of equal ones the last."""
+        first, last = (json.dumps(descriptor(b"a", annotations={"n": n})).encode() for n in "12")
+        other = json.dumps(descriptor(b"b", artifactType="a/b")).encode()
+
+        page = page_of([other, first, last], None, "")
+        filtered = page_of([other, first, last], "a/b", "")
+
+        found = {one["digest"]: one for one in json.loads(page.index)["manifests"]}
+        self.assertEqual(list(found), sorted(found))
+        self.assertEqual(found[str(Digest.of(b"a"))]["annotations"], {"n": "2"})
+        self.assertEqual(json.loads(filtered.index)["manifests"], [json.loads(other)])

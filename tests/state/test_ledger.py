@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from twisted.logger import capturedLogs, formatEvent
+
 from pkgd.errors import FailedStorage
 from pkgd.state import Cached
 from pkgd.state.ledger import MAX_CHANGES, MAX_TOUCHED
@@ -209,6 +211,48 @@ class MissedTests(_Case):
         self.assertIsNone(self.get(self.ledger.group(A, "layer")))
         self.assertIsNotNone(self.get(self.ledger.group(B, "layer")))
 
+    def test_total(self) -> None:
+        """What the database does not know yet is counted all the same, what is gone and what has come."""
+        self.add("one", 1)
+        self.add("two", 1)
+        self.break_table("need")
+        self.add("image", 2, "one")
+        self.mend_table("need")
+        self.assertEqual(self.get(self.ledger.total()), 3)
+
+        self.break_table("blob")
+        self.get(self.ledger.remove_all(self.get(self.ledger.page(None, 9))))
+        self.mend_table("blob")
+        self.assertEqual(self.get(self.ledger.total()), 1)
+
+        self.get(self.ledger.flush())
+        self.assertEqual(self.get(self.ledger.total()), 1)
+
+    def test_gone_meanwhile(self) -> None:
+        """What is gone without the database knowing is no group."""
+        self.add("one", 1)
+        self.get(self.ledger.add(Cached(B, "one", False, 1, 1)))
+        self.break_table("blob")
+        self.get(self.ledger.remove(A, ["one"]))
+        self.mend_table("blob")
+
+        self.assertIsNone(self.get(self.ledger.group(A, "one")))
+        self.assertIsNotNone(self.get(self.ledger.group(B, "one")))
+
+    def test_said_once(self) -> None:
+        """While the database takes nothing the log says so once."""
+        self.break_table("held")
+        with capturedLogs() as events:
+            for digest in ("one", "two", "three"):
+                self.add(digest)
+            self.mend_table("held")
+            self.get(self.ledger.flush())
+            self.break_table("held")
+            self.add("four")
+
+        lines = [formatEvent(event) for event in events]
+        self.assertEqual(lines, ["the ledger cannot follow: index: no such table: held"] * 2)
+
     def test_survey_at_the_next_start(self) -> None:
         """A late change may have been overtaken by others: the next process looks at the tree."""
         self.get(self.ledger.complete())
@@ -236,6 +280,7 @@ class MissedTests(_Case):
         self.assertIs(self.get(self.ledger.is_complete()), False)
         self.add("later", 1)
         self.assertEqual(self.roots(), [(1, "later")])
+        self.assertIsNone(self.get(self.ledger.group(A, "later")))
 
 
 class SurveyTests(_Case):

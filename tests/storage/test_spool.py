@@ -247,6 +247,147 @@ class UploadFileTests(_Case):
             place.spool.create_upload("two", b"{}", "sha256")
 
 
+class FillFileTests(_Case):
+    """The file of an object that arrives from an upstream."""
+
+    def setUp(self) -> None:
+        """A spool on a disk that can fail."""
+        self.fs = FaultyFileSystem()
+        self.place = self.make_place(self.fs)
+
+    def create(self, algorithm: str = "sha256") -> StagedFile:
+        """Begin one."""
+        return self.place.spool.create_fill(algorithm)
+
+    def fills(self) -> list[str]:
+        """What lies there."""
+        return os.listdir(self.place.tree.path("__spool__/fills"))
+
+    def test_written_and_read(self) -> None:
+        """What has been written can be read at once, through a descriptor of its own."""
+        file = self.create()
+        reader = self.place.spool.read_fill(file, 11)
+        file.append(memoryview(b"hello "))
+        self.assertEqual((reader.size, reader.read_at(0, 100)), (11, b"hello "))
+
+        file.append(memoryview(b"world"))
+
+        self.assertEqual(reader.read_at(4, 100), b"o world")
+        self.assertNotEqual(reader.fileno(), file._fd)
+        reader.close()
+        self.place.spool.remove_fill(file)
+        self.assertEqual((self.fs.open_files, self.fills()), (set(), []))
+
+    def test_names(self) -> None:
+        """Each has a name of its own, which nobody can guess."""
+        paths = {self.create().path for _ in range(20)}
+
+        self.assertEqual(len(paths), 20)
+        for path in paths:
+            os.unlink(path)
+        for fd in list(self.fs.open_files):
+            self.fs.close(fd)
+
+    def test_digests(self) -> None:
+        """It is hashed as it should be while it is written."""
+        for algorithm in ("sha256", "sha512"):
+            file = self.create(algorithm)
+            file.append(memoryview(b"hello"))
+            reads = self.fs.counts["pread"]
+
+            self.assertEqual(file.seal(algorithm), Digest.of(b"hello", algorithm))
+
+            self.assertEqual((self.fs.counts["pread"], self.fs.open_files), (reads, set()))
+            self.place.spool.remove_fill(file)
+
+    def test_read_after_removal(self) -> None:
+        """A reader keeps what it reads, though the name is gone."""
+        file = self.create()
+        file.append(memoryview(b"hello"))
+        reader = self.place.spool.read_fill(file, 5)
+
+        self.place.spool.remove_fill(file)
+
+        self.assertEqual((reader.read_at(0, 5), self.fills()), (b"hello", []))
+        reader.close()
+
+    def test_name_removed_by_hand(self) -> None:
+        """Somebody who empties the spool does not stop the writer."""
+        file = self.create()
+        os.unlink(file.path)
+
+        file.append(memoryview(b"hello"))
+
+        self.assertEqual(file.seal("sha256"), Digest.of(b"hello"))
+        self.place.spool.remove_fill(file)
+
+    def test_remove_twice(self) -> None:
+        """Removing what is gone, or has become an object, does nothing."""
+        file = self.create()
+        self.place.spool.remove_fill(file)
+
+        self.place.spool.remove_fill(file)
+
+        self.assertEqual(self.fs.open_files, set())
+
+    def test_unremovable(self) -> None:
+        """What cannot be removed is closed all the same, and swept at the next start."""
+        file = self.create()
+        self.fs.fail_calls("unlink")
+
+        self.assertRaises(FailedStorage, self.place.spool.remove_fill, file)
+
+        self.assertEqual((self.fs.open_files, len(self.fills())), (set(), 1))
+        Place(self.place.tree.root).spool.prepare()
+        self.assertEqual(self.fills(), [])
+
+    def test_close_fails(self) -> None:
+        """It is removed although its close has failed: nobody needs what was lost."""
+        file = self.create()
+        self.fs.fail_calls("close")
+
+        self.place.spool.remove_fill(file)
+
+        self.assertEqual((self.fs.open_files, self.fills()), (set(), []))
+
+    def test_creation_at_every_call(self) -> None:
+        """One that cannot be begun leaves nothing behind, and no descriptor open."""
+        for at in range(30):
+            fs = FaultyFileSystem()
+            place = self.make_place(fs)
+            fs.fail(at, errno.ENOSPC)
+            try:
+                file = place.spool.create_fill("sha256")
+            except NoSpace:
+                fills = place.tree.path("__spool__/fills")
+                self.assertFalse(os.path.isdir(fills) and os.listdir(fills))
+            else:
+                fs.heal()
+                place.spool.remove_fill(file)
+            self.assertEqual(fs.open_files, set())
+
+    def test_reader_at_every_call(self) -> None:
+        """So does one that cannot be read."""
+        file = self.create()
+        self.fs.fail(0, errno.EMFILE)
+
+        self.assertRaises(BusyStorage, self.place.spool.read_fill, file, 5)
+
+        self.place.spool.remove_fill(file)
+        self.assertEqual(self.fs.open_files, set())
+
+    def test_swept(self) -> None:
+        """What a crash has left of them is removed at the start; a directory somebody has made there is not ours."""
+        file = self.create()
+        file.append(memoryview(b"hello"))
+        self.fs.close(file._fd or 0)
+        os.mkdir(self.place.tree.path("__spool__/fills/a-directory"))
+
+        Place(self.place.tree.root).spool.prepare()
+
+        self.assertEqual(self.fills(), ["a-directory"])
+
+
 class PreparationTests(_Case):
     """How the spool comes to be usable."""
 

@@ -11,14 +11,22 @@ from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.blocking import InlineBlocking
-from pkgd.errors import FailedStorage
+from pkgd.errors import FailedStorage, UpstreamCorrupt
 from pkgd.storage.interfaces import Reader
 from pkgd.web.request import Request
-from pkgd.web.respond import PIECE, header_block, not_modified, send_json, send_reader, send_stored
+from pkgd.web.respond import (
+    PIECE,
+    header_block,
+    not_modified,
+    send_blob_head,
+    send_json,
+    send_reader,
+    send_stored,
+)
 from tests.web.content import digest_of, push_blob
 from tests.web.fixtures import Edge
 from tests.web.handlers import Running
-from tests.web.memory import Client
+from tests.web.memory import Client, settle
 from tests.web.messages import request_bytes
 from tests.web.recorder import recorded
 from tests.web.wires import wire
@@ -196,6 +204,204 @@ class ShortTests(ReaderCase):
         self.assertEqual(self.reader.closed, 1)
 
 
+class GrowingReader(NotingReader):
+    """A reader of content that is still arriving: the test says how far it has come."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.come = 0
+        self.asked: list[int] = []
+        self._waiting: list[Deferred[None]] = []
+        self._failure: Exception | None = None
+
+    async def available(self, offset: int) -> int:
+        """How far it has come, once that is behind `offset`."""
+        self.asked.append(offset)
+        while self.come <= offset:
+            if self._failure is not None:
+                raise self._failure
+            self._waiting.append(waiting := Deferred[None]())
+            await waiting
+        return self.come
+
+    def grow(self, size: int) -> None:
+        """So much has come."""
+        self.come = size
+        self._wake()
+
+    def break_off(self, error: Exception) -> None:
+        """Nothing more will come."""
+        self._failure = error
+        self._wake()
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            one.callback(None)
+
+
+class GrowingCase(ReaderCase):
+    """An edge that answers from content that is still arriving."""
+
+    def setUp(self) -> None:
+        """Nothing of it has come."""
+        super().setUp()
+        self.reader = GrowingReader()
+
+    def body(self, client: Client) -> bytes:
+        """What a client has got of the body so far."""
+        return bytes(client.transport.taken).partition(b"\r\n\r\n")[2]
+
+
+class GrowingTests(GrowingCase):
+    """It goes out as it comes."""
+
+    def test_head_at_once(self) -> None:
+        """The client gets the head before the first byte has come, with the whole length in it."""
+        client = self.ask()
+
+        self.assertIn(b"\r\nContent-Length: %d\r\n" % len(DATA), bytes(client.transport.taken))
+        self.assertEqual(self.body(client), b"")
+        self.reader.grow(len(DATA))
+        self.assertEqual(client.answer.body, DATA)
+
+    def test_as_it_comes(self) -> None:
+        """It gets what there is, and then waits for more."""
+        client = self.ask()
+        for size in (1, 1000, PIECE, PIECE + 1, len(DATA) - 1):
+            self.reader.grow(size)
+            self.assertEqual(self.body(client), DATA[:size])
+
+        self.reader.grow(len(DATA))
+
+        self.assertEqual((client.answer.body, self.reader.closed), (DATA, 1))
+
+    def test_range(self) -> None:
+        """A part waits for its own bytes, and not for what is behind it."""
+        client = self.ask(Range="bytes=1000-1999")
+        self.reader.grow(900)
+        self.reader.grow(1500)
+        self.assertEqual(self.body(client), DATA[1000:1500])
+
+        self.reader.grow(2000)
+
+        self.assertEqual((client.answer.status, client.answer.body), (206, DATA[1000:2000]))
+        self.assertEqual(client.answer.header("Content-Range"), f"bytes 1000-1999/{len(DATA)}")
+
+    def test_several_ranges(self) -> None:
+        """Several parts wait for theirs, one after the other."""
+        client = self.ask(Range="bytes=0-4,2000-2004")
+        self.reader.grow(1000)
+        self.assertTrue(self.body(client).endswith(b"Content-Range: bytes 2000-2004/%d\r\n\r\n" % len(DATA)))
+
+        self.reader.grow(2005)
+
+        self.assertIn(DATA[:5] + b"\r\n--", client.answer.body)
+        self.assertIn(DATA[2000:2005] + b"\r\n--", client.answer.body)
+
+    def test_nothing_is_waited_for(self) -> None:
+        """HEAD, and a copy that is the present one, need no byte of it."""
+        for client, method in ((self.ask("HEAD"), "HEAD"), (self.ask(If_None_Match=ETAG), "GET")):
+            self.assertEqual(len(client.answers(method)), 1)
+        self.assertEqual((self.reader.asked, self.reader.closed), ([], 2))
+
+    def test_breaks_off(self) -> None:
+        """What will never come drops the connection: no part is taken for the whole."""
+        client = self.ask()
+        self.reader.grow(1000)
+
+        self.reader.break_off(UpstreamCorrupt("docker.io", "sends other bytes"))
+        settle(self.edge.clock)
+
+        self.assertEqual((self.body(client), client.transport.aborted), (DATA[:1000], True))
+        self.assertEqual((self.reader.closed, len(self.edge.log_lines())), (1, 1))
+
+    def test_client_leaves(self) -> None:
+        """A client that leaves while it waits is noticed when more comes; its reader is closed then."""
+        client = self.ask()
+        client.lose()
+        self.assertEqual(self.reader.closed, 0)
+
+        self.reader.grow(1000)
+
+        self.assertEqual((self.reader.closed, self.reader.reads), (1, []))
+
+    def test_over_sockets(self) -> None:
+        """So it goes where the kernel sends the file."""
+        directory = self.mktemp()
+        os.makedirs(directory)
+        with open(os.path.join(directory, "growing"), "w+b", buffering=0) as file:
+            self.reader.fileno = file.fileno
+            client = wire(self, self.edge)
+            client.request("GET", "/")
+            for size in (10, PIECE, len(DATA)):
+                file.write(DATA[self.reader.come : size])
+                self.reader.grow(size)
+                client.settle()
+                self.assertEqual(bytes(client.taken).partition(b"\r\n\r\n")[2], DATA[:size])
+
+        self.assertEqual(client.answer.body, DATA)
+
+
+class PatienceTests(GrowingCase):
+    """Whoever is waited for has to hurry: us for what has not come, the client for what it was sent."""
+
+    def setUp(self) -> None:
+        """Clients have a minute to take something."""
+        super().setUp()
+        self.limit = int(self.edge.site.limits.body_timeout)
+
+    def test_slow_source(self) -> None:
+        """A client that has taken everything waits with us, for hours if it has to be."""
+        client = self.ask()
+        for size in (1000, 2000):
+            self.reader.grow(size)
+            self.edge.pass_time(10 * self.limit)
+            self.assertTrue(client.open)
+
+        self.reader.grow(len(DATA))
+
+        self.assertEqual(client.answer.body, DATA)
+
+    def test_stalled_client(self) -> None:
+        """A client that does not take what has come is dropped."""
+        client = self.ask(window=1000)
+        self.reader.grow(PIECE)
+        self.edge.pass_time(10 * self.limit)
+        self.assertTrue(client.open)  # nothing is there for it
+
+        self.reader.grow(len(DATA))
+        self.edge.pass_time(self.limit - 1)
+        self.assertTrue(client.open)
+        self.edge.pass_time(2)
+
+        self.assertFalse(client.open)
+        self.assertEqual(self.reader.closed, 1)
+
+    def test_stalled_between_parts(self) -> None:
+        """So is one that stops between two parts of what is all there."""
+        self.reader.grow(len(DATA))
+        client = self.ask(window=1000, Range=f"bytes=0-{PIECE - 1},{2 * PIECE}-")
+
+        self.edge.pass_time(self.limit + 1)
+
+        self.assertFalse(client.open)
+        self.assertEqual(self.reader.closed, 1)
+
+    def test_slow_client(self) -> None:
+        """One that takes a little again and again is not."""
+        self.reader.grow(len(DATA))
+        client = self.ask(window=1000)
+        for _ in range(len(DATA) // PIECE):
+            self.edge.pass_time(self.limit - 1)
+            self.assertTrue(client.open)
+            client.take(PIECE)
+
+        client.take(len(DATA))
+
+        self.assertEqual(client.answer.body, DATA)
+
+
 class CountingBlocking(InlineBlocking):
     """Counts what is sent by threads."""
 
@@ -296,6 +502,37 @@ class StoredTests(SynchronousTestCase):
         client.lose()
 
         self.assertIn(" 200 ", self.edge.log_lines()[0])
+
+
+class BlobHeadTests(SynchronousTestCase):
+    """HEAD of content that is not at hand."""
+
+    def test_like_get(self) -> None:
+        """It has the headers that GET has, and those that are added."""
+        request, recorder = recorded("HEAD / HTTP/1.1")
+        send_blob_head(request, "application/x", digest_of(DATA), len(DATA), b"X: y\r\n")
+        edge = Edge(self)
+        edge.route = lambda request: Running(
+            lambda request: send_reader(
+                request, edge.blocking, NotingReader(), "application/x", digest_of(DATA), b"X: y\r\n"
+            )
+        )
+
+        got = edge.call("GET", "/")
+
+        answer = recorder.answer("HEAD")
+        self.assertEqual((answer.status, answer.body, answer.header("Content-Length")), (200, b"", str(len(DATA))))
+        common = [one for one in got.fields if one[0] not in ("Date", "Server", "X-Content-Type-Options")]
+        self.assertEqual(sorted(answer.fields), sorted(common))
+
+    def test_not_modified(self) -> None:
+        """A copy that is the present one saves even that."""
+        request, recorder = recorded("HEAD / HTTP/1.1", {"If-None-Match": ETAG})
+
+        send_blob_head(request, "application/x", digest_of(DATA), len(DATA))
+
+        answer = recorder.answer("HEAD")
+        self.assertEqual((answer.status, answer.header("ETag")), (304, ETAG))
 
 
 class HeaderTests(SynchronousTestCase):

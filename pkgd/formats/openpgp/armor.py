@@ -5,16 +5,18 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Iterator
 
 from pkgd.errors import InvalidKey
+from pkgd.formats.openpgp.packets import MAX_BYTES
 
 __all__ = ["armored", "dearmored"]
 
-_BLOCK = re.compile(
-    rb"-----BEGIN PGP ([A-Z ]+)-----[ \t]*\r?\n(?:[!-~][^\r\n]*\r?\n)*[ \t]*\r?\n"
-    rb"([A-Za-z0-9+/=\s]+?)-----END PGP \1-----"
-)
-_CHECKSUM = re.compile(rb"(?s)^(.*?)\s*=([A-Za-z0-9+/]{4})\s*$")
+_BEGIN = re.compile(rb"-----BEGIN PGP (PUBLIC KEY BLOCK|PRIVATE KEY BLOCK|SIGNATURE)-----")
+_DAMAGED = "the armor is damaged"
+# Armored text is a third longer than its packets, and text may stand around it.
+_MAX_TEXT = 2 * MAX_BYTES
+_MARK = b"\xef\xbb\xbf"
 
 
 def armored(data: bytes, kind: str) -> bytes:
@@ -27,37 +29,67 @@ def armored(data: bytes, kind: str) -> bytes:
 
 
 def dearmored(data: bytes) -> bytes:
-    """The packets in one or more blocks of armor; what is not armored at all is returned as it is.
+    """The packets in all blocks of armor, whatever stands around them; what is not armored is returned as it is.
 
-    :raises InvalidKey: if a block is damaged.
+    :raises InvalidKey: if a block is damaged, or it is too long.
     """
-    if b"-----BEGIN PGP " not in data:
-        return data
-    blocks = _BLOCK.findall(data)
-    if not blocks:
-        raise InvalidKey("", "the armor is damaged")
-    return b"".join(_decode(text) for _, text in blocks)
+    if len(data) > _MAX_TEXT:
+        raise InvalidKey("", f"it has more than {_MAX_TEXT} bytes")
+    if data[:1] > b"\x7f" and not data.startswith(_MARK):
+        return data  # packets begin with the highest bit set
+    lines, blocks = iter(data.removeprefix(_MARK).split(b"\n")), list[bytes]()
+    for line in lines:
+        begin = _BEGIN.fullmatch(line.rstrip())
+        if begin is not None:
+            blocks.append(_block(lines, b"-----END PGP %b-----" % begin[1]))
+    return b"".join(blocks) if blocks else data
 
 
-def _decode(text: bytes) -> bytes:
-    checked = _CHECKSUM.fullmatch(text)
-    body, checksum = (checked[1], checked[2]) if checked else (text, None)
+def _block(lines: Iterator[bytes], end: bytes) -> bytes:
+    """Decode one block, from behind its first line to its last."""
+    for line in lines:
+        if not line.strip():
+            break
+        if b": " not in line:
+            raise InvalidKey("", _DAMAGED)
+    text, checksum = list[bytes](), b""
+    for line in lines:
+        stripped = line.strip()
+        if stripped == end:
+            return _decoded(b"".join(text), checksum)
+        if checksum:
+            raise InvalidKey("", _DAMAGED)
+        if stripped.startswith(b"="):
+            checksum = stripped[1:]
+        else:
+            text.append(stripped)
+    raise InvalidKey("", f"{_DAMAGED}: its end is missing")
+
+
+def _decoded(text: bytes, checksum: bytes) -> bytes:
     try:
-        data = base64.b64decode(re.sub(rb"\s", b"", body), validate=True)
-        stated = None if checksum is None else int.from_bytes(base64.b64decode(checksum), "big")
+        data = base64.b64decode(text, validate=True)
+        stated = base64.b64decode(checksum, validate=True)
     except binascii.Error:
-        raise InvalidKey("", "the armor is damaged") from None
-    if stated is not None and stated != _crc24(data):
-        raise InvalidKey("", "the armor is damaged: its checksum is wrong")
+        raise InvalidKey("", _DAMAGED) from None
+    if checksum and stated != _crc24(data).to_bytes(3, "big"):
+        raise InvalidKey("", f"{_DAMAGED}: its checksum is wrong")
     return data
+
+
+def _step(value: int) -> int:
+    for _ in range(8):
+        value <<= 1
+        if value & 0x1000000:
+            value ^= 0x1864CFB
+    return value
+
+
+_TABLE = tuple(_step(byte << 16) for byte in range(256))
 
 
 def _crc24(data: bytes) -> int:
     crc = 0xB704CE
     for byte in data:
-        crc ^= byte << 16
-        for _ in range(8):
-            crc <<= 1
-            if crc & 0x1000000:
-                crc ^= 0x1864CFB
+        crc = ((crc << 8) & 0xFFFFFF) ^ _TABLE[(crc >> 16) ^ byte]
     return crc

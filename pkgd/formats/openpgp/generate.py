@@ -8,10 +8,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from pkgd.errors import InvalidKey
-from pkgd.formats.openpgp.certificates import Certificate
+from pkgd.formats.openpgp.certificates import Certificate, SigningKey
 from pkgd.formats.openpgp.material import Secret, public_of
 from pkgd.formats.openpgp.packets import PUBLIC_KEY, USER_ID, Packet, read_packets
 from pkgd.formats.openpgp.secrets import PrivateKey
+from pkgd.formats.openpgp.signaturepackets import KEY_FLAGS, PREFERRED_HASHES
 from pkgd.formats.openpgp.signatures import sign, subpacket
 
 __all__ = ["ALGORITHMS", "generate_key"]
@@ -19,8 +20,7 @@ __all__ = ["ALGORITHMS", "generate_key"]
 ALGORITHMS = ("rsa3072", "rsa4096", "ed25519")
 
 _POSITIVE_CERTIFICATION = 0x13
-_KEY_FLAGS = 27
-_PREFERRED_HASHES = 21
+_MAX_NAME = 1024
 
 
 def generate_key(algorithm: str, user_id: str, created: int) -> PrivateKey:
@@ -28,17 +28,19 @@ def generate_key(algorithm: str, user_id: str, created: int) -> PrivateKey:
 
     :param algorithm: one of `ALGORITHMS`.
     :param created: now, in seconds since the epoch.
-    :raises InvalidKey: for another algorithm.
+    :raises InvalidKey: for another algorithm, or a user name that cannot be shown in a line.
     """
+    name = user_id.encode("utf-8", "replace")
+    if not user_id.isprintable() or not 0 < len(name) <= _MAX_NAME:
+        raise InvalidKey(user_id, "a user name is one line of text")
     secret = _secret(algorithm)
     public = public_of(secret, created)
-    name = user_id.encode("utf-8")
     certified = public.hashed + b"\xb4" + struct.pack(">I", len(name)) + name
     # It certifies and signs; signatures are made with SHA-512.
-    further = subpacket(_KEY_FLAGS, b"\x03") + subpacket(_PREFERRED_HASHES, b"\x0a\x08")
+    further = subpacket(KEY_FLAGS, b"\x03") + subpacket(PREFERRED_HASHES, b"\x0a\x08")
     itself = sign(secret, public, _POSITIVE_CERTIFICATION, certified, created, further)
     packets = [Packet(PUBLIC_KEY, public.body), Packet(USER_ID, name), *read_packets(itself)]
-    return PrivateKey(Certificate.of(packets), public, secret)
+    return PrivateKey(Certificate.of(packets), SigningKey(public), secret)
 
 
 def _secret(algorithm: str) -> Secret:

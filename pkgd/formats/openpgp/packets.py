@@ -8,7 +8,19 @@ from attrs import frozen
 
 from pkgd.errors import InvalidKey
 
-__all__ = ["PUBLIC_KEY", "PUBLIC_SUBKEY", "SECRET_KEY", "SECRET_SUBKEY", "SIGNATURE", "USER_ID", "Fields", "Packet"]
+__all__ = [
+    "MAX_BYTES",
+    "PUBLIC_KEY",
+    "PUBLIC_SUBKEY",
+    "SECRET_KEY",
+    "SECRET_SUBKEY",
+    "SIGNATURE",
+    "USER_ID",
+    "Fields",
+    "Packet",
+    "mpi",
+    "read_packets",
+]
 
 SIGNATURE = 2
 SECRET_KEY = 5
@@ -52,6 +64,11 @@ class Fields:
         self.position = 0
 
     @property
+    def at_end(self) -> bool:
+        """Whether everything has been read."""
+        return self.position >= len(self._data)
+
+    @property
     def rest(self) -> bytes:
         """What has not been read."""
         return self._data[self.position :]
@@ -86,7 +103,7 @@ def read_packets(data: bytes) -> list[Packet]:
     if len(data) > MAX_BYTES:
         raise InvalidKey("", f"it has more than {MAX_BYTES} bytes")
     fields, packets = Fields(data), list[Packet]()
-    while fields.position < len(data):
+    while not fields.at_end:
         if len(packets) >= MAX_PACKETS:
             raise InvalidKey("", f"it has more than {MAX_PACKETS} packets")
         first = fields.number(1)

@@ -10,19 +10,19 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, utils
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from pkgd.errors import InvalidKey
-from pkgd.formats.openpgp.armor import armored
+from pkgd.errors import Invalid, InvalidKey
+from pkgd.formats.clearsigned import signed_text
+from pkgd.formats.openpgp.armor import armored, dearmored
 from pkgd.formats.openpgp.material import HASHES, PublicMaterial, Secret
-from pkgd.formats.openpgp.packets import SIGNATURE, Fields, Packet, mpi, read_packets
+from pkgd.formats.openpgp.packets import SIGNATURE, Packet, mpi, read_packets
 from pkgd.formats.openpgp.secrets import PrivateKey
+from pkgd.formats.openpgp.signaturepackets import BINARY, CREATED, FINGERPRINT, ISSUER, TEXT, read_signature, trailer
 
-__all__ = ["cleartext", "detached", "rpm_header_signature", "sign", "signed_by", "subpacket"]
-
-BINARY = 0x00
-TEXT = 0x01
+__all__ = ["cleartext", "detached", "rpm_header_signature", "sign", "signed_by", "subpacket", "text_signed_by"]
 
 _SHA512 = 10
-_CREATED, _ISSUER, _FINGERPRINT = 2, 16, 33
+# More than anybody puts on one file.
+_MAX_SIGNATURES = 16
 
 
 def subpacket(kind: int, data: bytes) -> bytes:
@@ -45,19 +45,14 @@ def sign(
     :param now: when, in seconds since the epoch.
     :param further: more subpackets.
     """
-    signed = (
-        subpacket(_CREATED, struct.pack(">I", now)) + subpacket(_FINGERPRINT, b"\x04" + public.fingerprint) + further
-    )
-    unsigned = subpacket(_ISSUER, public.key_id)
+    signed = subpacket(CREATED, struct.pack(">I", now)) + subpacket(FINGERPRINT, b"\x04" + public.fingerprint) + further
+    unsigned = subpacket(ISSUER, public.key_id)
     head = bytes([4, kind, public.algorithm, _SHA512]) + struct.pack(">H", len(signed)) + signed
-    digest = hashlib.sha512(content + _trailed(head)).digest()
+    running = hashlib.sha512(content)
+    running.update(trailer(head))
+    digest = running.digest()
     numbers = _numbers(secret, digest)
     return Packet(SIGNATURE, head + struct.pack(">H", len(unsigned)) + unsigned + digest[:2] + numbers).encode()
-
-
-def _trailed(head: bytes) -> bytes:
-    """What is hashed behind the content."""
-    return head + b"\x04\xff" + struct.pack(">I", len(head))
 
 
 def _numbers(secret: Secret, digest: bytes) -> bytes:
@@ -72,25 +67,45 @@ def _numbers(secret: Secret, digest: bytes) -> bytes:
 
 
 def detached(keys: Sequence[PrivateKey], data: bytes, now: int) -> bytes:
-    """A detached signature by each of the keys, in one armor: `Release.gpg`, `repomd.xml.asc`."""
-    return armored(b"".join(sign(key.secret, key.signer, BINARY, data, now) for key in keys), "SIGNATURE")
+    """A detached signature by each of the keys, in one armor: `Release.gpg`, `repomd.xml.asc`.
+
+    :raises InvalidKey: if a key cannot sign at that time.
+    """
+    return armored(b"".join(_by(key, BINARY, data, now) for key in keys), "SIGNATURE")
 
 
 def cleartext(keys: Sequence[PrivateKey], text: bytes, now: int) -> bytes:
     """A clear-signed text, framed as GnuPG frames it: `InRelease`.
 
     :param text: lines, each with its line end. What is signed has no white space at the ends of lines.
+    :raises InvalidKey: if a key cannot sign at that time.
     """
     lines = text.removesuffix(b"\n").split(b"\n")
-    canonical = b"\r\n".join(line.rstrip(b" \t\r") for line in lines)
     escaped = b"\n".join(b"- " + line if line.startswith(b"-") else line for line in lines)
-    signature = armored(b"".join(sign(key.secret, key.signer, TEXT, canonical, now) for key in keys), "SIGNATURE")
+    canonical = _canonical(text)
+    signature = armored(b"".join(_by(key, TEXT, canonical, now) for key in keys), "SIGNATURE")
     return b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n" + escaped + b"\n" + signature
 
 
 def rpm_header_signature(key: PrivateKey, header: bytes, now: int) -> bytes:
-    """The signature packet for an rpm's header (rpm's format, "Signatures")."""
-    return sign(key.secret, key.signer, BINARY, header, now)
+    """The signature packet for an rpm's header (rpm's format, "Signatures").
+
+    :raises InvalidKey: if the key cannot sign at that time.
+    """
+    return _by(key, BINARY, header, now)
+
+
+def _by(key: PrivateKey, kind: int, content: bytes, now: int) -> bytes:
+    problem = key.problem(now)
+    if problem:
+        raise InvalidKey(key.fingerprint, problem)
+    # A clock that has gone back a little must not make signatures that are older than their key.
+    return sign(key.secret, key.signer, kind, content, max(now, key.signer.created))
+
+
+def _canonical(text: bytes) -> bytes:
+    """What is hashed of a clear-signed text (RFC 4880, 7.1)."""
+    return b"\r\n".join(line.rstrip(b" \t\r") for line in text.removesuffix(b"\n").split(b"\n"))
 
 
 # -- what others have signed --
@@ -99,33 +114,41 @@ def rpm_header_signature(key: PrivateKey, header: bytes, now: int) -> bytes:
 def signed_by(signature: bytes, content: bytes, keys: Iterable[PublicMaterial]) -> PublicMaterial | None:
     """Which of the keys has made a binary signature of the content, or None.
 
-    Only version 4 signatures with SHA-256 and better count. Expiry and revocation are not looked at.
+    Only version 4 signatures with SHA-256 and better count. Expiry and revocation are not looked at: see
+    `Certificate.usable_keys`.
+
+    :param signature: packets, without armor.
     """
+    return _found(signature, BINARY, content, keys)
+
+
+def text_signed_by(message: bytes, keys: Iterable[PublicMaterial]) -> PublicMaterial | None:
+    """Which of the keys has made a clear-signed message, or None; otherwise like `signed_by`."""
     try:
-        packets = read_packets(signature)
+        text = signed_text(message)
+        signature = dearmored(message[len(b"-----BEGIN PGP SIGNED MESSAGE-----") :])
+    except Invalid:
+        return None
+    return _found(signature, TEXT, _canonical(text), keys)
+
+
+def _found(signatures: bytes, kind: int, content: bytes, keys: Iterable[PublicMaterial]) -> PublicMaterial | None:
+    """The first of the keys that has made the first signature that any of them has made."""
+    try:
+        packets = read_packets(signatures)
     except InvalidKey:
         return None
-    known = list(keys)
-    for packet in packets:
-        if packet.tag == SIGNATURE:
-            found = _signer(packet.body, content, known)
-            if found is not None:
-                return found
+    known, hashed = list(keys), dict[int, "hashlib._Hash"]()
+    for packet in packets[:_MAX_SIGNATURES]:
+        try:
+            found = read_signature(packet.body)
+        except InvalidKey:
+            continue
+        if packet.tag != SIGNATURE or found.kind != kind or found.hash not in HASHES:
+            continue
+        if found.hash not in hashed:  # once for all signatures, for the content may be large
+            hashed[found.hash] = hashlib.new(HASHES[found.hash][0], content)
+        for key in known:
+            if found.issuer in (b"", key.key_id) and found.fits(key, hashed[found.hash]):
+                return key
     return None
-
-
-def _signer(body: bytes, content: bytes, keys: Iterable[PublicMaterial]) -> PublicMaterial | None:
-    fields = Fields(body)
-    try:
-        version, kind, _, algorithm = (fields.number(1) for _ in range(4))
-        head = body[:6] + fields.take(fields.number(2))
-        fields.take(fields.number(2))
-        start = fields.take(2)
-    except InvalidKey:
-        return None
-    if version != 4 or kind != BINARY or algorithm not in HASHES:
-        return None
-    digest = hashlib.new(HASHES[algorithm][0], content + _trailed(head)).digest()
-    if digest[:2] != start:
-        return None
-    return next((key for key in keys if key.verifies(fields.rest, algorithm, digest)), None)

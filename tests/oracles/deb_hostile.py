@@ -1,0 +1,159 @@
+"""Packages that are out to hurt; and what it costs to read them, when this is run as a program.
+
+The shapes of CVE-2020-27350 are apt's (test/interactive-helper/createdeb-cve-2020-27350.cc).
+"""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import os
+import resource
+import sys
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pkgd.errors import InvalidPackage
+from pkgd.formats.deb import read_deb, read_deb_paths
+from tests.formats.debs import COMPRESSORS, ar, control_tar, deb, tar, tar_header
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+__all__ = ["MOST_MEMORY", "shapes"]
+
+_MIB = 1024 * 1024
+MOST_MEMORY = 64 * _MIB
+_BOMB = 1024 * _MIB
+_DATA_LIMIT = 64 * _MIB
+
+
+def _ar_header(name: bytes, size: bytes = b"") -> bytes:
+    return name.ljust(16) + b"\0" * 32 + size.ljust(10, b"\0") + b"\0\0"
+
+
+def _in_control(header: bytes) -> bytes:
+    return ar(("debian-binary", b"2.0\n"), ("control.tar", header), ("data.tar", b""))
+
+
+def _apt_shapes() -> Iterator[tuple[str, bytes]]:
+    crash = _ar_header(b"control.tar") + _ar_header(b"data.tar") + _ar_header(b"#1/13", b"12") + b"debian-binary"
+    yield "negative size", b"!<arch>\n" + crash
+    yield "member that leads to itself", b"!<arch>\n" + _ar_header(b"#1/20", b"-60") + b"\0" * 20
+    yield "leaked descriptor", b"!<arch>\n" + _ar_header(b"data.tar")
+    huge = 64 * _MIB + 1
+    for name, kind, size in (
+        ("long name", b"L", huge),
+        ("long link", b"K", huge),
+        ("long control", b"0", huge),
+        ("too long control", b"0", 128 * 1024**3 + 1),
+        ("longest number", b"0", 2**87),
+        ("pax header", b"x", huge),
+    ):
+        yield name, _in_control(tar_header(b"control", size, kind))
+
+
+_COMPRESSORS: dict[str, Callable[[], Any]] = {
+    "gz": lambda: zlib.compressobj(9, wbits=31),
+    "bz2": bz2.BZ2Compressor,
+    "xz": lambda: lzma.LZMACompressor(preset=0),
+    "lzma": lambda: lzma.LZMACompressor(lzma.FORMAT_ALONE, preset=0),
+    "zst": lambda: zstd.ZstdCompressor(3),
+}
+
+
+def _bombs() -> Iterator[tuple[str, str, bytes]]:
+    """A gigabyte of zeros in few bytes, in each compression: at once, and in many frames; and forged headers."""
+    zeros = b"\0" * _MIB
+    begin = tar_header(b"./filler", 8**11 - 512)
+    for compression, opened in _COMPRESSORS.items():
+        stream = opened()
+        parts = [stream.compress(begin), *(stream.compress(zeros) for _ in range(_BOMB // _MIB)), stream.flush()]
+        yield "bomb", compression, b"".join(parts)
+        pack = COMPRESSORS[compression]
+        yield "many frames", compression, pack(begin) + pack(zeros) * 5000
+        yield "empty frames", compression, pack(b"") * 50_000
+    # A frame that says it has a tebibyte, one that wants a window of a gibibyte, and lzma with one of four.
+    yield "forged size", "zst", b"\x28\xb5\x2f\xfd\xe0" + (2**40).to_bytes(8, "little") + b"\1\0\0"
+    wide = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: 30})
+    yield "wide window", "zst", wide.compress(begin + zeros) + wide.flush()
+    forged = bytearray(lzma.compress(begin, lzma.FORMAT_ALONE, preset=0))
+    forged[1:5] = (0xF0000000).to_bytes(4, "little")
+    yield "wide window", "lzma", bytes(forged)
+
+
+def _tars() -> Iterator[tuple[str, bytes]]:
+    many = tar_header(b"a") * 200_000
+    yield "many members", many
+    yield "many long names", (tar_header(b"x", 512, b"L") + b"a" * 512 + tar_header(b"b")) * 50_000
+    yield "many pax headers", (tar_header(b"x", 512, b"x") + b"1 a=" * 128) * 100_000
+    yield "long pax header", tar_header(b"x", 65536, b"x") + b"9" * 65536 + tar_header(b"a")
+    yield "no end", tar((b"a", b"0", b"x"))[:700]
+
+
+def _texts() -> Iterator[tuple[str, bytes]]:
+    usual = b"Package: a1\nVersion: 1\nArchitecture: all\n"
+    yield "many fields", usual + b"".join(b"F%d: x\n" % number for number in range(60_000))
+    yield "one long field", usual + b"Depends: " + b"a, " * 340_000 + b"\n"
+    yield "many lines", usual + b"Description: a\n" + b" .\n" * 340_000
+    yield "many blank lines", usual + b"\n" * 1_000_000
+    yield "many spaces", usual + b"Source: a1" + b" " * 1_000_000 + b"(\n"
+    yield "many tabs", usual + b"Description: a\n" + b" " + b"\t" * 1_000_000 + b"x\n"
+    yield "many digits", usual.replace(b"Version: 1", b"Version: 1" + b"1" * 1_000_000)
+    yield "long epoch", usual.replace(b"Version: 1", b"Version: " + b"9" * 5000 + b":1")
+
+
+def _with(stem: str, compression: str, packed: bytes) -> bytes:
+    """A package with those bytes as one of its two archives."""
+    parts = {"control.tar": control_tar(b"Package: a1\nVersion: 1\nArchitecture: all\n"), "data.tar": b"\0" * 1024}
+    names = {stem: f"{stem}.{compression}"}
+    parts[stem] = packed
+    return ar(("debian-binary", b"2.0\n"), *((names.get(name, name), data) for name, data in parts.items()))
+
+
+def shapes() -> Iterator[tuple[str, bytes]]:
+    """Each hostile package and what it is called; some are well-formed, if useless."""
+    yield from _apt_shapes()
+    packed = [
+        *_bombs(),
+        *((name, one, COMPRESSORS[one](data)) for name, data in _tars() for one in ("gz", "xz", "zst")),
+    ]
+    for name, compression, data in packed:
+        yield f"{name} in control, {compression}", _with("control.tar", compression, data)
+        yield f"{name} in data, {compression}", _with("data.tar", compression, data)
+    for name, text in _texts():
+        yield name, deb(text, compression="xz")
+
+
+def _read(path: Path) -> str:
+    """What reading a package came to."""
+    descriptor, size = os.open(path, os.O_RDONLY), path.stat().st_size
+    try:
+        package = read_deb(lambda offset, count: os.pread(descriptor, count, offset), size)
+        paths = read_deb_paths(lambda offset, count: os.pread(descriptor, count, offset), size, _DATA_LIMIT)
+        return f"{package.name}, {len(paths)} paths"
+    except InvalidPackage as error:
+        return f"refused: {error}"
+    except Exception as error:
+        return f"failed: {type(error).__name__}: {error}"
+    finally:
+        os.close(descriptor)
+
+
+def main() -> None:
+    """For each path that is named, print seconds and outcome; then the memory that all of them took, in bytes."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for name in sys.argv[1:]:
+        begin = time.perf_counter()
+        outcome = _read(Path(name))
+        print(f"{time.perf_counter() - begin:.3f} {outcome[:150]!r}")
+    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+
+
+if __name__ == "__main__":
+    main()
