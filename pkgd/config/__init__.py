@@ -3,8 +3,8 @@
 Unknown and repeated keys are errors that name the key and the nearest known one. Nothing is opened
 here but the configuration file itself, and a registry's password file when `read_password` is asked to.
 
-In here: `schema` (the sections), `document` (YAML, environment, keys), `values` and `mirroring` (what
-types don't say, canonical forms), `passwords`.
+In here: `schema` (the sections; those of packages in `hosted`, of what they are made in `kinds`), `document` (YAML,
+environment, keys), `values`, `mirroring` and `hosting` (what types don't say, canonical forms), `passwords`.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from typing import Any
 import msgspec
 
 from pkgd.config.document import CONFIG_VARIABLE, overlay, read, structure
+from pkgd.config.hosted import AptRepository, AptSuite, RpmRepository, Signing, SigningKey
+from pkgd.config.hosting import check_hosting
+from pkgd.config.kinds import MASK, Duration, Secret, Size
 from pkgd.config.mirroring import UPSTREAM_VARIABLE, canonical_mirror, canonical_server
 from pkgd.config.passwords import read_password
 from pkgd.config.schema import (
-    MASK,
     Access,
     Auth,
     Config,
-    Duration,
     Evict,
     FilesystemStorage,
     Limits,
@@ -32,10 +33,8 @@ from pkgd.config.schema import (
     Mirror,
     OciRepositories,
     Repositories,
-    Secret,
     Server,
     Shutdown,
-    Size,
     Storage,
     Tls,
     UpstreamRegistry,
@@ -45,6 +44,8 @@ from pkgd.errors import ConfigError
 
 __all__ = [
     "Access",
+    "AptRepository",
+    "AptSuite",
     "Auth",
     "Config",
     "Duration",
@@ -56,9 +57,12 @@ __all__ = [
     "Mirror",
     "OciRepositories",
     "Repositories",
+    "RpmRepository",
     "Secret",
     "Server",
     "Shutdown",
+    "Signing",
+    "SigningKey",
     "Size",
     "Storage",
     "Tls",
@@ -103,6 +107,7 @@ def parse(text: str, environment: Mapping[str, str], base: str) -> Config:
     overlay(document, environment)
     config = structure(document)
     check(config)
+    check_hosting(config)
     config = msgspec.structs.replace(config, server=canonical_server(config.server))
     config = msgspec.structs.replace(config, mirror=canonical_mirror(config, environment))
     return absolute(config, environment, base)
@@ -129,7 +134,8 @@ def json_schema() -> dict[str, Any]:
     """The JSON Schema of the file, where durations and sizes may be strings too."""
     schema: dict[str, Any] = _in_words(msgspec.json.schema(Config, schema_hook=_schema_of_secret))
     for section in schema["$defs"].values():
-        for key in section["properties"].values():
+        keys = [one for key in section["properties"].values() for one in (key, *key.get("anyOf", ()))]
+        for key in keys:
             if key.get("title") in ("duration", "size", "duration or forever"):
                 key["type"] = [key["type"], "string"]
     return schema

@@ -14,7 +14,8 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 import msgspec
 import yaml
 
-from pkgd.config.schema import Config, Duration, Secret, Section, Size, Staleness
+from pkgd.config.kinds import Duration, Secret, Section, Size, Staleness
+from pkgd.config.schema import Config
 from pkgd.errors import ConfigError
 
 __all__ = ["CONFIG_VARIABLE", "overlay", "read", "structure"]
@@ -163,10 +164,14 @@ def _is_section(kind: Any) -> bool:
 
 
 def _below(kind: Any, value: Any, path: str) -> Iterator[tuple[dict[str, Any], type[Section], str]]:
-    """The sections in a field's value: itself (`Auth | None` is one, too), or each entry of a mapping of sections.
+    """The sections in a field's value: itself (`Auth | None` is one, too), or each entry of a mapping or list of them.
 
     Comes with the path of the section's keys.
     """
+    if isinstance(value, list):
+        if item := _entry(kind, list):
+            yield from ((one, item, f"{path}[{at}].") for at, one in enumerate(value) if isinstance(one, dict))
+        return
     if not isinstance(value, dict):
         return
     if entry := _entry(kind):
@@ -177,11 +182,11 @@ def _below(kind: Any, value: Any, path: str) -> Iterator[tuple[dict[str, Any], t
             yield value, one, f"{path}."
 
 
-def _entry(kind: Any) -> type[Section] | None:
-    """What a mapping from names to sections has for each name."""
-    if get_origin(kind) is not dict:
+def _entry(kind: Any, container: type = dict) -> type[Section] | None:
+    """What a mapping from names to sections has for each name, or a list of sections at each place."""
+    if get_origin(kind) is not container:
         return None
-    found: type[Section] = get_args(kind)[1]
+    found: type[Section] = get_args(kind)[-1]
     return found if _is_section(found) else None
 
 
@@ -209,7 +214,7 @@ def _convert(document: dict[str, Any], section: type[Section], path: str) -> Non
             continue
         if kind == Staleness and value == "forever":
             document[key] = float("inf")
-        elif kind in (Duration, Staleness):
+        elif kind in (Duration, Staleness, Duration | None):
             what = "a duration such as 30s" + (", nor forever" if kind == Staleness else "")
             document[key] = _quantity(value, _DURATION, _SECONDS, where, what)
         elif kind == Size:

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from pkgd.config.schema import CENTURY, MASK, Config, Mirror, Server, UpstreamRegistry
+from pkgd.config.kinds import CENTURY, MASK
+from pkgd.config.schema import Config, Mirror, Server, UpstreamRegistry
 from pkgd.errors import ConfigError, InvalidHost
 from pkgd.formats.hosts import configured_authority, parse_configured_host
 

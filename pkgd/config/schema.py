@@ -1,7 +1,6 @@
 """The sections of the configuration, as frozen values with their defaults (docs/configuration.md has every key).
 
-What a type cannot say, `pkgd.config.values` and `pkgd.config.mirroring` check. A secret has a type of
-its own, which is never shown: nothing encodes it unless told how.
+What a type cannot say, `pkgd.config.values`, `pkgd.config.mirroring` and `pkgd.config.hosting` check.
 """
 
 from __future__ import annotations
@@ -12,10 +11,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from pkgd.config.hosted import AptRepository, RpmRepository, Signing
+from pkgd.config.kinds import MASK, Duration, Secret, Section, Size, Staleness
 from pkgd.formats.hosts import parse_configured_host
 
 __all__ = [
+    "MASK",
     "Access",
+    "AptRepository",
     "Auth",
     "Config",
     "Duration",
@@ -27,10 +30,12 @@ __all__ = [
     "Mirror",
     "OciRepositories",
     "Repositories",
+    "RpmRepository",
     "Secret",
     "Section",
     "Server",
     "Shutdown",
+    "Signing",
     "Size",
     "Staleness",
     "Storage",
@@ -38,49 +43,9 @@ __all__ = [
     "UpstreamRegistry",
 ]
 
-# At most a century, and less than any counter: what is larger is a slip of the keyboard.
-CENTURY = 3.2e9
-Duration = Annotated[
-    float, msgspec.Meta(title="duration", description="30s, 5m, 24h; seconds if without unit", ge=0, le=CENTURY)
-]
-Staleness = Annotated[
-    float, msgspec.Meta(title="duration or forever", description="forever, or a duration such as 30s, 5m, 24h", ge=0)
-]
-Size = Annotated[
-    int, msgspec.Meta(title="size", description="512KiB, 256MiB, 1GiB; bytes if without unit", ge=0, le=1 << 62)
-]
-
-MASK = "********"
-
 _DOCKER_HUB = "docker.io"
 # Where the registry that everybody calls docker.io answers.
 _DOCKER_HUB_URL = "https://registry-1.docker.io"
-
-
-class Secret:
-    """A text that only `reveal` shows. No attrs class, because those msgspec would encode."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def __repr__(self) -> str:
-        return MASK
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._text == self._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
-
-    def reveal(self) -> str:
-        """The text itself, for who is about to use it."""
-        return self._text
-
-
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A mapping of the file."""
 
 
 class Tls(Section, frozen=True):
@@ -130,9 +95,11 @@ class OciRepositories(Section, frozen=True):
 
 
 class Repositories(Section, frozen=True):
-    """`repositories`: what is hosted."""
+    """`repositories`: what is hosted. Packages have a repository called `main` where nothing else is written."""
 
     oci: OciRepositories = OciRepositories()
+    apt: list[AptRepository] = msgspec.field(default_factory=lambda: [AptRepository(name="main")])
+    rpm: list[RpmRepository] = msgspec.field(default_factory=lambda: [RpmRepository(name="main")])
 
 
 class Auth(Section, frozen=True):
@@ -232,6 +199,7 @@ class Config(Section, frozen=True):
     server: Server = Server()
     storage: Storage = Storage()
     repositories: Repositories = Repositories()
+    signing: Signing = Signing()
     enable_proxy: bool = msgspec.field(default=False, name="enableProxy")
     mirror: Mirror = Mirror()
     auth: Auth | None = None

@@ -9,6 +9,7 @@ from ipaddress import ip_address, ip_network
 
 from msgspec.structs import replace
 
+from pkgd.config.hosted import Signing, SigningKey
 from pkgd.config.schema import Access, Config, Mirror, Storage, Tls, UpstreamRegistry
 from pkgd.errors import ConfigError
 
@@ -51,6 +52,7 @@ def absolute(config: Config, environment: Mapping[str, str], base: str) -> Confi
         server=replace(config.server, tls=Tls(certificate=_join(base, tls.certificate), key=_join(base, tls.key))),
         storage=Storage(filesystem=replace(files, root=os.path.normpath(os.path.join(state, files.root)))),
         mirror=_absolute_mirror(config.mirror, base),
+        signing=_absolute_signing(config.signing, base),
         logging=replace(
             config.logging, access=Access(file=access.file if access.file == "-" else _join(base, access.file))
         ),
@@ -62,6 +64,18 @@ def _absolute_mirror(mirror: Mirror, base: str) -> Mirror:
         return replace(one, password_file=_join(base, one.password_file), ca_file=_join(base, one.ca_file))
 
     return replace(mirror, registries={host: resolved(one) for host, one in mirror.registries.items()})
+
+
+def _absolute_signing(signing: Signing, base: str) -> Signing:
+    def resolved(one: SigningKey) -> SigningKey:
+        return replace(
+            one,
+            key_file=_join(base, one.key_file),
+            passphrase_file=_join(base, one.passphrase_file),
+            homedir=_join(base, one.homedir),
+        )
+
+    return replace(signing, keys={name: resolved(one) for name, one in signing.keys.items()})
 
 
 def _join(base: str, path: str | None) -> str | None:

@@ -181,7 +181,9 @@ class DocumentationTests(ConfigCase):
         """Every key of the schema with its path."""
         sections = json_schema()["$defs"]
         for key, kind in sections[section]["properties"].items():
-            places = [(f"{path}{key}.", kind), (f"{path}{key}.HOST.", kind.get("additionalProperties", {}))]
+            entry = "NAME" if key == "keys" else "HOST"
+            places = [(f"{path}{key}.", kind), (f"{path}{key}.{entry}.", kind.get("additionalProperties") or {})]
+            places += [(f"{path}{key}[].", kind.get("items") or {})]
             places += [(f"{path}{key}.", one) for one in kind.get("anyOf", [])]
             below = [(place, one["$ref"].rpartition("/")[2]) for place, one in places if "$ref" in one]
             if not below:
@@ -203,4 +205,4 @@ class DocumentationTests(ConfigCase):
         self.assertTrue(examples)
         for text in examples:
             config: Any = self.read(text)
-            self.assertTrue(config.mirror_enabled)
+            self.assertNotEqual(config, self.read())
