@@ -11,6 +11,7 @@ from attrs import define, field
 
 __all__ = [
     "AddressRefused",
+    "AlreadyExists",
     "AlreadyRunning",
     "BusyStorage",
     "ClientGone",
@@ -40,6 +41,7 @@ __all__ = [
     "ReadOnlyStorage",
     "Refused",
     "SessionBusy",
+    "SigningFailed",
     "SlowClient",
     "Storage",
     "TooLarge",
@@ -49,6 +51,8 @@ __all__ = [
     "UnknownBlob",
     "UnknownManifest",
     "UnknownName",
+    "UnknownPackage",
+    "UnknownRepository",
     "UnknownRoute",
     "UnknownUpload",
     "UnsatisfiableRange",
@@ -185,6 +189,14 @@ class UnknownUpload(Unknown):
     """upload session not known to the repository"""
 
 
+class UnknownRepository(Unknown):
+    """no such repository, suite or component"""
+
+
+class UnknownPackage(Unknown):
+    """no such package or file in the repository"""
+
+
 class UnknownRoute(Unknown):
     """no such endpoint"""
 
@@ -268,6 +280,18 @@ class SessionBusy(Conflict):
 
 
 @define(auto_exc=True, eq=False)
+class AlreadyExists(Conflict):
+    """A package of this name, version and architecture is there, with other content."""
+
+    what: str
+
+    @property
+    def message(self) -> str:
+        """One sentence for the user."""
+        return f"{self.what} is there already, with other content: it needs another version"
+
+
+@define(auto_exc=True, eq=False)
 class UnsatisfiableRange(Conflict):
     """No byte of the requested range exists (RFC 9110, 15.5.17)."""
 
@@ -327,6 +351,18 @@ class BusyStorage(Storage):
 
 class FailedStorage(Storage):
     """the storage reported a failure"""
+
+
+@define(auto_exc=True, eq=False)
+class SigningFailed(PkgdError):
+    """The signing key cannot be used at present; nothing was published."""
+
+    reason: str = ""
+
+    @property
+    def message(self) -> str:
+        """One sentence for the user; the reason is for the log."""
+        return "the repository cannot be signed at present; nothing was published"
 
 
 class NotReady(PkgdError):

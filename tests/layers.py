@@ -18,7 +18,7 @@ Breach = tuple[int, str]
 
 _FLOOR = frozenset(["errors", "flow", "blocking", "sharing"])
 _DOMAIN = _FLOOR | {"formats", "state"}
-_BELOW_WEB = _FLOOR | {"formats", "storage", "registry", "auth", "mirror", "metrics"}
+_BELOW_WEB = _FLOOR | {"formats", "storage", "registry", "auth", "mirror", "packages", "metrics"}
 
 # Room -> the other rooms that it may import. What is missing here may not exist.
 ROOMS: dict[str, frozenset[str]] = {
@@ -36,6 +36,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "registry": _DOMAIN | {"storage"},
     "outbound": _FLOOR | {"formats"},
     "mirror": _DOMAIN | {"storage", "registry", "outbound", "metrics"},
+    "packages": _DOMAIN | {"storage"},
     "auth": _DOMAIN,
     "web": _BELOW_WEB,
     "composition": _BELOW_WEB | {"state", "config", "outbound", "web"},

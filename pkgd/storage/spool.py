@@ -163,13 +163,16 @@ class StagedFile:
 class Spool:
     """The spool's directories. Every method blocks."""
 
-    def __init__(self, tree: DurableTree) -> None:
+    def __init__(self, tree: DurableTree, prefix: str = SPOOL) -> None:
+        """
+        :param prefix: where in the tree it is.
+        """
         self._tree = tree
         self._prepared = False
         self._preparing = Lock()
-        self._uploads = tree.path(f"{SPOOL}/uploads")
-        self._fills = tree.path(f"{SPOOL}/fills")
-        self._temporary = tree.path(f"{SPOOL}/tmp")  # noqa: S108
+        self._uploads = tree.path(f"{prefix}/uploads")
+        self._fills = tree.path(f"{prefix}/fills")
+        self._temporary = tree.path(f"{prefix}/tmp")
 
     def prepare(self) -> None:
         """Make the directories, and remove what a crash left half-written; once it has succeeded, nothing.
