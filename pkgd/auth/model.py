@@ -6,7 +6,7 @@ from enum import Enum
 
 from attrs import frozen
 
-__all__ = ["Access", "Action", "Principal", "mirrored", "oci"]
+__all__ = ["Access", "Action", "Principal", "apt", "mirrored", "oci", "rpm"]
 
 
 class Action(Enum):
@@ -28,7 +28,10 @@ class Action(Enum):
 
 @frozen
 class Access:
-    """An action on a resource: `oci:<repository>`, `mirror:<host>/<repository>`, or `registry` for the API as a whole.
+    """An action on a resource.
+
+    Resources are `oci:<repository>`, `mirror:<host>/<repository>`, `apt:<repository>`, `rpm:<repository>`, and
+    `registry` for the registry's API as a whole.
 
     `private` says of an upstream's repository that its content was fetched with our credentials.
     """
@@ -56,3 +59,13 @@ def oci(repository: str, action: Action) -> Access:
 def mirrored(repository: str, private: bool) -> Access:
     """Reading an upstream's repository, `<host>/<name>`."""
     return Access(f"mirror:{repository}", Action.PULL, private)
+
+
+def apt(repository: str, action: Action) -> Access:
+    """An action on an apt repository."""
+    return Access(f"apt:{repository}", action)
+
+
+def rpm(repository: str, action: Action) -> Access:
+    """An action on an rpm repository."""
+    return Access(f"rpm:{repository}", action)

@@ -75,6 +75,9 @@ TABLE: dict[type[e.PkgdError], tuple[int, str]] = {
     e.LoopDetected: (508, "UNSUPPORTED"),
 }
 
+# Whose errors people read in the output of apt, dnf, dput and curl.
+_IN_TEXT = (b"/apt/", b"/rpm/", b"/api/packages/", b"/api/v4/", b"/repository/", b"/artifactory/")
+
 # The machine's own refusals, wherever they come up outside the storage (EMFILE at accept, say).
 _EXHAUSTED = frozenset([errno.EMFILE, errno.ENFILE, errno.ENOMEM])
 
@@ -148,7 +151,7 @@ def _headers(error: e.PkgdError) -> bytes:
 
 def _send(request: Request, status: int, code: str, message: str, headers: bytes) -> None:
     """Write the error in the format of its API."""
-    if request.path.startswith((b"/apt/", b"/rpm/")):
+    if request.path.startswith(_IN_TEXT):
         body, kind = message.encode("utf-8", "replace") + b"\n", b"text/plain; charset=utf-8"
     else:
         text = message.encode("utf-8", "replace").decode("utf-8")

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from attrs import frozen
 
 from pkgd.blocking import Blocking
 from pkgd.errors import ClientGone, FailedStorage
@@ -22,15 +23,18 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PIECE",
+    "Entity",
     "header_block",
     "not_modified",
     "send_blob_head",
     "send_body",
     "send_empty",
+    "send_entity",
     "send_head",
     "send_json",
     "send_reader",
     "send_stored",
+    "send_text",
     "send_whole",
 ]
 
@@ -66,6 +70,11 @@ def send_json(request: Request, status: int, value: Any, headers: bytes = b"") -
     send_body(request, status, b"application/json", msgspec.json.encode(value), headers)
 
 
+def send_text(request: Request, status: int, text: str, headers: bytes = b"") -> None:
+    """A few lines for people and scripts."""
+    send_body(request, status, b"text/plain; charset=utf-8", text.encode("utf-8"), headers)
+
+
 def send_whole(request: Request, headers: bytes, body: bytes) -> None:
     """A stored document of at most `PIECE` bytes; `headers` is the whole block, made once per document."""
     request.send(200, headers, body)
@@ -85,6 +94,37 @@ async def send_stored(request: Request, headers: bytes, body: bytes) -> None:
         await request.drained()
         request.write_body(body[start : start + PIECE])
     request.finish()
+
+
+@frozen
+class Entity:
+    """What a reader's bytes are, for whoever has them already (RFC 9110, 8.8 and 13).
+
+    :param headers: further header lines.
+    :param modified: the value of Last-Modified.
+    :param dates_tell: whether no other content has ever had that date; else no condition with a date is met.
+    """
+
+    media_type: str
+    etag: str
+    headers: bytes = b""
+    modified: str | None = None
+    dates_tell: bool = False
+
+    def common(self) -> bytes:
+        """The header lines of every answer, a 304 too."""
+        dated = b"" if self.modified is None else header_block(Last_Modified=self.modified)
+        return self.headers + header_block(ETag=self.etag, Accept_Ranges="bytes") + dated + _INERT
+
+    def is_dated(self, date: str | None) -> bool:
+        """Whether a date of the client's stands for this content and no other."""
+        return self.dates_tell and date is not None and date == self.modified
+
+    def is_known(self, request: Request) -> bool:
+        """Whether the client's copy is this one; If-None-Match counts before If-Modified-Since."""
+        if request.header(b"if-none-match") is not None:
+            return not_modified(request, self.etag)
+        return self.is_dated(request.header(b"if-modified-since"))
 
 
 def not_modified(request: Request, etag: str) -> bool:
@@ -114,23 +154,29 @@ def send_blob_head(request: Request, media_type: str, digest: str, size: int, he
 async def send_reader(
     request: Request, blocking: Blocking, reader: Reader, media_type: str, digest: str, headers: bytes = b""
 ) -> None:
-    """Send content by its reader, or the ranges of it that the client asks for; closes it.
+    """Send content by its reader, as `send_entity` does; the ETag is the quoted digest.
 
     :param headers: further header lines.
+    """
+    headers = header_block(Docker_Content_Digest=digest) + headers
+    await send_entity(request, blocking, reader, Entity(media_type, f'"{digest}"', headers))
 
-    Ranges, ETag and If-Range as in RFC 9110, 13 and 14; the ETag is the quoted digest.
+
+async def send_entity(request: Request, blocking: Blocking, reader: Reader, entity: Entity) -> None:
+    """Send content by its reader, or the ranges of it that the client asks for; closes it.
+
+    Ranges and conditions as in RFC 9110, 13 and 14.
 
     :raises UnsatisfiableRange: if no asked byte exists.
     :raises ClientGone: if the client leaves before the end.
     """
     try:
-        etag = f'"{digest}"'
-        common = _content_headers(digest) + headers
-        if not_modified(request, etag):
+        common = entity.common()
+        if entity.is_known(request):
             send_empty(request, 304, common)
             return
-        ranges = _asked_ranges(request, etag, reader.size)
-        kind = header_block(Content_Type=media_type)
+        ranges = _asked_ranges(request, entity, reader.size)
+        kind = header_block(Content_Type=entity.media_type)
         if ranges is None:
             request.send(200, common + kind, length=reader.size)
             await _send_part(request, blocking, reader, ByteRange(0, reader.size))
@@ -139,7 +185,7 @@ async def send_reader(
             request.send(206, common + kind + _content_range(span, reader.size), length=span.size)
             await _send_part(request, blocking, reader, span)
         else:
-            await _send_multipart(request, blocking, reader, ranges, common, media_type)
+            await _send_multipart(request, blocking, reader, ranges, common, entity.media_type)
         request.finish()
     finally:
         reader.close()
@@ -149,12 +195,12 @@ def _content_headers(digest: str) -> bytes:
     return header_block(Docker_Content_Digest=digest, ETag=f'"{digest}"', Accept_Ranges="bytes") + _INERT
 
 
-def _asked_ranges(request: Request, etag: str, size: int) -> list[ByteRange] | None:
+def _asked_ranges(request: Request, entity: Entity, size: int) -> list[ByteRange] | None:
     header = request.header(b"range")
     if header is None or request.method != b"GET":
         return None
     condition = request.header(b"if-range")
-    if condition is not None and condition != etag:
+    if condition is not None and condition != entity.etag and not entity.is_dated(condition):
         return None
     return parse_ranges(header, size)
 

@@ -1,10 +1,13 @@
 """The tree of everything that pkgd serves, in one place.
 
 /v2/…               the distribution API: own dispatch (pkgd.web.registry)
+/apt/…  /rpm/…      package repositories: own dispatch (pkgd.web.packages), with what Gitea, Nexus, Artifactory and
+                    GitLab call them: /api/packages/…, /repository/…, /artifactory/…, /api/v4/projects/…
+/api/v1/…           JSON for tools (pkgd.web.api)
 /health  /ready     probes (pkgd.web.health)
 /metrics            for Prometheus (pkgd.web.metrics)
 
-Each front door is a Klein app of its own, found by the first segment of the path, as it stands there.
+The other front doors are Klein apps, found by the first segment of the path, as it stands there.
 """
 
 from __future__ import annotations
@@ -17,9 +20,11 @@ from werkzeug.exceptions import HTTPException
 
 from pkgd.errors import UnknownRoute
 from pkgd.web import errors
+from pkgd.web.api.packages import ApiV1
 from pkgd.web.gate import require_declarations
 from pkgd.web.health import HealthApi
 from pkgd.web.metrics import MetricsApi
+from pkgd.web.packages.api import PackagesApi
 from pkgd.web.registry.api import RegistryApi
 from pkgd.web.request import Request
 from pkgd.web.site import Handler
@@ -31,12 +36,21 @@ __all__ = ["Root"]
 class Root:
     """Chooses who answers a request."""
 
-    def __init__(self, registry: RegistryApi, health: HealthApi, metrics: MetricsApi | None = None) -> None:
+    def __init__(
+        self,
+        registry: RegistryApi,
+        health: HealthApi,
+        metrics: MetricsApi | None = None,
+        packages: PackagesApi | None = None,
+        api: ApiV1 | None = None,
+    ) -> None:
         """
-        :param metrics: None if there are to be none.
+        :param metrics: None if there are to be none; so with `packages` and `api`.
         :raises LookupError: if any route declares no access.
         """
         self._registry = registry
+        self._packages = packages
+        self._api = api
         probes = KleinTree(health.app)
         self._doors = {b"health": probes, b"ready": probes}
         if metrics is not None:
@@ -48,6 +62,10 @@ class Root:
         path = request.path
         if path.startswith(b"/v2/") or path == b"/v2":
             return self._registry
+        if self._packages is not None and path.startswith(PackagesApi.prefixes):
+            return self._packages
+        if self._api is not None and path.startswith(b"/api/v1/"):
+            return self._api
         return self._doors.get(path[1:].partition(b"/")[0], self._nowhere)
 
 
