@@ -23,9 +23,9 @@ _INTERRUPTED = 130
 _FIRST_STEPS = """\
 pkgd serves {url}, with its state in {state}
 
-  push:     podman push --tls-verify=false IMAGE {host}/hello     or: docker push {host}/hello
-  pull:     podman pull --tls-verify=false {host}/hello           or: docker pull {host}/hello
-  look:     curl {url}/v2/_catalog
+  push an image:     podman push --tls-verify=false IMAGE {host}/hello
+  upload a package:  curl -fT FILE.deb {url}/apt/main/stable/main/    or: curl -fT FILE.rpm {url}/rpm/main/
+  use it:            curl -fsS {url}/apt/main/stable.sources | sudo tee /etc/apt/sources.list.d/pkgd.sources
 """
 
 
@@ -43,19 +43,17 @@ def _jobs(text: str) -> int:
     return int(text)
 
 
-class _Prefetch(_WithConfig):
-    synopsis = "[options] LIST"
-    longdesc = "Makes a running pkgd fetch every image of LIST (a file, or - for standard input), and verifies it."
-    optParameters: list[Any] = [
-        ["url", "u", None, "The running pkgd; by default where the configuration makes it listen on this machine."],
-        ["ca-file", None, None, "A PEM file with the certificates to trust instead of the system's."],
-        ["platform", "p", None, "Only these platforms of every image, such as linux/amd64,linux/arm64."],
-        ["jobs", "j", 4, "How much is fetched at the same time.", _jobs],
-    ]
-    optFlags = [["json", None, "Report as JSON, one object a line."]]
+_SERVER: list[Any] = [
+    ["url", "u", None, "The running pkgd; by default where the configuration makes it listen on this machine."],
+    ["ca-file", None, None, "A PEM file with the certificates to trust instead of the system's."],
+]
+
+
+class _Anywhere(_WithConfig):
+    """Options of a command that asks a running pkgd; they may also stand behind its arguments."""
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
-        """Options may also stand behind LIST."""
+        """Sort them."""
         try:
             given, arguments = getopt.gnu_getopt(list(options or ()), self.shortOpt, self.longOpt)
         except getopt.error as error:
@@ -63,6 +61,26 @@ class _Prefetch(_WithConfig):
         flat = [part for name, value in given for part in ((name, value) if value else (name,))]
         base: Any = super()
         base.parseOptions([*flat, "--", *arguments])
+
+    def parse_server(self) -> None:
+        """Read `--url`."""
+        from pkgd.prefetch.transport import Server
+
+        try:
+            self["server"] = None if self["url"] is None else Server.parse(self["url"])
+        except PkgdError as error:
+            raise usage.UsageError(error.message) from error
+
+
+class _Prefetch(_Anywhere):
+    synopsis = "[options] LIST"
+    longdesc = "Makes a running pkgd fetch every image of LIST (a file, or - for standard input), and verifies it."
+    optParameters: list[Any] = [
+        *_SERVER,
+        ["platform", "p", None, "Only these platforms of every image, such as linux/amd64,linux/arm64."],
+        ["jobs", "j", 4, "How much is fetched at the same time.", _jobs],
+    ]
+    optFlags = [["json", None, "Report as JSON, one object a line."]]
 
     def parseArgs(self, *paths: str) -> None:
         """The one argument."""
@@ -73,11 +91,39 @@ class _Prefetch(_WithConfig):
     def postOptions(self) -> None:
         """Read what has a form of its own."""
         from pkgd.prefetch.images import parse_platforms
-        from pkgd.prefetch.transport import Server
 
+        self.parse_server()
         try:
             self["platforms"] = () if self["platform"] is None else parse_platforms(self["platform"])
-            self["server"] = None if self["url"] is None else Server.parse(self["url"])
+        except PkgdError as error:
+            raise usage.UsageError(error.message) from error
+
+
+class _Upload(_Anywhere):
+    synopsis = "[options] FILE…"
+    longdesc = "Puts packages into a repository of a running pkgd; they are published when it ends."
+    optParameters: list[Any] = [
+        ["repo", "r", None, "The repository: apt:NAME or rpm:NAME."],
+        ["suite", "s", None, "The suite of an apt repository."],
+        ["component", None, None, "Its component, main by default."],
+        *_SERVER,
+    ]
+
+    def parseArgs(self, *paths: str) -> None:
+        """The files."""
+        if not paths:
+            raise usage.UsageError("give one FILE or more")
+        self["files"] = paths
+
+    def postOptions(self) -> None:
+        """Read what has a form of its own."""
+        from pkgd.upload.target import Target
+
+        if self["repo"] is None:
+            raise usage.UsageError("give --repo")
+        self.parse_server()
+        try:
+            self["target"] = Target.parse(self["repo"], self["suite"], self["component"])
         except PkgdError as error:
             raise usage.UsageError(error.message) from error
 
@@ -99,6 +145,7 @@ class _Command(usage.Options):
         ["check-config", None, _Check, "Say whether a configuration can be used; exit with 1 if not."],
         ["config-schema", None, usage.Options, "Print the JSON Schema of the configuration."],
         ["mirror", None, _Mirror, "What the mirror can be told to do."],
+        ["upload", None, _Upload, "Put packages into a repository."],
         ["version", None, usage.Options, "Print the version."],
     ]
 
@@ -176,16 +223,31 @@ def _config_schema(_: Any) -> None:
 def _mirror(options: Any) -> int:
     """Prefetch: the one command of the mirror."""
     from pkgd.prefetch.command import Order, Streams, prefetch, read_list
-    from pkgd.prefetch.transport import HttpTransport, local_server
+    from pkgd.prefetch.transport import HttpTransport
 
     given, streams = options.subOptions, Streams.standard()
-    server = given["server"]
-    if server is None:
-        listening = load(given["config"], os.environ).server
-        server = local_server(listening.listen[0], listening.tls.certificate is not None)
+    server = _running(given)
     lines = read_list(given["list"], streams)
     order = Order(str(server), given["platforms"], given["jobs"], bool(given["json"]))
     return prefetch(lines, HttpTransport.to(server, given["ca-file"]), order, streams)
+
+
+def _upload(options: Any) -> int:
+    from pkgd.prefetch.transport import HttpTransport
+    from pkgd.upload.command import Streams, upload
+
+    transport = HttpTransport.to(_running(options), options["ca-file"])
+    return upload(options["files"], options["target"], transport, Streams.standard())
+
+
+def _running(options: Any) -> Any:
+    """The pkgd that is meant: the one of `--url`, else of the configuration."""
+    from pkgd.prefetch.transport import local_server
+
+    if options["server"] is not None:
+        return options["server"]
+    listening = load(options["config"], os.environ).server
+    return local_server(listening.listen[0], listening.tls.certificate is not None)
 
 
 def _version(_: Any) -> None:
@@ -197,6 +259,7 @@ _COMMANDS: dict[str, Callable[[Any], int | None]] = {
     "check-config": _check_config,
     "config-schema": _config_schema,
     "mirror": _mirror,
+    "upload": _upload,
     "version": _version,
 }
 

@@ -43,7 +43,8 @@ ROOMS: dict[str, frozenset[str]] = {
     "daemon": _BELOW_WEB | {"state", "config", "web", "outbound", "composition"},
     "tap": frozenset(["config", "daemon"]),
     "prefetch": frozenset(["errors", "formats"]),
-    "__main__": frozenset(["errors", "config", "logs", "tap", "web", "prefetch"]),
+    "upload": frozenset(["errors", "prefetch", "pkgd"]),
+    "__main__": frozenset(["errors", "config", "logs", "tap", "web", "prefetch", "upload"]),
     "door": frozenset(["tap"]),
 }
 
@@ -55,7 +56,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "twisted.web": ("pkgd.web", "pkgd.outbound"),
     "treq": ("pkgd.outbound",),
     "prometheus_client": ("pkgd.metrics",),
-    "tqdm": ("pkgd.prefetch",),
+    "tqdm": ("pkgd.prefetch", "pkgd.upload"),
     "OpenSSL": ("pkgd.web.tls",),
     "sqlite3": ("pkgd.state",),
     "twisted.enterprise": ("pkgd.state",),
@@ -76,6 +77,7 @@ FILES_IN = (
     "pkgd.state",  # a damaged index is begun anew
     "pkgd.daemon",  # the state directory and its lock
     "pkgd.prefetch.command",  # the list of images
+    "pkgd.upload.command",  # what is uploaded
     "pkgd.web.accesslog",
     "pkgd.web.site",  # reading ahead
     "pkgd.web.transport",  # sendfile

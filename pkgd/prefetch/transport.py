@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -118,8 +118,13 @@ class HttpTransport:
             raise ConfigError("--ca-file", f"{ca_file}: {error.strerror or error}") from error
         return cls(lambda: HTTPSConnection(server.host, server.port, timeout=TIMEOUT, context=context))
 
-    def __call__(self, method: str, path: str, headers: Mapping[str, str]) -> Answer:
-        """Ask, and wait for the head of the answer."""
+    def __call__(
+        self, method: str, path: str, headers: Mapping[str, str], body: Iterable[bytes] | None = None
+    ) -> Answer:
+        """Ask, and wait for the head of the answer.
+
+        :param body: its pieces; the headers say how long it is.
+        """
         connection = self._connect()
         try:
             try:
@@ -128,7 +133,12 @@ class HttpTransport:
                 # UnicodeError: a name that no DNS can hold.
                 raise Unreachable(getattr(error, "strerror", None) or str(error)) from error
             fields = {"User-Agent": f"pkgd-prefetch/{__version__}", "Connection": "close", **headers}
-            connection.request(method, path, headers=fields)
+            try:
+                connection.request(method, path, body, fields)
+            except (BrokenPipeError, ConnectionResetError):
+                # A server that refuses may answer before the body has gone out, and not take the rest.
+                if body is None:
+                    raise
             return _HttpAnswer(connection)
         except (OSError, HTTPException):
             connection.close()

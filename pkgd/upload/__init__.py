@@ -1,0 +1,1 @@
+"""The command `pkgd upload`: packages from this machine into a running pkgd."""
