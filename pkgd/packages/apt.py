@@ -1,15 +1,38 @@
-"""INTERFACE ONLY: being filled in."""
+"""An apt repository: uploads, removals and copies, and every file that apt fetches."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from pkgd.blocking import Blocking
+from pkgd.errors import PkgdError, SigningFailed, UnknownPackage, UnknownRepository
+from pkgd.formats.aptindex import packages_stanza
+from pkgd.formats.deb import KINDS, file_name, pool_prefix, read_deb
+from pkgd.packages.aptindices import SOURCE, component_of, is_udeb_slot, paths_of, read_listed
+from pkgd.packages.aptsources import read_source
+from pkgd.packages.aptsuite import AptSuite
+from pkgd.packages.drafts import Draft
+from pkgd.packages.generations import Gone
+from pkgd.packages.layout import apt_directory, apt_pool_path, suite_directory
+from pkgd.packages.leaves import Key
+from pkgd.packages.pool import Pool
+from pkgd.packages.publishing import Publisher
 from pkgd.packages.records import Added, AptSettings, Arrival, Clock, Listed, Removed, Served, Signer
+from pkgd.packages.serving import Serving, media_type_of
+from pkgd.packages.shelf import Shelf
+from pkgd.packages.staging import Staging
+from pkgd.sharing import Tasks
 from pkgd.storage.interfaces import ObjectStore
 from pkgd.storage.spool import Spool
 
 __all__ = ["AptRepository"]
+
+_GENERATION = re.compile(r"@([1-9][0-9]{0,14})")
+_BY_HASH = re.compile(r".+/by-hash/(?:SHA256/[0-9a-f]{64}|SHA512/[0-9a-f]{128})")
+# Where a package is in a suite: index, key, stanza.
+_Found = tuple[str, Key, bytes]
+_Finds = list[_Found]
 
 
 class AptRepository:
@@ -28,12 +51,30 @@ class AptRepository:
         :param store: rooted at the state directory; `spool` is in the same tree, at `pkgd.packages.layout.SPOOL`.
         """
         self.settings = settings
+        self._staging = Staging(spool, blocking)
+        self._suites = {one.codename: AptSuite(settings, one, signer) for one in settings.suites}
+        self._publishers = {
+            name: Publisher(Shelf(suite_directory(settings.name, name), store, blocking), suite, clock, settings.window)
+            for name, suite in self._suites.items()
+        }
+        self._pool = Pool(apt_directory(settings.name), store, blocking, self._is_named)
+        self._tasks = Tasks()
+        self._sweeping = False
+        self._clock = clock
 
     async def start(self) -> None:
-        """Publish every suite that has no generation yet, or whose settings have changed. Once, after the signer is ready.
+        """Read what is published; publish suites that have nothing yet, or that settings or keys have changed.
 
-        :raises SigningFailed: then the suite is published by the first upload.
+        Once, before anything else.
+
+        :raises SigningFailed: then those suites are published by the first upload.
         """
+        for publisher in self._publishers.values():
+            await publisher.load()
+        for publisher in self._publishers.values():
+            await publisher.ensure()
+
+    # -- changes --
 
     async def add(self, suite: str, component: str, arrival: Arrival) -> Added:
         """Publish a binary package (.deb, .udeb, .ddeb). Safe to repeat.
@@ -44,7 +85,15 @@ class AptRepository:
         :raises SigningFailed: if nothing can be signed.
         :raises Storage: if the machine refuses.
         """
-        raise NotImplementedError
+        composer = self._suite(suite, component)
+        kind = arrival.file_name.rpartition(".")[2]
+        package = await self._staging.parse(arrival, read_deb, kind if kind in KINDS else None)
+        digest = arrival.hashes.sha256
+        path = apt_pool_path(component, pool_prefix(package.source), package.source, digest, file_name(package))
+        text = packages_stanza(package, path, arrival.hashes)
+        slot = composer.slot(component, package.architecture, package.is_udeb)
+        key = (package.name, package.version, package.architecture)
+        return await self._add(suite, (slot, key, text), {path: arrival}, {})
 
     async def add_source(self, suite: str, component: str, dsc: Arrival, files: Mapping[str, Arrival]) -> Added:
         """Publish a source package: its .dsc, and the files that it names.
@@ -52,7 +101,13 @@ class AptRepository:
         :param files: by their names. Those that other versions of this source in the suite have may be left out.
         :raises InvalidPackage: also if a file is missing or isn't what the .dsc says.
         """
-        raise NotImplementedError
+        composer = self._suite(suite, component)
+        data = await self._staging.read(dsc)
+        view = self._publishers[suite].published
+        slots = [composer.slot(one, SOURCE) for one in composer.settings.components]
+        found = await read_source(view, slots, component, data, dsc, files)
+        slot = composer.slot(component, SOURCE)
+        return await self._add(suite, (slot, (*found.identity, SOURCE), found.text), found.placed, found.linked)
 
     async def remove(self, suite: str, component: str, file_name: str) -> Removed:
         """Take the package with this file (.deb, .udeb, .dsc) out of a component of a suite.
@@ -60,14 +115,23 @@ class AptRepository:
         :raises UnknownRepository: for a suite or component that is not configured.
         :raises UnknownPackage: if there is none.
         """
-        raise NotImplementedError
+        self._suite(suite, component)
+        return await self._remove(suite, [component], file_name, f"/{file_name}")
 
     async def remove_everywhere(self, path: str) -> Sequence[Removed]:
         """Take the package with this path (`pool/…`) out of every suite.
 
         :raises UnknownPackage: if no suite has it.
         """
-        raise NotImplementedError
+        removed = []
+        for name, suite in self._suites.items():
+            try:
+                removed.append(await self._remove(name, suite.settings.components, path.rpartition("/")[2], f"/{path}"))
+            except UnknownPackage:
+                continue
+        if not removed:
+            raise UnknownPackage(path)
+        return removed
 
     async def copy(
         self, source: str, target: str, name: str, version: str | None = None, architecture: str | None = None
@@ -79,14 +143,40 @@ class AptRepository:
         :raises UnknownPackage: if there are none.
         :raises AlreadyExists: as for `add`; then none is copied.
         """
-        raise NotImplementedError
+        composer, wanted = self._suite(source), self._suite(target)
+        found = [
+            one
+            for one in await self._named(source, composer.settings.components, name)
+            if version in (None, one[1][1]) and architecture in (None, one[1][2])
+        ]
+        if not found:
+            raise UnknownPackage(" ".join(filter(None, (name, version, architecture))))
+        for slot, _, _ in found:
+            wanted.check_component(component_of(slot))
+
+        async def change(draft: Draft) -> Sequence[bool]:
+            return [await wanted.put(draft, slot, key, text, is_udeb_slot(slot)) for slot, key, text in found]
+
+        async with self._pool.holding([path for _, _, text in found for path in paths_of(text)]):
+            # Who took them out meanwhile may have taken the files, too.
+            for slot, key, _ in found:
+                if await self._publishers[source].published.find(slot, key) is None:
+                    raise UnknownPackage(" ".join(key))
+            created, number = await self._publishers[target].submit(change)
+        self._sweep_soon()
+        return [_added(one, number, new) for one, new in zip(found, created, strict=True)]
+
+    # -- reading --
 
     async def list(self, suite: str, component: str | None = None, name: str | None = None) -> Sequence[Listed]:
         """The packages of a suite, each once, sorted.
 
         :raises UnknownRepository: for a suite or component that is not configured.
         """
-        raise NotImplementedError
+        composer = self._suite(suite, component)
+        components = composer.settings.components if component is None else [component]
+        found = await self._named(suite, components, name)
+        return [read_listed(slot, key, text) for slot, key, text in found]
 
     async def open(self, path: str) -> Served:
         """A file that clients fetch, by its path below the repository, percent-decoded: `dists/…`, `pool/…`,
@@ -96,10 +186,137 @@ class AptRepository:
 
         :raises UnknownPackage: if there is none.
         """
-        raise NotImplementedError
+        first, _, rest = path.partition("/")
+        number = None
+        if first.startswith("@"):
+            found = _GENERATION.fullmatch(first)
+            number = int(found[1]) if found else 0
+            first, _, rest = rest.partition("/")
+        if first == "pool":
+            return await self._pool.open(f"pool/{rest}", media_type_of(rest))
+        suite, _, below = rest.partition("/")
+        if first != "dists" or suite not in self._publishers:
+            raise UnknownPackage(path)
+        serving = Serving(self._publishers[suite])
+        if _BY_HASH.fullmatch(below):
+            return await serving.open_digest(below.rpartition("/")[2], path)
+        return await serving.open(below, number)
+
+    # -- what is not needed any more --
 
     async def sweep(self) -> None:
-        """Remove what no kept generation names. Runs after publishes, too; call it every hour, and hope for nothing."""
+        """Remove what no kept generation names, and sign suites anew before they expire.
+
+        Runs after publishes, too; to be called every hour.
+        """
+        if self._sweeping:
+            return
+        self._sweeping = True
+        try:
+            for publisher in self._publishers.values():
+                await self._refresh(publisher)
+                # All have to be known before a file counts as named by none.
+                await publisher.kept.complete()
+            for publisher in self._publishers.values():
+                await publisher.sweep(self._pool.discard)
+        finally:
+            self._sweeping = False
 
     async def finished(self) -> None:
         """Wait until no publish and no sweep runs: for the stop."""
+        for publisher in self._publishers.values():
+            await publisher.finished()
+        await self._tasks.finished()
+
+    def _sweep_soon(self) -> None:
+        if not self._sweeping:
+            self._tasks.start("sweeping", self.sweep())
+
+    async def _refresh(self, publisher: Publisher) -> None:
+        """Halfway to Valid-Until, publish anew."""
+        current, valid_for = publisher.kept.current, self.settings.valid_for
+        if current is not None and valid_for is not None and self._clock.seconds() > current.date + valid_for / 2:
+            try:
+                await publisher.submit(_touch)
+            except SigningFailed:
+                return  # the publisher has said so, and this comes again
+
+    # -- how it is done --
+
+    def _suite(self, name: str, component: str | None = None) -> AptSuite:
+        found = self._suites.get(name)
+        if found is None:
+            raise UnknownRepository(f"suite {name} of the apt repository {self.settings.name}")
+        if component is not None:
+            found.check_component(component)
+        return found
+
+    async def _add(self, suite: str, found: _Found, placed: Mapping[str, Arrival], linked: Mapping[str, str]) -> Added:
+        """Place files, and publish what names them."""
+        slot, key, text = found
+        composer, publisher = self._suites[suite], self._publishers[suite]
+        is_udeb = is_udeb_slot(slot)
+        digest = read_listed(slot, key, text).sha256
+        async with self._pool.holding((*placed, *linked, *linked.values())):
+            await composer.check_conflict(publisher.published, key, digest, is_udeb)
+            try:
+                await self._pool.fill(placed, linked)
+                created, number = await publisher.submit(lambda draft: composer.put(draft, slot, key, text, is_udeb))
+            except PkgdError:
+                await self._pool.discard_held(Gone(slot, key, (*placed, *linked)))
+                raise
+        self._sweep_soon()
+        return _added(found, number, created)
+
+    async def _remove(self, suite: str, components: Sequence[str], file_name: str, ending: str) -> Removed:
+        composer = self._suites[suite]
+        name = file_name.partition("_")[0]
+        found = await self._matching(suite, components, name, ending)
+
+        async def change(draft: Draft) -> None:
+            for slot, key, text in found:
+                if await draft.find(slot, key) is None:
+                    raise UnknownPackage(file_name)
+                composer.take(draft, slot, key, text, is_udeb_slot(slot))
+
+        if not found:
+            raise UnknownPackage(file_name)
+        _, number = await self._publishers[suite].submit(change)
+        self._sweep_soon()
+        return Removed(suite, [read_listed(*one) for one in found], number)
+
+    async def _matching(self, suite: str, components: Sequence[str], name: str, ending: str) -> _Finds:
+        """Packages by the path of their file, or by the end of it."""
+        found = await self._named(suite, components, name)
+        return [one for one in found if f"/{read_listed(*one).path}".endswith(ending)]
+
+    async def _named(self, suite: str, components: Sequence[str], name: str | None) -> _Finds:
+        """Packages of a name, or all; each where it belongs first of all."""
+        view = self._publishers[suite].published
+        found: _Finds = []
+        for slot in sorted(view.slots):
+            if component_of(slot) not in components:
+                continue
+            entries = await view.named(slot, name) if name is not None else [one async for one in view.all(slot)]
+            own = slot.split("/")[-2].removeprefix("binary-")
+            found += [(slot, key, texts[0]) for key, texts in entries if key[2] == own]
+        return found
+
+    async def _is_named(self, gone: Gone, path: str) -> bool:
+        """Whether any suite names a file, or has a generation that does."""
+        for publisher in self._publishers.values():
+            found = await publisher.published.find(gone.slot, gone.key)
+            await publisher.kept.complete()
+            if (found is not None and path in paths_of(found[0])) or publisher.kept.withdrawn(path):
+                return True
+        return False
+
+
+def _added(found: _Found, number: int, created: bool) -> Added:
+    listed = read_listed(*found)
+    name, version, architecture = found[1]
+    return Added(name, version, architecture, listed.path, listed.sha256, number, created)
+
+
+async def _touch(draft: Draft) -> None:
+    draft.touch()

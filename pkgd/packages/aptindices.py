@@ -1,0 +1,115 @@
+"""apt's indices as ordered maps: what they are called, and what their stanzas say, read from the stanzas' own text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from attrs import field, frozen
+
+from pkgd.errors import FailedStorage
+from pkgd.packages.leaves import Key
+from pkgd.packages.records import Listed
+
+__all__ = ["SOURCE", "StanzaShape", "architectures_of", "binary_slot", "component_of", "is_udeb_slot", "read_listed"]
+__all__ += ["paths_of", "source_files", "source_slot"]
+
+# What stands for an architecture in the keys of sources, whose own architectures are those of what they build.
+SOURCE = "source"
+_INSTALLER = "debian-installer"
+
+_NAMES = (b"Package", b"Version", b"Architecture")
+_IDENTITY = {name: re.compile(rb"^%s:[ \t]*([^\n]*)$" % name, re.MULTILINE) for name in _NAMES}
+_FILENAME = re.compile(rb"^Filename:[ \t]*([^\n]+)$", re.MULTILINE)
+_SIZE = re.compile(rb"^Size:[ \t]*([0-9]+)$", re.MULTILINE)
+_SHA256 = re.compile(rb"^SHA256:[ \t]*([0-9a-f]{64})$", re.MULTILINE)
+_DIRECTORY = re.compile(rb"^Directory:[ \t]*([^\n]+)$", re.MULTILINE)
+_CHECKSUMS = re.compile(rb"^Checksums-Sha256:[ \t]*\n((?: [^\n]*\n)+)", re.MULTILINE)
+
+
+@frozen
+class StanzaShape:
+    """Packages and Sources. Implements `Shape`."""
+
+    forms: Sequence[str]
+    parts: Sequence[str] = ("",)
+    hashes: Sequence[str] = field(default=("sha256", "sha512"))
+
+    def head(self, part: str, count: int) -> bytes:
+        """See `Shape.head`."""
+        return b""
+
+    def tail(self, part: str) -> bytes:
+        """See `Shape.tail`."""
+        return b""
+
+    def split(self, text: bytes) -> list[bytes]:
+        """See `Shape.split`: an empty line ends a stanza, and no value has one."""
+        return [stanza + b"\n\n" for stanza in text.split(b"\n\n") if stanza]
+
+    def key(self, text: bytes) -> Key:
+        """See `Shape.key`: name, version, architecture."""
+        name, version, architecture = (_one(_IDENTITY[one], text) for one in _NAMES)
+        return name, version, architecture if _is_binary(text) else SOURCE
+
+
+def binary_slot(component: str, architecture: str, is_udeb: bool = False) -> str:
+    """What the index of an architecture is called."""
+    where = f"{component}/{_INSTALLER}" if is_udeb else component
+    return f"{where}/binary-{architecture}/Packages"
+
+
+def source_slot(component: str) -> str:
+    """What the index of sources is called."""
+    return f"{component}/source/Sources"
+
+
+def component_of(slot: str) -> str:
+    """Which component an index belongs to."""
+    return slot.partition("/")[0]
+
+
+def is_udeb_slot(slot: str) -> bool:
+    """Whether it is an index of packages for the installer."""
+    return slot.split("/")[1] == _INSTALLER
+
+
+def architectures_of(slots: Iterable[str]) -> set[str]:
+    """The architectures that have indices, `all` not among them."""
+    found = {slot.split("/")[-2].removeprefix("binary-") for slot in slots if slot.endswith("/Packages")}
+    return found - {"all"}
+
+
+def read_listed(slot: str, key: Key, text: bytes) -> Listed:
+    """What a stanza says of its package, for listings. Of a source, path, size and hash are those of the .dsc."""
+    if _is_binary(text):
+        path, size, digest = _one(_FILENAME, text), int(_one(_SIZE, text)), _one(_SHA256, text)
+    else:
+        path, size, digest = source_files(text)[0]
+    return Listed(key[0], key[1], key[2], component_of(slot), path, size, digest)
+
+
+def paths_of(text: bytes) -> tuple[str, ...]:
+    """The files of a stanza's package, below the repository."""
+    if _is_binary(text):
+        return (_one(_FILENAME, text),)
+    return tuple(path for path, _, _ in source_files(text))
+
+
+def source_files(text: bytes) -> list[tuple[str, int, str]]:
+    """Path, size and SHA-256 of each file of a source, the .dsc first."""
+    directory = _one(_DIRECTORY, text)
+    rows = [line.split() for line in _one(_CHECKSUMS, text).splitlines()]
+    return [(f"{directory}/{name}", int(size), digest) for digest, size, name in rows]
+
+
+def _is_binary(text: bytes) -> bool:
+    # Neither a .deb nor a .dsc may have this field of its own.
+    return _FILENAME.search(text) is not None
+
+
+def _one(pattern: re.Pattern[bytes], text: bytes) -> str:
+    found = pattern.search(text)
+    if found is None:
+        raise FailedStorage("a leaf of an index has a stanza that is none")
+    return found[1].decode()

@@ -1,0 +1,164 @@
+"""A suite of an apt repository: which indices it has, and the Release that answers for them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+from pkgd.errors import AlreadyExists, UnknownRepository
+from pkgd.formats.aptindex import IndexEntry, ReleaseFields, release_file
+from pkgd.formats.filehashes import FileHashes
+from pkgd.packages.aptindices import (
+    SOURCE,
+    StanzaShape,
+    architectures_of,
+    binary_slot,
+    component_of,
+    paths_of,
+    read_listed,
+    source_slot,
+)
+from pkgd.packages.drafts import Draft, Readable
+from pkgd.packages.forms import SUFFIXES
+from pkgd.packages.generations import FileRef, Gone
+from pkgd.packages.indices import Index
+from pkgd.packages.leaves import Key, Shape
+from pkgd.packages.publishing import Composition
+from pkgd.packages.records import AptSettings, Signer, SuiteSettings
+
+__all__ = ["AptSuite"]
+
+
+class AptSuite:
+    """Implements `Composer` for a suite, and knows where in it a package belongs."""
+
+    def __init__(self, settings: AptSettings, suite: SuiteSettings, signer: Signer) -> None:
+        self.settings = suite
+        self.shape: Shape = StanzaShape(tuple(settings.forms))
+        self.valid_for = settings.valid_for
+        self._signer = signer
+
+    # -- composing --
+
+    def required(self) -> Iterable[str]:
+        """See `Composer.required`."""
+        for component in self.settings.components:
+            yield source_slot(component)
+            for architecture in ("all", *self.settings.architectures):
+                yield binary_slot(component, architecture)
+
+    def is_whole(self, slot: str) -> bool:
+        """See `Composer.is_whole`: none is."""
+        return False
+
+    def whole_shape(self, slot: str) -> Shape:
+        """See `Composer.whole_shape`."""
+        raise AssertionError(f"{slot} is a list of entries")
+
+    def marks(self) -> str:
+        """See `Composer.marks`."""
+        text = repr((self.settings, tuple(self.shape.forms), self.valid_for, self._signer.public_keys()))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    async def compose(self, number: int, date: int, indices: Mapping[str, Index]) -> Composition:
+        """See `Composer.compose`."""
+        files, entries = {}, []
+        for slot, index in indices.items():
+            if component_of(slot) not in self.settings.components:
+                continue
+            for (part, form), one in index.files.items():
+                path = slot + SUFFIXES[form]
+                files[path] = FileRef(index.name, part, form, one.size, one.sha256, one.sha512)
+                entries.append(IndexEntry(path, FileHashes(one.size, "", "", one.sha256, one.sha512)))
+        release = release_file(self._fields(date, indices), entries)
+        documents = {
+            "Release": release,
+            "Release.gpg": await self._signer.detach(release),
+            "InRelease": await self._signer.clearsign(release),
+        }
+        return Composition(files, documents)
+
+    def _fields(self, date: int, slots: Iterable[str]) -> ReleaseFields:
+        suite = self.settings
+        return ReleaseFields(
+            date=date,
+            codename=suite.codename,
+            suite=suite.codename,
+            origin=suite.origin,
+            label=suite.label,
+            description=suite.description,
+            valid_until=None if self.valid_for is None else date + self.valid_for,
+            architectures=("all", *self.architectures(slots)),
+            components=tuple(suite.components),
+            not_automatic=suite.not_automatic,
+            but_automatic_upgrades=suite.but_automatic_upgrades,
+            # Packages of all are in the index of every architecture, too.
+            no_support_for_architecture_all="Packages",
+        )
+
+    # -- where packages belong --
+
+    def architectures(self, slots: Iterable[str]) -> list[str]:
+        """The architectures of the suite: those of the settings, and those that have come with packages."""
+        return sorted({*self.settings.architectures, *architectures_of(slots)})
+
+    def check_component(self, component: str) -> None:
+        """Refuse a component that isn't configured.
+
+        :raises UnknownRepository: then.
+        """
+        if component not in self.settings.components:
+            raise UnknownRepository(f"component {component} of the suite {self.settings.codename}")
+
+    def slot(self, component: str, architecture: str, is_udeb: bool = False) -> str:
+        """The index that has a package first of all."""
+        return source_slot(component) if architecture == SOURCE else binary_slot(component, architecture, is_udeb)
+
+    def slots(self, slots: Iterable[str], component: str, architecture: str, is_udeb: bool = False) -> list[str]:
+        """Every index that has a package of this architecture: `all` is in each."""
+        everywhere = self.architectures(slots) if architecture == "all" else ()
+        return [self.slot(component, one, is_udeb) for one in (architecture, *everywhere)]
+
+    async def check_conflict(self, view: Readable, key: Key, digest: str, is_udeb: bool = False) -> None:
+        """Refuse what the suite has with other content.
+
+        :raises AlreadyExists: then.
+        """
+        for component in self.settings.components:
+            slot = self.slot(component, key[2], is_udeb)
+            found = await view.find(slot, key)
+            if found is not None and read_listed(slot, key, found[0]).sha256 != digest:
+                raise AlreadyExists(" ".join(key))
+
+    async def put(self, draft: Draft, slot: str, key: Key, text: bytes, is_udeb: bool = False) -> bool:
+        """Add a package to a draft. Returns False if it is there already.
+
+        :param slot: as `slot` has it.
+        :raises AlreadyExists: if it is there with other content.
+        """
+        await self.check_conflict(draft, key, read_listed(slot, key, text).sha256, is_udeb)
+        if await draft.find(slot, key) is not None:
+            return False
+        self._join(draft, key[2], is_udeb)
+        for one in self.slots(draft.slots, component_of(slot), key[2], is_udeb):
+            draft.put(one, key, (text,))
+        return True
+
+    def take(self, draft: Draft, slot: str, key: Key, text: bytes, is_udeb: bool = False) -> None:
+        """Take a package out of a draft."""
+        for one in self.slots(draft.slots, component_of(slot), key[2], is_udeb):
+            draft.remove(one, key)
+        draft.gone.append(Gone(slot, key, paths_of(text)))
+
+    def _join(self, draft: Draft, architecture: str, is_udeb: bool) -> None:
+        """The indices of an architecture that is new here begin with the packages of all."""
+        if architecture == SOURCE:
+            return
+        wanted = set(self.architectures(draft.slots)) | ({architecture} - {"all"})
+        kinds = [False, True] if is_udeb or any("/debian-installer/" in slot for slot in draft.slots) else [False]
+        for component in self.settings.components:
+            for one in sorted(wanted):
+                for kind in kinds:
+                    slot = binary_slot(component, one, kind)
+                    if slot not in draft.slots:
+                        draft.begin(slot, binary_slot(component, "all", kind))

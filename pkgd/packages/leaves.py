@@ -1,0 +1,164 @@
+"""Leaves: the pieces of an ordered map of packages, each a few hundred entries whose text is compressed once.
+
+An entry has a key and one text for each part of the index: one for apt's Packages, three for primary, filelists
+and other of rpm, which are cut at the same places. A leaf's keys are read from its own text, so the published
+files are the only record there is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+from attrs import field, frozen
+
+from pkgd.errors import FailedStorage
+from pkgd.packages.forms import compress, read_unpadded
+
+__all__ = ["Edits", "Entry", "Key", "Leaf", "LeafPart", "Made", "Shape", "Texts", "make_leaves", "parse", "runs"]
+
+Key = tuple[str, ...]
+# One text for each part.
+Texts = tuple[bytes, ...]
+Entry = tuple[Key, Texts]
+# Keys to their new texts, or None for what goes.
+Edits = Mapping[Key, Texts | None]
+
+MOST = 256
+USUAL = 176
+LEAST = 48
+# Long lists of files are cut at fewer packages.
+MOST_BYTES = 1 << 20
+
+
+class Shape(Protocol):
+    """What kind of index it is."""
+
+    @property
+    def parts(self) -> Sequence[str]:
+        """What its entries have texts for."""
+
+    @property
+    def forms(self) -> Sequence[str]:
+        """Compressed forms, at least one; the plain text is always among the files."""
+
+    @property
+    def hashes(self) -> Sequence[str]:
+        """What files are known by: sha256, and what else hashlib has."""
+
+    def head(self, part: str, count: int) -> bytes:
+        """The text before the entries."""
+
+    def tail(self, part: str) -> bytes:
+        """The text behind them."""
+
+    def split(self, text: bytes) -> list[bytes]:
+        """The texts of a leaf, one an entry."""
+
+    def key(self, text: bytes) -> Key:
+        """The key of an entry, by its text of the first part."""
+
+
+@frozen
+class LeafPart:
+    """A leaf's text of one part: its name in the store, its size, and those of its forms, as `forms.piece` has them."""
+
+    name: str
+    size: int
+    forms: Mapping[str, int] = field(hash=False)
+
+
+@frozen
+class Leaf:
+    """A leaf: its first key, how many entries it has, and its parts."""
+
+    first: Key
+    count: int
+    parts: tuple[LeafPart, ...]
+
+
+@frozen
+class Made:
+    """A new leaf, and its files by name and form; what is under "" is only kept in memory."""
+
+    leaf: Leaf
+    files: Mapping[tuple[str, str], bytes] = field(repr=False)
+
+
+def parse(shape: Shape, texts: Sequence[bytes]) -> list[Entry]:
+    """The entries of a leaf.
+
+    :raises FailedStorage: if its parts don't fit each other, or it isn't what it should be.
+    """
+    columns = [shape.split(text) for text in texts]
+    if len({len(column) for column in columns}) != 1:
+        raise FailedStorage("a leaf of an index whose parts have different entries")
+    return [(shape.key(row[0]), row) for row in zip(*columns, strict=True)]
+
+
+def runs(leaves: Sequence[Leaf], keys: Sequence[Key], removals: int) -> list[tuple[int, int]]:
+    """The leaves that edits touch, as ranges; leaves that may become too small are joined by a neighbour.
+
+    :param keys: those that are edited, sorted.
+    :param removals: how many of them go.
+    """
+    if not leaves:
+        return [(0, 0)]
+    firsts = [leaf.first for leaf in leaves]
+    touched = sorted({max(bisect_right(firsts, key) - 1, 0) for key in keys})
+    found: list[tuple[int, int]] = []
+    for at in touched:
+        start, end = at, at + 1
+        if removals and leaves[at].count - removals < LEAST and len(leaves) > 1:
+            start, end = (at, at + 2) if at + 1 < len(leaves) else (at - 1, at + 1)
+        if found and start < found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        else:
+            found.append((start, end))
+    return found
+
+
+def make_leaves(shape: Shape, generation: int, old: Sequence[Entry], edits: Edits) -> list[Made]:
+    """The leaves that come of some entries after the edits."""
+    entries = dict(old)
+    for key, texts in edits.items():
+        if texts is None:
+            entries.pop(key, None)
+        else:
+            entries[key] = texts
+    return [_make(shape, generation, group) for group in _groups(sorted(entries.items()))]
+
+
+def _groups(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+    """Entries in groups of about the same size, none too large."""
+    if not entries:
+        return
+    size = sum(len(text) for _, texts in entries for text in texts)
+    if len(entries) == 1 or (len(entries) <= MOST and size <= MOST_BYTES):
+        yield entries
+        return
+    pieces = max(2, -(-len(entries) // USUAL)) if len(entries) > MOST else 2
+    for number in range(pieces):
+        start, end = (len(entries) * at // pieces for at in (number, number + 1))
+        yield from _groups(entries[start:end])
+
+
+def _make(shape: Shape, generation: int, entries: Sequence[Entry]) -> Made:
+    files: dict[tuple[str, str], bytes] = {}
+    parts = []
+    for column in zip(*(texts for _, texts in entries), strict=True):
+        parts.append(make_part(shape.forms, generation, b"".join(column), files))
+    return Made(Leaf(entries[0][0], len(entries), tuple(parts)), files)
+
+
+def make_part(forms: Sequence[str], generation: int, text: bytes, files: dict[tuple[str, str], bytes]) -> LeafPart:
+    """One part of a new leaf; its files are added to `files`."""
+    name = f"{generation}-{hashlib.sha256(text).hexdigest()}"
+    files[name, ""] = text
+    sizes = {}
+    for form in forms:
+        data = files[name, form] = compress(form, text)
+        sizes[form] = read_unpadded(data) if form == "xz" else len(data)
+    return LeafPart(name, len(text), sizes)

@@ -1,0 +1,283 @@
+"""Publishing: changes are collected, built, signed, written, and become visible in one flip of a pointer.
+
+Whoever waits for a change is answered when the generation that contains it is durable. A publish begins as soon as
+the one before it has ended, with all that has come in meanwhile (group commit). The order is: build and sign, in
+memory; then leaves and indices; then the generation; then the pointer. Until the pointer is written nobody sees
+anything, and whatever fails before leaves the published generation as it was.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Any, Protocol, TypeVar
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from pkgd.errors import PkgdError, Storage
+from pkgd.packages import layout
+from pkgd.packages.building import Builder
+from pkgd.packages.drafts import Draft, Published
+from pkgd.packages.generations import FileRef, Generation, Gone, Kept
+from pkgd.packages.indices import Index
+from pkgd.packages.leaves import Shape
+from pkgd.packages.records import Clock, Window
+from pkgd.packages.shelf import Shelf
+from pkgd.sharing import Tasks
+
+__all__ = ["Composer", "Composition", "Publisher"]
+
+log = Logger()
+
+T = TypeVar("T")
+Change = Callable[[Draft], Awaitable[Any]]
+
+# More than that wait for the next publish.
+_MOST_CHANGES = 1000
+
+
+@frozen
+class Composition:
+    """What makes a generation of indices: at which paths their files are, and the documents that name them."""
+
+    files: Mapping[str, FileRef]
+    documents: Mapping[str, bytes]
+
+
+class Composer(Protocol):
+    """What kind of repository it is."""
+
+    shape: Shape
+
+    def required(self) -> Iterable[str]:
+        """The indices that are there even if they are empty."""
+
+    def whole_shape(self, slot: str) -> Shape:
+        """The shape of an index that is no list of entries."""
+
+    def is_whole(self, slot: str) -> bool:
+        """Whether an index is no list of entries."""
+
+    def marks(self) -> str:
+        """A text that changes when what is published would change though no package has."""
+
+    async def compose(self, number: int, date: int, indices: Mapping[str, Index]) -> Composition:
+        """Name the files and sign the documents.
+
+        :raises SigningFailed: if they cannot be signed.
+        """
+
+
+class Publisher:
+    """Publishes one suite, or one rpm repository."""
+
+    def __init__(self, shelf: Shelf, composer: Composer, clock: Clock, window: Window) -> None:
+        self.shelf = shelf
+        self.composer = composer
+        self.kept = Kept(shelf, window)
+        self.published = Published(shelf, {}, composer.shape)
+        self._clock = clock
+        self._builder = Builder(shelf)
+        self._next = 1
+        self._pending: list[tuple[Change, Deferred[Any]]] = []
+        self._running = False
+        self._tasks = Tasks()
+
+    async def load(self) -> None:
+        """Read what is published, and remove what a crash left half-written. Once, before anything else."""
+        await self.kept.load()
+        current = self.kept.current
+        if current is not None:
+            indices = {slot: await self.shelf.index(name) for slot, name in current.indices.items()}
+            self.published = Published(self.shelf, indices, self.composer.shape)
+            self._next = current.number + 1
+        try:
+            await self._remove_halves()
+        except Storage as error:
+            # They are in nobody's way, and a storage that cannot be written can still be read.
+            log.warn("what was left half-published in {base} stays: {reason}", base=self.shelf.base, reason=error)
+
+    async def ensure(self) -> None:
+        """Publish if nothing is published yet, or not what the settings and keys say now.
+
+        :raises SigningFailed: if it cannot be signed.
+        """
+        current = self.kept.current
+        if current is None or current.marks != self.composer.marks():
+            await self.submit(_touch)
+
+    async def submit(self, change: Callable[[Draft], Awaitable[T]]) -> tuple[T, int]:
+        """Have a change published: its result, and the generation that contains it.
+
+        :param change: edits the draft it is given; if it raises, nothing of it is published.
+        :raises SigningFailed, Storage: if the publish fails.
+        """
+        waiting: Deferred[tuple[T, int]] = Deferred()
+        self._pending.append((change, waiting))
+        if not self._running:
+            self._running = True
+            self._tasks.start("publishing", self._run())
+        return await waiting
+
+    async def finished(self) -> None:
+        """Wait until nothing is being published."""
+        await self._tasks.finished()
+
+    # -- one publish after the other --
+
+    async def _run(self) -> None:
+        try:
+            while self._pending:
+                batch, self._pending = self._pending[:_MOST_CHANGES], self._pending[_MOST_CHANGES:]
+                await self._publish(batch)
+        finally:
+            self._running = False
+
+    async def _publish(self, batch: list[tuple[Change, Deferred[Any]]]) -> None:
+        """Publish a batch, and answer everybody in it."""
+        draft = Draft(self.published)
+        accepted: list[tuple[Any, Deferred[Any]]] = []
+        for change, waiting in batch:
+            own = Draft(draft)
+            try:
+                result = await change(own)
+            except Exception:
+                waiting.errback(Failure())
+            else:
+                own.commit()
+                accepted.append((result, waiting))
+        try:
+            if not draft.is_empty:
+                await self._flip(draft)
+        except Exception as error:
+            if isinstance(error, PkgdError):
+                log.warn("nothing was published in {base}: {reason}", base=self.shelf.base, reason=error)
+            failure = Failure()
+            for _, waiting in accepted:
+                waiting.errback(failure)
+            return
+        assert self.kept.current is not None or not accepted, "an empty draft of nothing"
+        for result, waiting in accepted:
+            waiting.callback((result, self.kept.current.number if self.kept.current else 0))
+
+    async def _flip(self, draft: Draft) -> None:
+        number, self._next = self._next, self._next + 1
+        objects: dict[str, bytes] = {}
+        indices = await self._build(draft, number, objects)
+        current = self.kept.current
+        date = max(int(self._clock.seconds()), current.date if current else 0)
+        try:
+            composed = await self.composer.compose(number, date, indices)
+            names = {slot: index.name for slot, index in indices.items()}
+            marks = self.composer.marks()
+            new = Generation(number, date, marks, names, composed.files, composed.documents, tuple(draft.gone))
+            await self._write(new, objects)
+        except Exception:
+            self._retire(indices, self.published.indices)
+            raise
+        before, self.published = self.published, Published(self.shelf, indices, self.composer.shape)
+        self.kept.add(new)
+        self._retire(before.indices, indices)
+
+    async def _build(self, draft: Draft, number: int, objects: dict[str, bytes]) -> dict[str, Index]:
+        """Every index of the new generation; what has to be written for it is put into `objects`."""
+        shape, indices = self.composer.shape, dict(self.published.indices)
+        for slot, like in draft.begun.items():
+            if like in indices:
+                indices[slot] = indices[like]
+        outdated = [
+            slot
+            for slot, one in indices.items()
+            if not self.composer.is_whole(slot) and one.forms != tuple(shape.forms)
+        ]
+        missing = [slot for slot in self.composer.required() if slot not in indices]
+        for slot in sorted({*draft.edits, *outdated, *missing}):
+            base, edits = indices.get(slot), draft.edits.get(slot, {})
+            built = await self._builder.build(slot, shape, base, edits, number)
+            self._take(slot, built, indices, objects)
+        for slot, text in draft.whole.items():
+            if text is None:
+                indices.pop(slot, None)
+                continue
+            built = await self._builder.build_whole(slot, self.composer.whole_shape(slot), text, number)
+            self._take(slot, built, indices, objects)
+        return indices
+
+    def _take(self, slot: str, built: Any, indices: dict[str, Index], objects: dict[str, bytes]) -> None:
+        indices[slot] = built.index
+        self.shelf.keep_index(built.index)
+        objects[layout.index_key(self.shelf.base, built.index.name)] = built.document
+        for (name, form), data in built.files.items():
+            if form:
+                objects[layout.leaf_key(self.shelf.base, name, form)] = data
+
+    async def _write(self, new: Generation, objects: Mapping[str, bytes]) -> None:
+        base = self.shelf.base
+        document = layout.generation_key(base, new.number)
+        try:
+            await self.shelf.write(list(objects.items()))
+            await self.shelf.store.put_bytes(document, new.encode())
+        except Exception:
+            for key in (document, *objects):
+                with suppress(Storage):
+                    await self.shelf.store.delete(key)
+            raise
+        # If this fails, it may yet be what a restart finds: whole, and with all that was acknowledged.
+        pointer = json.dumps({"generation": new.number}).encode()
+        await self.shelf.store.put_bytes(layout.current_key(base), pointer)
+
+    def _retire(self, before: Mapping[str, Index], after: Mapping[str, Index]) -> None:
+        """Leaves that are not needed for the next publish need no memory."""
+        staying = {leaf for index in after.values() for leaf in index.leaves}
+        self.shelf.forget({leaf for index in before.values() for leaf in index.leaves} - staying)
+
+    # -- what is not needed any more --
+
+    async def sweep(self, discard: Callable[[Gone], Awaitable[None]]) -> None:
+        """Remove generations that need not be kept any more, and what only they name; a few at a time.
+
+        :param discard: removes the files of a package that nothing names any more.
+        """
+        await self.kept.complete()
+        while (pair := self.kept.expired(self._clock.seconds())) is not None:
+            oldest, following = [await self.kept.get(number) for number in pair]
+            # First, so that nobody is promised a file that goes. What a failure leaves is found after a restart.
+            self.kept.drop(pair[0])
+            if oldest is not None and following is not None:
+                for gone in following.gone:
+                    await discard(gone)
+                await self._remove_difference(oldest, following)
+                await self.shelf.store.delete(layout.generation_key(self.shelf.base, oldest.number))
+
+    async def _remove_difference(self, oldest: Generation, following: Generation) -> None:
+        """Remove what the one names and the other doesn't: what a generation drops never comes back."""
+        staying = set(following.indices.values())
+        leaving = set(oldest.indices.values()) - staying
+        if not leaving:
+            return
+        needed = {name for one in staying for name in await self._files_of(one)}
+        for index in sorted(leaving):
+            for name, form in await self._files_of(index) - needed:
+                await self.shelf.store.delete(layout.leaf_key(self.shelf.base, name, form))
+            await self.shelf.store.delete(layout.index_key(self.shelf.base, index))
+
+    async def _files_of(self, index: str) -> set[tuple[str, str]]:
+        found = await self.shelf.find_index(index)
+        leaves = found.leaves if found else ()
+        return {(part.name, form) for leaf in leaves for part in leaf.parts for form in part.forms}
+
+    async def _remove_halves(self) -> None:
+        base = self.shelf.base
+        for prefix in (layout.generations_prefix(base), layout.indices_prefix(base), layout.leaves_prefix(base)):
+            for entry in await self.shelf.store.list(prefix):
+                number = entry.name.partition("-")[0]
+                if number.isdigit() and int(number) >= self._next:
+                    await self.shelf.store.delete(f"{prefix}/{entry.name}")
+
+
+async def _touch(draft: Draft) -> None:
+    draft.touch()

@@ -1,0 +1,55 @@
+"""Reading files that have arrived in the spool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, TypeVar
+
+from pkgd.blocking import Blocking
+from pkgd.errors import TooLarge
+from pkgd.packages.records import Arrival
+from pkgd.storage.spool import Spool
+
+__all__ = ["Staging"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+ReadAt = Callable[[int, int], bytes]
+
+_SMALL = 4 * 1024 * 1024
+
+
+class Staging:
+    """The files of a spool, for parsers."""
+
+    def __init__(self, spool: Spool, blocking: Blocking) -> None:
+        self._spool = spool
+        self._blocking = blocking
+
+    async def parse(
+        self, arrival: Arrival, parser: Callable[Concatenate[ReadAt, int, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """What a parser makes of a file; it is given `read_at` and the size first.
+
+        :raises InvalidPackage: whatever the parser raises.
+        :raises Storage: if the file cannot be read.
+        """
+        size = arrival.hashes.size
+        reader = await self._blocking.disk(self._spool.read_fill, arrival.staged, size)
+        try:
+            return await self._blocking.work(parser, reader.read_at, size, *args, **kwargs)
+        finally:
+            reader.close()
+
+    async def read(self, arrival: Arrival, limit: int = _SMALL) -> bytes:
+        """All of a small file.
+
+        :raises TooLarge: if it is larger than `limit`.
+        """
+        if arrival.hashes.size > limit:
+            raise TooLarge(limit)
+        reader = await self._blocking.disk(self._spool.read_fill, arrival.staged, arrival.hashes.size)
+        try:
+            return await self._blocking.disk(reader.read_at, 0, arrival.hashes.size)
+        finally:
+            reader.close()
