@@ -12,7 +12,7 @@ import msgspec
 from twisted.python import usage
 
 from pkgd import __version__
-from pkgd.config import json_schema, load, masked, read_password
+from pkgd.config import json_schema, load, masked, read_passphrase, read_password
 from pkgd.errors import PkgdError
 
 __all__ = ["main"]
@@ -210,6 +210,8 @@ def _check_config(options: Any) -> None:
         load_context(tls.certificate, tls.key)
     for host, registry in config.mirror.registries.items():
         read_password(host, registry)
+    for name, key in config.signing.keys.items():
+        read_passphrase(name, key)
     if options["print"]:
         print(msgspec.yaml.encode(masked(config)).decode("utf-8"), end="")
     else:

@@ -17,6 +17,7 @@ from pkgd.errors import ConfigError
 from pkgd.flow import BufferPool
 from pkgd.formats.globs import Globs
 from pkgd.formats.hosts import configured_authority
+from pkgd.hosting import PackageParts, host_packages
 from pkgd.metrics import Metrics
 from pkgd.mirror.absences import Absences
 from pkgd.mirror.blobs import MirroredBlobs
@@ -92,6 +93,7 @@ class Parts:
     access_log: AccessLog
     http_limits: HttpLimits
     mirror: MirrorParts
+    packages: PackageParts
 
 
 @frozen
@@ -128,6 +130,7 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
     door = MirrorEndpoints(mirrors, _origin_rules(config), catalog, storage.blocking, own_id)
     uploads = Uploads(storage.spool, storage.blobs, storage.space, storage.blocking, int(config.limits.upload_size))
     registry = _registry(config, storage, catalog, uploads, door, tasks)
+    packages = host_packages(reactor, config, fs, storage.blocking, tasks)
     readiness = Readiness(storage.store, storage.space, lambda: storage.blocking.disk(storage.spool.probe))
     return Parts(
         blocking=storage.blocking,
@@ -140,6 +143,8 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
             registry,
             HealthApi(readiness, reactor),
             MetricsApi(metrics, storage.blocking) if config.metrics.enabled else None,
+            packages.doors,
+            packages.api,
         ),
         access_log=AccessLog(reactor, storage.blocking, config.logging.access.file, config.trusted_networks),
         http_limits=HttpLimits(
@@ -148,6 +153,7 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
             connections=config.server.max_connections,
         ),
         mirror=MirrorParts(upstreams, fills, evictor, survey, storage.ledger, metrics),
+        packages=packages,
     )
 
 

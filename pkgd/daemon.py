@@ -32,7 +32,9 @@ from pkgd.errors import AlreadyRunning, ConfigError, NotReady, PkgdError
 from pkgd.outbound.settings import Limits
 from pkgd.sharing import Tasks
 from pkgd.storage.fsops import FileSystem, storage_errors
+from pkgd.web.api.packages import ApiV1
 from pkgd.web.health import Phase
+from pkgd.web.packages.api import PackagesApi
 from pkgd.web.registry.api import RegistryApi
 from pkgd.web.request import Request
 from pkgd.web.site import Handler, Site
@@ -50,6 +52,7 @@ EXPIRY_INTERVAL = 600.0
 # How often uses of the mirror's cache are written down, and its limits looked at.
 FLUSH_INTERVAL = 60.0
 EVICTION_INTERVAL = 600.0
+SWEEP_INTERVAL = 3600.0
 # How long the stop waits for connections that it has dropped.
 ABORT_SECONDS = 1.0
 
@@ -92,11 +95,12 @@ class Daemon(Service):
         self._root = parts.root
         self._access_log = parts.access_log
         self._mirror = parts.mirror
+        self._packages = parts.packages
         self._site = Site(reactor, parts.blocking, parts.http_limits, self._route, parts.access_log)
 
     def _route(self, request: Request) -> Handler:
         handler = self._root.route(request)
-        if self._readiness.phase is Phase.STARTING and isinstance(handler, RegistryApi):
+        if self._readiness.phase is Phase.STARTING and isinstance(handler, RegistryApi | PackagesApi | ApiV1):
             raise NotReady()
         return handler
 
@@ -162,6 +166,7 @@ class Daemon(Service):
             await self._blocking.disk(self._prepare_storage)
         except PkgdError as error:
             log.error("the storage cannot be written: {reason}; content that is there is served", reason=error.message)
+        await self._start_packages()
         await self._readiness.probe()
         if self._readiness.phase is not Phase.STARTING:
             return
@@ -178,14 +183,32 @@ class Daemon(Service):
             self._tasks.start("certificates", self._every(CERTIFICATE_INTERVAL, self._refresh_certificates))
         self._tasks.start("uses of the cache", self._every(FLUSH_INTERVAL, self._flush_uses))
         self._tasks.start("limits of the cache", self._every(EVICTION_INTERVAL, self._keep_limits))
+        self._tasks.start("old generations", self._every(SWEEP_INTERVAL, self._sweep))
 
     def _prepare_storage(self) -> None:
         with storage_errors():
-            if not self._database.was_clean and self._tree.fs.scandir(self._tree.root):
+            if not self._database.was_clean:
                 # What a killed process had made visible but not yet durable becomes durable now, so
                 # that from here on everything that is visible is.
-                self._tree.sync_all()
+                for tree in (self._tree, self._packages.tree):
+                    if tree.fs.scandir(tree.root):
+                        tree.sync_all()
         self._spool.prepare()
+        self._packages.spool.prepare()
+
+    async def _start_packages(self) -> None:
+        """Find the signing keys, or make them, and publish what has never been published.
+
+        What cannot be begun is no reason not to serve the rest: an upload tries again.
+        """
+        for signer in self._packages.signers.values():
+            await signer.start()
+        for repository in self._packages.repositories:
+            try:
+                await repository.start()
+            except PkgdError as error:
+                name = repository.settings.name
+                log.error("the repository {name} cannot be published: {reason}", name=name, reason=error.message)
 
     def _url(self) -> str:
         scheme = "http" if self._certificates is None else "https"
@@ -209,11 +232,17 @@ class Daemon(Service):
         expired = await self._uploads.expire(self._config.limits.upload_expiry, time.time())
         if expired:
             log.info("{count} abandoned uploads have been removed", count=expired)
+        await self._packages.pending.expire(self._config.limits.upload_expiry)
 
     async def _keep_limits(self) -> None:
         """Keep the mirror's cache within its limits, once its ledger is known to be right."""
         await self._mirror.survey.run(lambda: self._readiness.phase is Phase.DRAINING)
         await self._mirror.evictor.run()
+
+    async def _sweep(self) -> None:
+        """Give up the generations of package repositories that are out of their window."""
+        for repository in self._packages.repositories:
+            await repository.sweep()
 
     async def _flush_uses(self) -> None:
         await self._mirror.ledger.flush()
@@ -285,6 +314,9 @@ class Daemon(Service):
         await self._mirror.upstreams.close()
         await self._mirror.fills.finished()
         await self._tasks.finished()
+        # Publishes belong to nobody, and end what they have begun.
+        for repository in self._packages.repositories:
+            await repository.finished()
         await self._mirror.ledger.flush()
 
     def _close(self) -> None:

@@ -20,7 +20,7 @@ from pkgd.config.hosted import AptRepository, AptSuite, RpmRepository, Signing, 
 from pkgd.config.hosting import check_hosting
 from pkgd.config.kinds import MASK, Duration, Secret, Size
 from pkgd.config.mirroring import UPSTREAM_VARIABLE, canonical_mirror, canonical_server
-from pkgd.config.passwords import read_password
+from pkgd.config.passwords import read_passphrase, read_password
 from pkgd.config.schema import (
     Access,
     Auth,
@@ -72,6 +72,7 @@ __all__ = [
     "load",
     "masked",
     "parse",
+    "read_passphrase",
     "read_password",
 ]
 

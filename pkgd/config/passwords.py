@@ -1,11 +1,12 @@
-"""Passwords for upstream registries, out of the configuration or out of the file that it names."""
+"""Passwords for upstream registries and keys, out of the configuration or out of the file that it names."""
 
 from __future__ import annotations
 
+from pkgd.config.hosted import SigningKey
 from pkgd.config.schema import UpstreamRegistry
 from pkgd.errors import ConfigError
 
-__all__ = ["read_password"]
+__all__ = ["read_passphrase", "read_password"]
 
 # More is no password but the wrong file; tokens have a few KiB.
 _LIMIT = 64 << 10
@@ -19,17 +20,35 @@ def read_password(host: str, section: UpstreamRegistry) -> str | None:
     """
     if section.password_file is None:
         return section.password.reveal() if section.password else None
-    path = f"mirror.registries.{host}.password_file"
+    return _read(section.password_file, f"mirror.registries.{host}.password_file")
+
+
+def read_passphrase(name: str, section: SigningKey) -> str | None:
+    """The passphrase of a signing key, or None; reads its `passphrase_file`, without the line end.
+
+    :param name: the key, for the error.
+    :raises ConfigError: if the file cannot be read, or has no passphrase in it.
+    """
+    if section.passphrase_file is None:
+        return None
+    return _read(section.passphrase_file, f"signing.keys.{name}.passphrase_file")
+
+
+def _read(file_path: str, path: str) -> str:
+    """The one line of a file.
+
+    :param path: the key of the configuration that names it.
+    """
     try:
-        with open(section.password_file, "rb") as file:
+        with open(file_path, "rb") as file:
             content = file.read(_LIMIT + 1)
     except OSError as error:
-        raise ConfigError(path, f"{section.password_file} cannot be read: {error.strerror}") from error
+        raise ConfigError(path, f"{file_path} cannot be read: {error.strerror}") from error
     try:
         # No decoding error is passed on: it has the bytes in it.
         password = content.decode("utf-8").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         password = ""
     if not password or len(content) > _LIMIT:
-        raise ConfigError(path, f"{section.password_file} has no password in it: one line of text is needed")
+        raise ConfigError(path, f"{file_path} has no password in it: one line of text is needed")
     return password

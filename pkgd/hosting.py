@@ -1,0 +1,145 @@
+"""Package repositories, what signs and what serves them, made from the configuration: their part of the composition."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import frozen
+
+from pkgd.auth.policy import AllowAll
+from pkgd.blocking import Blocking
+from pkgd.config import AptRepository as AptSection
+from pkgd.config import AptSuite, Config, SigningKey, read_passphrase
+from pkgd.config import RpmRepository as RpmSection
+from pkgd.packages.apt import AptRepository
+from pkgd.packages.layout import SPOOL
+from pkgd.packages.records import AptSettings, RpmSettings, SuiteSettings, Window
+from pkgd.packages.rpm import RpmRepository
+from pkgd.packages.signing import GnupgSigner, KeyFile, NativeSigner
+from pkgd.sharing import Tasks
+from pkgd.storage.fsops import DurableTree, FileSystem
+from pkgd.storage.local import LocalStore
+from pkgd.storage.space import FreeSpace
+from pkgd.storage.spool import Spool
+from pkgd.web.api.packages import ApiV1
+from pkgd.web.gate import Gate
+from pkgd.web.packages.api import PackagesApi, Table
+from pkgd.web.packages.apt import AptEndpoints
+from pkgd.web.packages.endpoint import Hosted, Site
+from pkgd.web.packages.pending import Pending
+from pkgd.web.packages.receiving import Receiver
+from pkgd.web.packages.rpm import RpmEndpoints
+from pkgd.web.packages.sets import Sets
+
+__all__ = ["PackageParts", "host_packages"]
+
+_Signers = Mapping[str, NativeSigner | GnupgSigner]
+
+
+@frozen
+class PackageParts:
+    """What of the package repositories has a life of its own, and their doors."""
+
+    tree: DurableTree
+    spool: Spool
+    signers: _Signers
+    site: Site
+    pending: Pending
+    doors: PackagesApi
+    api: ApiV1
+
+    @property
+    def repositories(self) -> list[AptRepository | RpmRepository]:
+        """All of them."""
+        apt = [one.repository for one in self.site.apt.values()]
+        return [*apt, *(one.repository for one in self.site.rpm.values())]
+
+
+def host_packages(reactor: Any, config: Config, fs: FileSystem, blocking: Blocking, tasks: Tasks) -> PackageParts:
+    """Make the repositories that are configured, their store below the state directory, and their doors.
+
+    :raises ConfigError: if a file that the configuration names cannot be used.
+    """
+    files = config.storage.filesystem
+    tree = DurableTree(str(config.state_dir), fs, files.fsync)
+    spool = Spool(tree, SPOOL)
+    store = LocalStore(tree, blocking, spool)
+    space = FreeSpace(tree, blocking, reactor, int(files.min_free))
+    signers = _signers(reactor, config, blocking)
+    apt = {
+        one.name: Hosted(
+            AptRepository(_apt(one), store, spool, blocking, signers[one.signing_key], reactor),
+            signers[one.signing_key],
+        )
+        for one in config.repositories.apt
+    }
+    rpm = {one.name: _hosted_rpm(one, store, spool, blocking, signers, reactor) for one in config.repositories.rpm}
+    site = Site(apt, rpm, config.server.external_url)
+    receiver = Receiver(spool, space, blocking, int(config.limits.upload_size))
+    pending = Pending(receiver, reactor.seconds)
+    sets = Sets(receiver, pending, spool, blocking)
+    gate = Gate(AllowAll())
+    doors = PackagesApi(
+        gate,
+        site,
+        Table(AptEndpoints(receiver, sets, blocking, site.external_url).endpoints()),
+        Table(RpmEndpoints(receiver, blocking, reactor.seconds, site.external_url).endpoints()),
+        tasks,
+    )
+    return PackageParts(tree, spool, signers, site, pending, doors, ApiV1(gate, site, blocking, tasks))
+
+
+def _hosted_rpm(
+    section: RpmSection, store: LocalStore, spool: Spool, blocking: Blocking, signers: _Signers, reactor: Any
+) -> Hosted[RpmRepository]:
+    signer = signers[section.signing_key]
+    settings = RpmSettings(
+        name=section.name,
+        form=section.compression,
+        sign_packages=section.sign_packages,
+        window=Window(section.keep_generations),
+    )
+    header_signer = signer if isinstance(signer, NativeSigner) else None
+    return Hosted(RpmRepository(settings, store, spool, blocking, signer, reactor, header_signer), signer)
+
+
+def _apt(section: AptSection) -> AptSettings:
+    return AptSettings(
+        name=section.name,
+        suites=tuple(_suite(one) for one in section.suites),
+        forms=tuple(section.compression),
+        valid_for=None if section.valid_for is None else int(section.valid_for),
+        window=Window(section.keep_generations),
+    )
+
+
+def _suite(section: AptSuite) -> SuiteSettings:
+    return SuiteSettings(
+        codename=section.codename,
+        components=tuple(section.components),
+        architectures=tuple(section.architectures),
+        origin=section.origin or "",
+        label=section.label or "",
+        description=section.description or "",
+        not_automatic=section.not_automatic,
+        but_automatic_upgrades=section.but_automatic_upgrades,
+    )
+
+
+def _signers(reactor: Any, config: Config, blocking: Blocking) -> _Signers:
+    """The keys that repositories use, by their names."""
+    repositories = config.repositories
+    used = [*(one.signing_key for one in repositories.apt), *(one.signing_key for one in repositories.rpm)]
+    names = dict.fromkeys(used)
+    return {name: _signer(name, config.signing.key(name), config, blocking, reactor) for name in names}
+
+
+def _signer(name: str, key: SigningKey, config: Config, blocking: Blocking, reactor: Any) -> NativeSigner | GnupgSigner:
+    passphrase = read_passphrase(name, key)
+    if key.backend == "gnupg":
+        return GnupgSigner(str(key.fingerprint), key.gpg, key.homedir, passphrase, blocking)
+    path = key.key_file or os.path.join(str(config.state_dir), "keys", f"{name}.asc")
+    file = KeyFile(name=name, path=path, algorithm=key.algorithm, passphrase=passphrase, may_make=key.key_file is None)
+    return NativeSigner(file, blocking, reactor)
