@@ -1,18 +1,50 @@
-"""INTERFACE ONLY: being filled in."""
+"""An rpm repository: uploads and removals, and every file that dnf, yum and zypper fetch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
+
+from attrs import evolve
 
 from pkgd.blocking import Blocking
-from pkgd.packages.records import Added, Arrival, Clock, HeaderSigner, Listed, Removed, RpmSettings, Served, Signer
+from pkgd.errors import AlreadyExists, PkgdError, UnknownPackage
+from pkgd.formats.repodata import fragments
+from pkgd.formats.rpm import RpmPackage, read_rpm, verify_digests
+from pkgd.formats.rpmdigests import PayloadHashes
+from pkgd.packages.drafts import Draft, Readable
+from pkgd.packages.generations import Gone
+from pkgd.packages.layout import rpm_directory, rpm_path
+from pkgd.packages.leaves import Key, Texts
+from pkgd.packages.pool import Pool
+from pkgd.packages.publishing import Publisher
+from pkgd.packages.records import (
+    Added,
+    Arrival,
+    Clock,
+    HeaderSigner,
+    Listed,
+    Removed,
+    RpmSettings,
+    Served,
+    Signer,
+)
+from pkgd.packages.rpmextras import EXTRAS, MAX_EXTRA, read_extra
+from pkgd.packages.rpmindices import PACKAGES, key_of, read_listed
+from pkgd.packages.rpmmetadata import RpmMetadata, extra_slot
+from pkgd.packages.rpmsigning import PackageSigning
+from pkgd.packages.serving import Serving, media_type_of
+from pkgd.packages.shelf import Shelf
+from pkgd.packages.staging import Staging
+from pkgd.sharing import Tasks
 from pkgd.storage.interfaces import ObjectStore
 from pkgd.storage.spool import Spool
 
 __all__ = ["EXTRAS", "RpmRepository"]
 
-# Documents that are published as they were uploaded: the type in repomd -> the name that its file ends with.
-EXTRAS = {"group": "comps.xml", "modules": "modules.yaml", "updateinfo": "updateinfo.xml"}
+_GENERATION = re.compile(r"@([1-9][0-9]{0,14})/(.+)")
+_BY_HASH = re.compile(r"repodata/([0-9a-f]{64})-[a-z.]+")
+ReadAt = Callable[[int, int], bytes]
 
 
 class RpmRepository:
@@ -32,9 +64,24 @@ class RpmRepository:
         :param header_signer: needed for `sign_packages` other than keep.
         """
         self.settings = settings
+        directory = rpm_directory(settings.name)
+        self._staging = Staging(spool, blocking)
+        self._blocking = blocking
+        self._clock = clock
+        self._signing = PackageSigning(settings.sign_packages, header_signer, spool, blocking)
+        shelf = Shelf(directory, store, blocking)
+        self._publisher = Publisher(shelf, RpmMetadata(settings, signer), clock, settings.window)
+        self._serving = Serving(self._publisher)
+        self._pool = Pool(directory, store, blocking, self._is_named)
+        self._tasks = Tasks()
+        self._sweeping = False
 
     async def start(self) -> None:
         """See `AptRepository.start`."""
+        await self._publisher.load()
+        await self._publisher.ensure()
+
+    # -- changes --
 
     async def add(self, arrival: Arrival) -> Added:
         """Publish a package. Safe to repeat. With `sign_packages: sign` its file, and so its hash, becomes another.
@@ -44,7 +91,17 @@ class RpmRepository:
         :raises SigningFailed: if nothing can be signed.
         :raises Storage: if the machine refuses.
         """
-        raise NotImplementedError
+        package, header = await self._staging.parse(arrival, _read, arrival.payload)
+        if self._signing.mode == "sign":
+            present = await self._same(package, header)
+            if present is not None:
+                return present
+        signed = await self._signing.signed(arrival, package)
+        try:
+            return await self._add(signed, package)
+        finally:
+            if signed is not arrival:
+                await self._signing.remove(signed)
 
     async def put_extra(self, kind: str, arrival: Arrival) -> int:
         """Publish a document of `EXTRAS` whole, in place of the one that is there; returns the generation.
@@ -52,48 +109,219 @@ class RpmRepository:
         :raises UnknownPackage: for another kind.
         :raises InvalidPackage: if it is not what it should be.
         """
-        raise NotImplementedError
+        if kind not in EXTRAS:
+            raise UnknownPackage(kind)
+        text = await self._blocking.work(read_extra, kind, await self._staging.read(arrival, MAX_EXTRA))
+
+        async def change(draft: Draft) -> None:
+            draft.whole[extra_slot(kind)] = text
+
+        _, number = await self._publisher.submit(change)
+        self._sweep_soon()
+        return number
 
     async def remove_extra(self, kind: str) -> int:
         """Publish without the document.
 
         :raises UnknownPackage: if there is none.
         """
-        raise NotImplementedError
+        slot = extra_slot(kind)
+
+        async def change(draft: Draft) -> None:
+            if slot not in self._publisher.published.slots:
+                raise UnknownPackage(kind)
+            draft.whole[slot] = None
+
+        _, number = await self._publisher.submit(change)
+        self._sweep_soon()
+        return number
 
     async def remove(self, path: str) -> Removed:
         """Take a package out, by the path of its file (`Packages/…`), or by the file's name alone.
 
         :raises UnknownPackage: if there is none.
         """
-        raise NotImplementedError
+        found = await self._at(path)
+
+        async def change(draft: Draft) -> None:
+            for key, texts in found:
+                if await draft.find(PACKAGES, key) is None:
+                    raise UnknownPackage(path)
+                draft.remove(PACKAGES, key)
+                draft.gone.append(Gone(PACKAGES, key, (read_listed(texts[0]).path,)))
+
+        if not found:
+            raise UnknownPackage(path)
+        _, number = await self._publisher.submit(change)
+        self._sweep_soon()
+        return Removed("", [read_listed(texts[0]) for _, texts in found], number)
+
+    # -- reading --
 
     async def list(self, name: str | None = None) -> Sequence[Listed]:
         """The packages, sorted."""
-        raise NotImplementedError
+        view = self._publisher.published
+        entries = await view.named(PACKAGES, name) if name is not None else [one async for one in view.all(PACKAGES)]
+        return [read_listed(texts[0]) for _, texts in entries]
 
     async def open(self, path: str) -> Served:
         """A file that clients fetch: `repodata/…`, `Packages/…`, and both below `@<generation>/`.
 
         :raises UnknownPackage: if there is none.
         """
-        raise NotImplementedError
+        found = _GENERATION.fullmatch(path)
+        number, below = (int(found[1]), found[2]) if found else (None, path)
+        if below.startswith("Packages/"):
+            return await self._pool.open(below, media_type_of(below))
+        hashed = _BY_HASH.fullmatch(below)
+        if hashed is not None:
+            return await self._serving.open_digest(hashed[1], below)
+        return await self._serving.open(below, number)
 
     @property
     def generation(self) -> int:
-        """The current generation."""
-        raise NotImplementedError
+        """The current generation; 0 if nothing is published."""
+        current = self._publisher.kept.current
+        return current.number if current else 0
 
     def mirrorlist(self, url: str) -> bytes:
         """One line: the current generation. `url` is the repository's, without a slash at the end."""
-        raise NotImplementedError
+        return f"{url}/@{self.generation}/\n".encode()
 
     def repo_file(self, url: str) -> bytes:
-        """`pkgd.repo` for dnf, yum and zypper."""
-        raise NotImplementedError
+        """`pkgd.repo` for dnf, yum and zypper.
+
+        Packages are checked only where all are signed by keys that key.asc has; the metadata always is, and says
+        what each package has to be.
+        """
+        name = self.settings.name
+        lines = (
+            f"[pkgd-{name.replace('/', '-')}]",
+            f"name=pkgd {name}",
+            f"mirrorlist={url}/mirrorlist",
+            "enabled=1",
+            "autorefresh=1",
+            "metadata_expire=60",
+            "repo_gpgcheck=1",
+            f"gpgcheck={0 if self.settings.sign_packages == 'keep' else 1}",
+            f"gpgkey={url}/key.asc",
+            "",
+        )
+        return "\n".join(lines).encode()
+
+    # -- what is not needed any more --
 
     async def sweep(self) -> None:
         """See `AptRepository.sweep`."""
+        if self._sweeping:
+            return
+        self._sweeping = True
+        try:
+            await self._publisher.sweep(self._pool.discard)
+        finally:
+            self._sweeping = False
 
     async def finished(self) -> None:
         """See `AptRepository.finished`."""
+        await self._publisher.finished()
+        await self._tasks.finished()
+
+    def _sweep_soon(self) -> None:
+        if not self._sweeping:
+            self._tasks.start("sweeping", self.sweep())
+
+    # -- how it is done --
+
+    async def _add(self, arrival: Arrival, package: RpmPackage) -> Added:
+        digest = arrival.hashes.sha256
+        path = rpm_path(digest, package.file_name)
+        key = _key(package)
+        text = await self._blocking.work(
+            fragments, package, digest, path, arrival.hashes.size, int(self._clock.seconds())
+        )
+
+        async def change(draft: Draft) -> bool:
+            if await _conflict(draft, key, digest, package.nevra):
+                return False
+            draft.put(PACKAGES, key, (text.primary, text.filelists, text.other))
+            return True
+
+        async with self._pool.holding([path]):
+            await _conflict(self._publisher.published, key, digest, package.nevra)
+            try:
+                await self._pool.fill({path: arrival}, {})
+                created, number = await self._publisher.submit(change)
+            except PkgdError:
+                await self._pool.discard_held(Gone(PACKAGES, key, (path,)))
+                raise
+        self._sweep_soon()
+        return evolve(_added(read_listed(text.primary), number), created=created)
+
+    async def _same(self, package: RpmPackage, header: bytes) -> Added | None:
+        """The package as it is published, if it is this one but for the signature.
+
+        A signature differs each time it is made; the header says what the payload is.
+        """
+        found = await self._publisher.published.find(PACKAGES, _key(package))
+        if found is None:
+            return None
+        listed = read_listed(found[0])
+        served = await self._pool.open(listed.path, "")
+        try:
+            _, present = await self._blocking.work(_read_header, served.reader.read_at, served.reader.size)
+        finally:
+            served.reader.close()
+        if present != header:
+            raise AlreadyExists(package.nevra)
+        return _added(listed, self.generation)
+
+    async def _at(self, path: str) -> Sequence[tuple[Key, Texts]]:
+        """The packages whose file has this path, or this name."""
+        file_name = path.rpartition("/")[2]
+        view = self._publisher.published
+        # A name may have hyphens, so whatever stands before one may be the name.
+        parts = file_name.split("-")
+        found = []
+        for end in range(1, len(parts)):
+            for key, texts in await view.named(PACKAGES, "-".join(parts[:end])):
+                if f"/{read_listed(texts[0]).path}".endswith(f"/{path}"):
+                    found.append((key, texts))
+        return found
+
+    async def _is_named(self, gone: Gone, path: str) -> bool:
+        """Whether the current generation, or one that is kept, names a file."""
+        found = await self._publisher.published.find(gone.slot, gone.key)
+        await self._publisher.kept.complete()
+        named = found is not None and read_listed(found[0]).path == path
+        return named or self._publisher.kept.withdrawn(path)
+
+
+def _key(package: RpmPackage) -> Key:
+    return key_of(package.name, package.epoch, package.version, package.release, package.arch)
+
+
+def _read(read_at: ReadAt, size: int, payload: PayloadHashes | None) -> tuple[RpmPackage, bytes]:
+    """A package whose bytes are what it says they are, and its header."""
+    package, header = _read_header(read_at, size)
+    verify_digests(read_at, package, payload)
+    return package, header
+
+
+def _read_header(read_at: ReadAt, size: int) -> tuple[RpmPackage, bytes]:
+    package = read_rpm(read_at, size)
+    return package, read_at(package.header_start, package.header_end - package.header_start)
+
+
+async def _conflict(view: Readable, key: Key, digest: str, nevra: str) -> bool:
+    """Whether the package is there already.
+
+    :raises AlreadyExists: if it is there with other content.
+    """
+    found = await view.find(PACKAGES, key)
+    if found is not None and read_listed(found[0]).sha256 != digest:
+        raise AlreadyExists(nevra)
+    return found is not None
+
+
+def _added(listed: Listed, number: int) -> Added:
+    return Added(listed.name, listed.version, listed.architecture, listed.path, listed.sha256, number, False)

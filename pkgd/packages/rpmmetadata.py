@@ -1,0 +1,75 @@
+"""The metadata of an rpm repository: repomd.xml and what it names."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+from pkgd.formats.repodata import RepomdEntry, repomd
+from pkgd.packages.forms import SUFFIXES
+from pkgd.packages.generations import FileRef
+from pkgd.packages.indices import Index
+from pkgd.packages.leaves import Shape
+from pkgd.packages.publishing import Composition
+from pkgd.packages.records import RpmSettings, Signer
+from pkgd.packages.rpmextras import EXTRAS
+from pkgd.packages.rpmindices import PACKAGES, FragmentShape, WholeShape
+
+__all__ = ["RpmMetadata", "extra_slot"]
+
+_EXTRA = "extra/"
+
+
+def extra_slot(kind: str) -> str:
+    """What the index of a document that was uploaded is called."""
+    return _EXTRA + kind
+
+
+class RpmMetadata:
+    """Implements `Composer`."""
+
+    def __init__(self, settings: RpmSettings, signer: Signer) -> None:
+        self.shape: Shape = FragmentShape((settings.form,))
+        self._whole: Shape = WholeShape((settings.form,))
+        self._form = settings.form
+        self._signer = signer
+
+    def required(self) -> Iterable[str]:
+        """See `Composer.required`."""
+        return (PACKAGES,)
+
+    def is_whole(self, slot: str) -> bool:
+        """See `Composer.is_whole`."""
+        return slot.startswith(_EXTRA)
+
+    def whole_shape(self, slot: str) -> Shape:
+        """See `Composer.whole_shape`."""
+        return self._whole
+
+    def marks(self) -> str:
+        """See `Composer.marks`."""
+        return hashlib.sha256(repr((self._form, self._signer.public_keys())).encode()).hexdigest()
+
+    async def compose(self, number: int, date: int, indices: Mapping[str, Index]) -> Composition:
+        """See `Composer.compose`."""
+        files, entries = {}, []
+        for slot in (PACKAGES, *(extra_slot(kind) for kind in EXTRAS)):
+            if slot not in indices:
+                continue
+            index = indices[slot]
+            kind = slot.removeprefix(_EXTRA)
+            for part in index.parts:
+                # A document of another setting stays as it was compressed.
+                form = index.forms[0]
+                one, plain = index.files[part, form], index.files[part, ""]
+                name = EXTRAS.get(kind, f"{part}.xml")
+                path = f"repodata/{one.sha256}-{name}{SUFFIXES[form]}"
+                files[path] = FileRef(index.name, part, form, one.size, one.sha256, "")
+                entries.append(RepomdEntry(part or kind, path, date, one.size, one.sha256, plain.size, plain.sha256))
+        text = repomd(str(number), entries)
+        documents = {
+            "repodata/repomd.xml": text,
+            "repodata/repomd.xml.asc": await self._signer.detach(text),
+            "repodata/repomd.xml.key": self._signer.public_keys(),
+        }
+        return Composition(files, documents)
