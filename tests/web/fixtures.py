@@ -111,7 +111,8 @@ class Edge:
         )
         self.readiness = Readiness(self.store, space, lambda: blocking.disk(spool.probe))
         self.readiness.phase = Phase.SERVING
-        self.root = Root(registry, HealthApi(self.readiness, clock))
+        self.health = HealthApi(self.readiness, clock)
+        self.root = Root(registry, self.health)
         self.access_log = AccessLog(
             clock, InlineBlocking(), os.path.join(self.directory, "access.log"), [ip_network("192.0.2.7")]
         )

@@ -49,7 +49,7 @@ def sources_file(url: str, suite: str, components: tuple[str, ...], keys: bytes)
     """A deb822 source with the keys in it (sources.list(5)): an empty line of the armor is written ` .`."""
     armor = [f" {line}" if line.strip() else " ." for line in keys.decode("ascii").strip().splitlines()]
     lines = [
-        "Types: deb",
+        "Types: deb deb-src",
         f"URIs: {url}",
         f"Suites: {suite}",
         f"Components: {' '.join(components)}",
