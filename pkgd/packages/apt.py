@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from pkgd.blocking import Blocking
-from pkgd.errors import PkgdError, SigningFailed, UnknownPackage, UnknownRepository
+from pkgd.errors import PkgdError, Storage, UnknownPackage, UnknownRepository
 from pkgd.formats.aptindex import packages_stanza
 from pkgd.formats.deb import KINDS, file_name, pool_prefix, read_deb
 from pkgd.packages.aptindices import SOURCE, component_of, is_udeb_slot, paths_of, read_listed
@@ -22,7 +22,7 @@ from pkgd.packages.records import Added, AptSettings, Arrival, Clock, Listed, Re
 from pkgd.packages.serving import Serving, media_type_of
 from pkgd.packages.shelf import Shelf
 from pkgd.packages.staging import Staging
-from pkgd.sharing import Tasks
+from pkgd.packages.sweeping import Sweeping
 from pkgd.storage.interfaces import ObjectStore
 from pkgd.storage.spool import Spool
 
@@ -58,8 +58,7 @@ class AptRepository:
             for name, suite in self._suites.items()
         }
         self._pool = Pool(apt_directory(settings.name), store, blocking, self._is_named)
-        self._tasks = Tasks()
-        self._sweeping = False
+        self._sweeping = Sweeping(f"the apt repository {settings.name}", self._sweep)
         self._clock = clock
 
     async def start(self) -> None:
@@ -163,7 +162,7 @@ class AptRepository:
                 if await self._publishers[source].published.find(slot, key) is None:
                     raise UnknownPackage(" ".join(key))
             created, number = await self._publishers[target].submit(change)
-        self._sweep_soon()
+        self._sweeping.soon()
         return [_added(one, number, new) for one, new in zip(found, created, strict=True)]
 
     # -- reading --
@@ -209,37 +208,27 @@ class AptRepository:
 
         Runs after publishes, too; to be called every hour.
         """
-        if self._sweeping:
-            return
-        self._sweeping = True
-        try:
-            for publisher in self._publishers.values():
-                await self._refresh(publisher)
-                # All have to be known before a file counts as named by none.
-                await publisher.kept.complete()
-            for publisher in self._publishers.values():
-                await publisher.sweep(self._pool.discard)
-        finally:
-            self._sweeping = False
+        await self._sweeping.run()
 
     async def finished(self) -> None:
         """Wait until no publish and no sweep runs: for the stop."""
         for publisher in self._publishers.values():
             await publisher.finished()
-        await self._tasks.finished()
+        await self._sweeping.finished()
 
-    def _sweep_soon(self) -> None:
-        if not self._sweeping:
-            self._tasks.start("sweeping", self.sweep())
+    async def _sweep(self) -> None:
+        for publisher in self._publishers.values():
+            await self._refresh(publisher)
+            # All have to be known before a file counts as named by none.
+            await publisher.kept.complete()
+        for publisher in self._publishers.values():
+            await publisher.sweep(self._pool.discard)
 
     async def _refresh(self, publisher: Publisher) -> None:
         """Halfway to Valid-Until, publish anew."""
         current, valid_for = publisher.kept.current, self.settings.valid_for
         if current is not None and valid_for is not None and self._clock.seconds() > current.date + valid_for / 2:
-            try:
-                await publisher.submit(_touch)
-            except SigningFailed:
-                return  # the publisher has said so, and this comes again
+            await publisher.submit(_touch)
 
     # -- how it is done --
 
@@ -262,10 +251,12 @@ class AptRepository:
             try:
                 await self._pool.fill(placed, linked)
                 created, number = await publisher.submit(lambda draft: composer.put(draft, slot, key, text, is_udeb))
-            except PkgdError:
-                await self._pool.discard_held(Gone(slot, key, (*placed, *linked)))
+            except PkgdError as error:
+                # After a failed write it isn't sure what a restart finds: maybe what names these files.
+                if not isinstance(error, Storage):
+                    await self._pool.discard_held(Gone(slot, key, (*placed, *linked)))
                 raise
-        self._sweep_soon()
+        self._sweeping.soon()
         return _added(found, number, created)
 
     async def _remove(self, suite: str, components: Sequence[str], file_name: str, ending: str) -> Removed:
@@ -282,7 +273,7 @@ class AptRepository:
         if not found:
             raise UnknownPackage(file_name)
         _, number = await self._publishers[suite].submit(change)
-        self._sweep_soon()
+        self._sweeping.soon()
         return Removed(suite, [read_listed(*one) for one in found], number)
 
     async def _matching(self, suite: str, components: Sequence[str], name: str, ending: str) -> _Finds:

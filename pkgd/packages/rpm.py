@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from attrs import evolve
 
 from pkgd.blocking import Blocking
-from pkgd.errors import AlreadyExists, PkgdError, UnknownPackage
+from pkgd.errors import AlreadyExists, PkgdError, Storage, UnknownPackage
 from pkgd.formats.repodata import fragments
 from pkgd.formats.rpm import RpmPackage, read_rpm, verify_digests
 from pkgd.formats.rpmdigests import PayloadHashes
@@ -36,7 +36,7 @@ from pkgd.packages.rpmsigning import PackageSigning
 from pkgd.packages.serving import Serving, media_type_of
 from pkgd.packages.shelf import Shelf
 from pkgd.packages.staging import Staging
-from pkgd.sharing import Tasks
+from pkgd.packages.sweeping import Sweeping
 from pkgd.storage.interfaces import ObjectStore
 from pkgd.storage.spool import Spool
 
@@ -73,8 +73,7 @@ class RpmRepository:
         self._publisher = Publisher(shelf, RpmMetadata(settings, signer), clock, settings.window)
         self._serving = Serving(self._publisher)
         self._pool = Pool(directory, store, blocking, self._is_named)
-        self._tasks = Tasks()
-        self._sweeping = False
+        self._sweeping = Sweeping(f"the rpm repository {settings.name}", self._sweep)
 
     async def start(self) -> None:
         """See `AptRepository.start`."""
@@ -117,7 +116,7 @@ class RpmRepository:
             draft.whole[extra_slot(kind)] = text
 
         _, number = await self._publisher.submit(change)
-        self._sweep_soon()
+        self._sweeping.soon()
         return number
 
     async def remove_extra(self, kind: str) -> int:
@@ -133,7 +132,7 @@ class RpmRepository:
             draft.whole[slot] = None
 
         _, number = await self._publisher.submit(change)
-        self._sweep_soon()
+        self._sweeping.soon()
         return number
 
     async def remove(self, path: str) -> Removed:
@@ -153,7 +152,7 @@ class RpmRepository:
         if not found:
             raise UnknownPackage(path)
         _, number = await self._publisher.submit(change)
-        self._sweep_soon()
+        self._sweeping.soon()
         return Removed("", [read_listed(texts[0]) for _, texts in found], number)
 
     # -- reading --
@@ -213,22 +212,15 @@ class RpmRepository:
 
     async def sweep(self) -> None:
         """See `AptRepository.sweep`."""
-        if self._sweeping:
-            return
-        self._sweeping = True
-        try:
-            await self._publisher.sweep(self._pool.discard)
-        finally:
-            self._sweeping = False
+        await self._sweeping.run()
 
     async def finished(self) -> None:
         """See `AptRepository.finished`."""
         await self._publisher.finished()
-        await self._tasks.finished()
+        await self._sweeping.finished()
 
-    def _sweep_soon(self) -> None:
-        if not self._sweeping:
-            self._tasks.start("sweeping", self.sweep())
+    async def _sweep(self) -> None:
+        await self._publisher.sweep(self._pool.discard)
 
     # -- how it is done --
 
@@ -251,10 +243,12 @@ class RpmRepository:
             try:
                 await self._pool.fill({path: arrival}, {})
                 created, number = await self._publisher.submit(change)
-            except PkgdError:
-                await self._pool.discard_held(Gone(PACKAGES, key, (path,)))
+            except PkgdError as error:
+                # After a failed write it isn't sure what a restart finds: maybe what names this file.
+                if not isinstance(error, Storage):
+                    await self._pool.discard_held(Gone(PACKAGES, key, (path,)))
                 raise
-        self._sweep_soon()
+        self._sweeping.soon()
         return evolve(_added(read_listed(text.primary), number), created=created)
 
     async def _same(self, package: RpmPackage, header: bytes) -> Added | None:

@@ -1,0 +1,246 @@
+"""Kills and refusals of the storage at any call: what was acknowledged is published, and what is published is whole."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from pkgd.errors import Conflict, FailedStorage, PkgdError, UnknownPackage
+from pkgd.packages.apt import AptRepository
+from pkgd.packages.records import AptSettings, RpmSettings, SuiteSettings, Window
+from pkgd.packages.rpm import RpmRepository
+from pkgd.storage.interfaces import Entries, ObjectStore, Reader, Staged
+from tests.packages.fixtures import Ground, made_deb, result
+from tests.packages.readers import read_rpm_repository, read_suite
+from tests.packages.test_rpm import made_rpm
+from tests.properties import brief
+
+T = TypeVar("T")
+_SUITES = ("stable", "testing")
+# What is in the repository: suite, name and version -> architecture.
+State = frozenset[tuple[str, str, str, str]]
+
+
+class Killed(Exception):
+    """The process is gone."""
+
+
+class FragileStore:
+    """A store whose n-th change fails, before or after its effect: once, or for good."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self.left = -1
+        self.after = False
+        self.lasting = False
+        self._dead = False
+
+    def arm(self, left: int, after: bool, lasting: bool) -> None:
+        """Let the change after `left` others fail."""
+        self.left, self.after, self.lasting = left, after, lasting
+
+    def revive(self) -> None:
+        """A new process finds what there is."""
+        self.left, self._dead = -1, False
+
+    async def _change(self, call: Callable[[], Awaitable[T]]) -> T:
+        self._check()
+        self.left -= 1
+        if self.left != -1:
+            return await call()
+        if self.after:
+            await call()
+        self._dead = self.lasting
+        raise Killed if self.lasting else FailedStorage("now and then")
+
+    def _check(self) -> None:
+        if self._dead:
+            raise Killed
+
+    async def stat(self, key: str) -> int | None:
+        """See `ObjectStore`, as for all."""
+        self._check()
+        return await self._store.stat(key)
+
+    async def open(self, key: str) -> Reader | None:
+        """A read."""
+        self._check()
+        return await self._store.open(key)
+
+    async def put(self, key: str, staged: Staged) -> None:
+        """A change."""
+        await self._change(lambda: self._store.put(key, staged))
+
+    async def put_bytes(self, key: str, data: bytes) -> None:
+        """A change."""
+        await self._change(lambda: self._store.put_bytes(key, data))
+
+    async def link(self, source: str, target: str) -> bool:
+        """A change."""
+        return await self._change(lambda: self._store.link(source, target))
+
+    async def delete(self, key: str) -> bool:
+        """A change."""
+        return await self._change(lambda: self._store.delete(key))
+
+    async def list(self, prefix: str) -> Entries:
+        """A read."""
+        self._check()
+        return await self._store.list(prefix)
+
+
+_NAMES = st.sampled_from(["a0", "b1", "c2"])
+_VERSIONS = st.sampled_from(["1", "2"])
+_STEPS = st.one_of(
+    st.tuples(st.just("add"), st.sampled_from(_SUITES), _NAMES, _VERSIONS),
+    st.tuples(st.just("remove"), st.sampled_from(_SUITES), _NAMES, _VERSIONS),
+    st.tuples(st.just("copy"), st.sampled_from(_SUITES), _NAMES, _VERSIONS),
+    st.tuples(st.just("later"), st.just(""), st.just(""), st.just("")),
+    st.tuples(st.just("restart"), st.just(""), st.just(""), st.just("")),
+)
+_FAILURES = st.tuples(st.integers(0, 60), st.booleans(), st.booleans())
+_ARCHITECTURES = {"a0": "amd64", "b1": "all", "c2": "arm64"}
+
+
+class _Model:
+    """A repository beside the set of what should be in it; `possible` are the states that a restart may find."""
+
+    def __init__(self, ground: Ground) -> None:
+        self.ground = ground
+        self.fragile = FragileStore(ground.store)
+        self.state: State = frozenset()
+        self.possible = {self.state}
+        self.begin()
+
+    def begin(self) -> None:
+        """A new process."""
+        self.fragile.revive()
+        ground = self.ground
+        suites = [SuiteSettings(codename=name, architectures=("amd64",)) for name in _SUITES]
+        apt = AptSettings(name="main", suites=suites, window=Window(1, 50))
+        self.repository = AptRepository(apt, self.fragile, ground.spool, ground.blocking, ground.signer, ground.clock)
+        result(self.repository.start())
+
+    def step(self, kind: str, suite: str, name: str, version: str) -> None:
+        """One change; if it fails, it may or may not be found after a restart."""
+        if kind == "later":
+            self.ground.clock.advance(60)
+            self._run(self.repository.sweep(), self.state)
+        elif kind == "restart":
+            self.check()
+        elif kind == "add":
+            data = made_deb(name, version, _ARCHITECTURES[name])
+            call = self.repository.add(suite, "main", self.ground.arrival("x.deb", data))
+            self._run(call, self.state | {self._entry(suite, name, version)})
+        elif kind == "remove":
+            file_name = f"{name}_{version}_{_ARCHITECTURES[name]}.deb"
+            self._run(
+                self.repository.remove(suite, "main", file_name), self.state - {self._entry(suite, name, version)}
+            )
+        else:
+            other = _SUITES[suite == _SUITES[0]]
+            call = self.repository.copy(suite, other, name, version)
+            self._run(call, self.state | {self._entry(other, name, version)})
+
+    def _entry(self, suite: str, name: str, version: str) -> tuple[str, str, str, str]:
+        return suite, name, version, _ARCHITECTURES[name]
+
+    def _run(self, call: Any, wanted: State) -> None:
+        try:
+            result(call)
+        except Killed:
+            self.possible.add(wanted)
+            self.check()
+        except (UnknownPackage, Conflict):
+            pass
+        except PkgdError:
+            self.possible.add(wanted)
+        else:
+            # Whatever was in doubt before: this was built on what this process knows.
+            if wanted != self.state:
+                self.possible = {wanted}
+            self.state = wanted
+
+    def check(self) -> None:
+        """Start anew, and compare."""
+        self.begin()
+        found = self.read()
+        assert found in self.possible, f"{sorted(found)} and none of {[sorted(one) for one in self.possible]}"
+        self.state, self.possible = found, {found}
+
+    def read(self) -> State:
+        """What a client finds, all of it checked."""
+        found = set()
+        for suite in _SUITES:
+            indices = read_suite(lambda path: self.ground.read(result(self.repository.open(path))), suite)
+            for slot, stanzas in indices.items():
+                own = slot.split("/")[-2].removeprefix("binary-")
+                found |= {(suite, one["Package"], one["Version"], own) for one in stanzas if one["Architecture"] == own}
+                if own != "all" and slot.endswith("Packages"):
+                    everywhere = [one for one in indices["main/binary-all/Packages"] if one not in stanzas]
+                    assert not everywhere, "packages of all are not in every architecture"
+        return frozenset(found)
+
+
+class CrashTests(SynchronousTestCase):
+    """Random changes, and failures of the storage among them."""
+
+    @settings(brief, max_examples=brief.max_examples * 2)
+    @given(st.lists(st.tuples(_STEPS, st.none() | _FAILURES), max_size=14))
+    def test_what_is_acknowledged_is_published_and_whole(self, steps: Any) -> None:
+        """Whatever call of the storage fails, or is the last of a process."""
+        model = _Model(Ground(self.mktemp()))
+        for step, failure in steps:
+            if failure is not None:
+                model.fragile.arm(*failure)
+            try:
+                model.step(*step)
+            finally:
+                model.fragile.left = -1
+        model.check()
+
+    def test_every_call_of_one_upload_may_be_the_last(self) -> None:
+        """One after the other, for apt: a restart finds all of the package or nothing, and takes it again."""
+        for after in (False, True):
+            for left in range(40):
+                model = _Model(Ground(self.mktemp()))
+                model.step("add", "stable", "b1", "1")
+                model.fragile.arm(left, after, True)
+                model.step("add", "stable", "a0", "1")
+                model.fragile.revive()
+                model.step("add", "stable", "a0", "1")
+                self.assertEqual(len(model.state), 2)
+                model.check()
+
+    def test_every_call_of_one_rpm_may_be_the_last(self) -> None:
+        """Likewise for rpm."""
+        for after in (False, True):
+            for left in range(12):
+                ground = Ground(self.mktemp())
+                fragile = FragileStore(ground.store)
+
+                def made(ground: Ground = ground, fragile: FragileStore = fragile) -> RpmRepository:
+                    fragile.revive()
+                    repository = RpmRepository(
+                        RpmSettings(name="a"), fragile, ground.spool, ground.blocking, ground.signer, ground.clock
+                    )
+                    result(repository.start())
+                    return repository
+
+                first = made()
+                result(first.add(ground.arrival("x.rpm", made_rpm())))
+                fragile.arm(left, after, True)
+                try:
+                    result(first.add(ground.arrival("x.rpm", made_rpm("other"))))
+                    acknowledged = 2
+                except Killed:
+                    acknowledged = 1
+                second = made()
+                found = read_rpm_repository(lambda path, one=second, base=ground: base.read(result(one.open(path))))
+                self.assertGreaterEqual(len(found["primary"]), acknowledged)
+                result(second.add(ground.arrival("x.rpm", made_rpm("other"))))
+                self.assertEqual(len(result(second.list())), 2)
