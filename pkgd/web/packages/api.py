@@ -19,6 +19,8 @@ from pkgd.web.request import Request
 
 __all__ = ["PackagesApi", "Table"]
 
+_READING = (b"GET", b"HEAD")
+
 
 class Table:
     """Rows by kind of path and method."""
@@ -45,8 +47,9 @@ class Table:
         """
         row = self._rows.get((kind, method))
         if row is None:
-            allowed = self._methods.get(kind)
-            if allowed is None:
+            allowed = self._methods.get(kind, ())
+            if not allowed or (method in _READING and "GET" not in allowed):
+                # What can only be written is not there to be read: zypper asks for media.1/media, say.
                 raise UnknownRoute(what)
             raise Unsupported(f"{method.decode('ascii')} is not among {', '.join(allowed)} here", allowed)
         return row
