@@ -205,16 +205,32 @@ class CrashTests(SynchronousTestCase):
 
     def test_every_call_of_one_upload_may_be_the_last(self) -> None:
         """One after the other, for apt: a restart finds all of the package or nothing, and takes it again."""
-        for after in (False, True):
-            for left in range(40):
+        for after, lasting in ((False, True), (True, True), (False, False), (True, False)):
+            for left in range(30):
                 model = _Model(Ground(self.mktemp()))
                 model.step("add", "stable", "b1", "1")
-                model.fragile.arm(left, after, True)
+                model.fragile.arm(left, after, lasting)
                 model.step("add", "stable", "a0", "1")
-                model.fragile.revive()
+                model.check()
                 model.step("add", "stable", "a0", "1")
                 self.assertEqual(len(model.state), 2)
                 model.check()
+
+    def test_every_call_of_one_sweep_may_be_the_last(self) -> None:
+        """What it has not removed the next one does; what is published stays whole."""
+        for after, lasting in ((False, True), (True, True), (False, False), (True, False)):
+            for left in range(25):
+                ground = Ground(self.mktemp())
+                model = _Model(ground)
+                for kind, name in (("add", "a0"), ("add", "b1"), ("remove", "a0"), ("add", "c2")):
+                    model.step(kind, "stable", name, "1")
+                model.fragile.arm(left, after, lasting)
+                model.step("later", "", "", "")
+                model.check()
+                model.step("later", "", "", "")
+                model.check()
+                files = [key for key in ground.store.objects if "/pool/" in key]  # type: ignore[attr-defined]
+                self.assertEqual(len(files), 2)
 
     def test_every_call_of_one_rpm_may_be_the_last(self) -> None:
         """Likewise for rpm."""

@@ -92,6 +92,18 @@ class RpmPublishingTests(_RpmCase):
         added = [self.add(made_rpm(f"package{number:03}")).sha256 for number in reversed(range(270))]
         self.assertEqual(self.packages(), added[::-1])
 
+    def test_leaves_that_are_still_needed_stay(self) -> None:
+        """Though the generation that brought them has expired."""
+        for number in range(270):
+            self.add(made_rpm(f"package{number:03}"))
+        for number in range(3):
+            self.ground.clock.advance(_DAY + 1)
+            self.add(made_rpm(f"package{number}"))
+        self.repository = self.made()
+        self.assertEqual(len(self.packages()), 273)
+        leaves = [key for key in self.ground.store.objects if "/leaves/" in key]  # type: ignore[attr-defined]
+        self.assertLess(len(leaves), 40)
+
     def test_the_same_bytes_again_are_no_new_package(self) -> None:
         """A repeated upload is answered like the first."""
         self.add(made_rpm())
