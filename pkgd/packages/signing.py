@@ -23,6 +23,8 @@ from pkgd.formats.openpgp import (
     read_private_keys,
     rpm_header_signature,
 )
+from pkgd.formats.openpgp.packets import read_packets
+from pkgd.formats.openpgp.signaturepackets import read_signature
 from pkgd.packages.records import Clock
 from pkgd.storage.secrets import create_secret, read_secret
 
@@ -106,7 +108,11 @@ class NativeSigner:
 
     def is_ours(self, packet: bytes) -> bool:
         """See `HeaderSigner`."""
-        return any(key.signer.key_id in packet for key in self._keys)
+        try:
+            issuers = {read_signature(one.body).issuer for one in read_packets(packet)}
+        except InvalidKey:
+            return False
+        return any(key.signer.key_id in issuers for key in self._keys)
 
     def public_keys(self) -> bytes:
         """See `Signer`.
