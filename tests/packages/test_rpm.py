@@ -98,7 +98,7 @@ class RpmPublishingTests(_RpmCase):
             self.add(made_rpm(f"package{number:03}"))
         for number in range(3):
             self.ground.clock.advance(_DAY + 1)
-            self.add(made_rpm(f"package{number}"))
+            self.add(made_rpm(f"z{number}"))
         self.repository = self.made()
         self.assertEqual(len(self.packages()), 273)
         leaves = [key for key in self.ground.store.objects if "/leaves/" in key]  # type: ignore[attr-defined]

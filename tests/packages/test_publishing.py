@@ -1,0 +1,158 @@
+"""Publishing: who shares a publish, and what a failure is to whom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from pkgd.errors import AlreadyExists, SigningFailed
+from pkgd.packages.apt import AptRepository
+from pkgd.packages.records import AptSettings, Served
+from pkgd.packages.segments import SegmentReader
+from tests.packages.fixtures import FakeSigner, Ground, made_deb, result
+from tests.packages.readers import read_suite
+
+
+class SlowSigner(FakeSigner):
+    """Signs when the test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: list[Deferred[None]] = []
+        self.slow = False
+
+    async def detach(self, data: bytes) -> bytes:
+        """Waits first."""
+        if self.slow:
+            waiting: Deferred[None] = Deferred()
+            self.waiting.append(waiting)
+            await waiting
+        return await super().detach(data)
+
+    def go(self) -> None:
+        """Let one signature be made."""
+        self.waiting.pop(0).callback(None)
+
+
+class PublisherTests(SynchronousTestCase):
+    """Uploads at the same time."""
+
+    def setUp(self) -> None:
+        self.ground = Ground(self.mktemp())
+        self.signer = SlowSigner()
+        ground = self.ground
+        self.repository = AptRepository(
+            AptSettings(name="main"), ground.store, ground.spool, ground.blocking, self.signer, ground.clock
+        )
+        result(self.repository.start())
+        self.signer.slow = True
+
+    def begin(self, data: bytes) -> list[Any]:
+        """An upload that has begun; the list has its outcome once there is one."""
+        ended: list[Any] = []
+        call = self.repository.add("stable", "main", self.ground.arrival("x.deb", data))
+        Deferred.fromCoroutine(call).addBoth(ended.append)
+        return ended
+
+    def served(self, path: str) -> Served:
+        return result(self.repository.open(path))
+
+    def test_uploads_share_the_next_publish(self) -> None:
+        """Those that come during one are in the one after it, all together, and answered then."""
+        first = self.begin(made_deb("first"))
+        others = [self.begin(made_deb(f"other{number}")) for number in range(50)]
+        self.assertEqual((first, others[0], len(self.signer.waiting)), ([], [], 1))
+        self.signer.go()
+        self.assertEqual(first[0].generation, 2)
+        self.assertEqual(others[0], [])
+        self.signer.go()
+        self.assertEqual({ended[0].generation for ended in others}, {3})
+        found = read_suite(lambda path: self.ground.read(self.served(path)), "stable")
+        self.assertEqual(len(found["main/binary-amd64/Packages"]), 51)
+
+    def test_nothing_is_seen_before_it_is_published(self) -> None:
+        """Readers have the generation before until the flip."""
+        self.begin(made_deb())
+        self.assertEqual(self.served("dists/stable/InRelease").generation, 1)
+        self.signer.go()
+        self.assertEqual(self.served("dists/stable/InRelease").generation, 2)
+
+    def test_two_builds_of_one_version_cannot_share_a_publish(self) -> None:
+        """The later one is refused, and the others that wait don't mind."""
+        self.begin(made_deb("first"))
+        one, other, third = (self.begin(data) for data in (made_deb(), made_deb(Section="x"), made_deb("third")))
+        self.signer.go()
+        self.signer.go()
+        self.assertIsInstance(other[0].value, AlreadyExists)
+        self.assertTrue(one[0].created)
+        self.assertTrue(third[0].created)
+
+    def test_the_same_upload_twice_at_once_is_one_package(self) -> None:
+        """Both are answered alike."""
+        one, other = self.begin(made_deb()), self.begin(made_deb())
+        self.signer.go()
+        self.assertEqual((one[0].created, other[0].created), (True, False))
+        self.assertEqual(one[0].path, other[0].path)
+
+    def test_a_failing_signer_fails_all_who_wait(self) -> None:
+        """And the next upload publishes again."""
+        self.begin(made_deb("first"))
+        waiting = [self.begin(made_deb(f"other{number}")) for number in range(3)]
+        self.signer.go()
+        self.signer.broken = True
+        self.signer.go()
+        for ended in waiting:
+            self.assertIsInstance(ended[0].value, SigningFailed)
+        self.signer.broken = self.signer.slow = False
+        again = self.begin(made_deb("other0"))
+        self.assertTrue(again[0].created)
+
+    def test_a_stop_waits_for_the_publish(self) -> None:
+        """Whoever waits for it is answered."""
+        ended = self.begin(made_deb())
+        stopped: list[None] = []
+        Deferred.fromCoroutine(self.repository.finished()).addBoth(stopped.append)
+        self.assertEqual(stopped, [])
+        self.signer.go()
+        self.assertEqual((len(stopped), ended[0].created), (1, True))
+
+
+class SegmentReaderTests(SynchronousTestCase):
+    """Files that are read as one."""
+
+    def setUp(self) -> None:
+        self.ground = Ground(self.mktemp())
+        ground = self.ground
+        self.repository = AptRepository(
+            AptSettings(name="main", forms=("xz", "gz", "zst")),
+            *(ground.store, ground.spool, ground.blocking, ground.signer, ground.clock),
+        )
+        result(self.repository.start())
+        for number in range(270):
+            arrival = ground.arrival("x.deb", made_deb(f"p{number:03}"))
+            result(self.repository.add("stable", "main", arrival))
+
+    def test_every_range_is_what_it_is_of_the_whole(self) -> None:
+        """Also where it crosses segments, is expanded from a compressed leaf, or is behind the end."""
+        for suffix in ("", ".gz", ".zst", ".xz"):
+            path = f"dists/stable/main/binary-amd64/Packages{suffix}"
+            whole = self.ground.read(result(self.repository.open(path)))
+            served = result(self.repository.open(path))
+            self.assertIsInstance(served.reader, SegmentReader)
+            for start in range(0, len(whole) + 2, max(1, len(whole) // 37)):
+                if start < len(whole):
+                    end = result(served.reader.available(start))
+                    self.assertGreater(end, start)
+                    size = min(701, end - start)
+                    self.assertEqual(served.reader.read_at(start, size), whole[start : start + size])
+            self.assertEqual(result(served.reader.available(len(whole))), len(whole))
+            self.assertEqual(served.reader.read_at(len(whole), 10), b"")
+            served.reader.close()
+            served.reader.close()
+
+    def test_a_read_ends_where_nothing_is_open_yet(self) -> None:
+        """Which `available` had not said."""
+        served = result(self.repository.open("dists/stable/main/binary-amd64/Packages.gz"))
+        self.assertEqual(served.reader.read_at(0, 10), b"")
