@@ -28,8 +28,10 @@ from twisted.python.failure import Failure
 from pkgd import __version__
 from pkgd.composition import compose
 from pkgd.config import Config, hints
-from pkgd.errors import AlreadyRunning, ConfigError, NotReady, PkgdError
+from pkgd.errors import AlreadyRunning, ConfigError, NotReady, PkgdError, SigningFailed
 from pkgd.outbound.settings import Limits
+from pkgd.packages.apt import AptRepository
+from pkgd.packages.rpm import RpmRepository
 from pkgd.sharing import Tasks
 from pkgd.storage.fsops import FileSystem, storage_errors
 from pkgd.web.api.packages import ApiV1
@@ -96,6 +98,8 @@ class Daemon(Service):
         self._access_log = parts.access_log
         self._mirror = parts.mirror
         self._packages = parts.packages
+        # Package repositories that have yet to be started.
+        self._waiting: list[AptRepository | RpmRepository] = []
         self._site = Site(reactor, parts.blocking, parts.http_limits, self._route, parts.access_log)
 
     def _route(self, request: Request) -> Handler:
@@ -177,7 +181,7 @@ class Daemon(Service):
         for hint in hints(self._config, os.environ):
             log.warn("{hint}", hint=hint)
         self._announce(self._url())
-        self._tasks.start("readiness", self._every(PROBE_INTERVAL, self._readiness.probe))
+        self._tasks.start("readiness", self._every(PROBE_INTERVAL, self._probe))
         self._tasks.start("upload expiry", self._every(EXPIRY_INTERVAL, self._expire))
         if self._certificates is not None:
             self._tasks.start("certificates", self._every(CERTIFICATE_INTERVAL, self._refresh_certificates))
@@ -199,16 +203,29 @@ class Daemon(Service):
     async def _start_packages(self) -> None:
         """Find the signing keys, or make them, and publish what has never been published.
 
-        What cannot be begun is no reason not to serve the rest: an upload tries again.
+        What cannot be begun is no reason not to serve the rest; it is tried again with every probe.
         """
         for signer in self._packages.signers.values():
             await signer.start()
-        for repository in self._packages.repositories:
+        self._waiting = self._packages.repositories
+        await self._start_waiting()
+
+    async def _start_waiting(self) -> None:
+        """Start the repositories that could not be started before."""
+        waiting, self._waiting = self._waiting, []
+        for repository in waiting:
             try:
                 await repository.start()
+            except SigningFailed:
+                pass  # the key has been complained about; the first upload tries again
             except PkgdError as error:
                 name = repository.settings.name
-                log.error("the repository {name} cannot be published: {reason}", name=name, reason=error.message)
+                log.error("the package repository {name} is not there yet: {why}", name=name, why=error.message)
+                self._waiting.append(repository)
+
+    async def _probe(self) -> None:
+        await self._readiness.probe()
+        await self._start_waiting()
 
     def _url(self) -> str:
         scheme = "http" if self._certificates is None else "https"
@@ -242,7 +259,8 @@ class Daemon(Service):
     async def _sweep(self) -> None:
         """Give up the generations of package repositories that are out of their window."""
         for repository in self._packages.repositories:
-            await repository.sweep()
+            if repository not in self._waiting:
+                await repository.sweep()
 
     async def _flush_uses(self) -> None:
         await self._mirror.ledger.flush()

@@ -19,6 +19,7 @@ from pkgd.errors import AlreadyRunning, ConfigError
 from pkgd.formats.oci import IMAGE
 from pkgd.web.site import Site
 from tests.loop import Loop
+from tests.packages.fixtures import made_deb
 from tests.web.certificates import Pair
 from tests.web.content import (
     BLOB,
@@ -41,6 +42,7 @@ state_dir: state
 server: {{listen: ["tcp:5000:interface=127.0.0.1"], shutdown: {{delay: {delay}, drain: 30s}}, tls: {tls}}}
 storage: {{filesystem: {{fsync: false, min_free: 1}}}}
 logging: {{access: {{file: access.log}}}}
+signing: {{keys: {{default: {{algorithm: ed25519}}}}}}
 """
 NAME = "team/app"
 BLOB_TARGET = f"/v2/{NAME}/blobs/{BLOB_DIGEST}"
@@ -293,6 +295,59 @@ class RestartTests(DaemonCase):
         self.assertEqual(self.call("GET", f"/v2/{NAME}/manifests/latest").status, 404)
 
 
+class PackageTests(DaemonCase):
+    """The repositories of packages that are there without a word about them."""
+
+    RELEASE = "/apt/main/dists/stable/InRelease"
+
+    def upload(self) -> int:
+        """Put a package."""
+        return self.call("PUT", "/apt/main/stable/main/hello.deb", made_deb()).status
+
+    def test_first_start(self) -> None:
+        """The first start makes a key and publishes empty repositories; an upload is visible when it is answered."""
+        self.start()
+
+        self.assertEqual(os.listdir(self.path("state/keys")), ["default.asc"])
+        for target in (self.RELEASE, "/rpm/main/repodata/repomd.xml", "/rpm/main/repodata/repomd.xml.asc"):
+            self.assertEqual(self.call("GET", target).status, 200, target)
+        self.assertEqual(self.upload(), 201)
+        packages = self.call("GET", "/apt/main/dists/stable/main/binary-amd64/Packages").body
+        self.assertIn(b"Package: hello\n", packages)
+
+    def test_restart(self) -> None:
+        """The next start publishes nothing anew: everything is as it was, the key included."""
+        daemon = self.start()
+        self.upload()
+        targets = (self.RELEASE, "/apt/main/key.asc", "/rpm/main/repodata/repomd.xml")
+        before = [self.call("GET", one).body for one in targets]
+        self.stop(daemon)
+
+        self.start()
+
+        self.assertEqual([self.call("GET", one).body for one in targets], before)
+
+    def test_starting(self) -> None:
+        """Until they are there, requests are to come again."""
+        daemon = self.make()
+        daemon.startService()
+        self.addCleanup(self.stop, daemon)
+
+        for target in (self.RELEASE, "/rpm/main/mirrorlist", "/api/v1/packages", "/repository/main/"):
+            self.assertEqual(self.call("GET", target).status, 503, target)
+
+    def test_no_key(self) -> None:
+        """A key that cannot be used keeps nobody from the rest; uploads are refused for the time being."""
+        os.makedirs(self.path("state/keys"))
+        with open(self.path("state/keys/default.asc"), "w", encoding="ascii") as file:
+            file.write("no key")
+
+        self.start()
+
+        self.assertEqual(self.call("GET", "/ready").status, 200)
+        self.assertEqual(self.upload(), 503)
+
+
 class TroubleTests(DaemonCase):
     """The machine refuses."""
 
@@ -305,7 +360,7 @@ class TroubleTests(DaemonCase):
         """Let ten seconds pass, and wait for the probe that is due then."""
         for seconds in (0, 10):
             self.loop.advance(seconds)
-            self.loop.until(lambda: len(daemon._pauses) == 4)
+            self.loop.until(lambda: len(daemon._pauses) == 5)
 
     def test_read_only(self) -> None:
         """On a read-only storage pulls are served, pushes refused for the moment, and `/ready` is degraded."""
