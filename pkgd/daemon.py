@@ -30,8 +30,6 @@ from pkgd.composition import compose
 from pkgd.config import Config, hints
 from pkgd.errors import AlreadyRunning, ConfigError, NotReady, PkgdError, SigningFailed
 from pkgd.outbound.settings import Limits
-from pkgd.packages.apt import AptRepository
-from pkgd.packages.rpm import RpmRepository
 from pkgd.sharing import Tasks
 from pkgd.storage.fsops import FileSystem, storage_errors
 from pkgd.web.api.packages import ApiV1
@@ -98,8 +96,6 @@ class Daemon(Service):
         self._access_log = parts.access_log
         self._mirror = parts.mirror
         self._packages = parts.packages
-        # Package repositories that have yet to be started.
-        self._waiting: list[AptRepository | RpmRepository] = []
         self._site = Site(reactor, parts.blocking, parts.http_limits, self._route, parts.access_log)
 
     def _route(self, request: Request) -> Handler:
@@ -207,13 +203,13 @@ class Daemon(Service):
         """
         for signer in self._packages.signers.values():
             await signer.start()
-        self._waiting = self._packages.repositories
+        self._packages.site.waiting[:] = self._packages.repositories
         await self._start_waiting()
 
     async def _start_waiting(self) -> None:
         """Start the repositories that could not be started before."""
-        waiting, self._waiting = self._waiting, []
-        for repository in waiting:
+        waiting = self._packages.site.waiting
+        for repository in list(waiting):
             try:
                 await repository.start()
             except SigningFailed:
@@ -221,7 +217,8 @@ class Daemon(Service):
             except PkgdError as error:
                 name = repository.settings.name
                 log.error("the package repository {name} is not there yet: {why}", name=name, why=error.message)
-                self._waiting.append(repository)
+                continue
+            waiting.remove(repository)
 
     async def _probe(self) -> None:
         await self._readiness.probe()
@@ -259,7 +256,7 @@ class Daemon(Service):
     async def _sweep(self) -> None:
         """Give up the generations of package repositories that are out of their window."""
         for repository in self._packages.repositories:
-            if repository not in self._waiting:
+            if repository not in self._packages.site.waiting:
                 await repository.sweep()
 
     async def _flush_uses(self) -> None:

@@ -410,6 +410,23 @@ class TroubleTests(DaemonCase):
         self.assertEqual(failing, 503)
         self.assertReady(degraded=0)
 
+    def test_packages_unreadable_at_the_start(self) -> None:
+        """Package repositories that cannot be read are not begun anew: nothing is answered until they can be."""
+        daemon = self.start()
+        self.assertEqual(self.call("PUT", "/apt/main/stable/main/hello.deb", made_deb()).status, 201)
+        self.stop(daemon)
+        self.fs.failing = True
+        daemon = self.start()
+        self.fs.failing = False
+
+        refused = self.call("PUT", "/apt/main/stable/main/other.deb", made_deb("other")).status
+        self.probe(daemon)
+        taken = self.call("PUT", "/apt/main/stable/main/other.deb", made_deb("other")).status
+        packages = self.call("GET", "/apt/main/dists/stable/main/binary-amd64/Packages").body
+
+        self.assertEqual((refused, taken), (503, 201))
+        self.assertEqual(packages.count(b"Package: "), 2)
+
     def test_unreadable_at_the_start(self) -> None:
         """One that fails at the start does not keep the daemon from starting, and being ready later."""
         daemon = self.start()

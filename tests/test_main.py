@@ -57,7 +57,7 @@ class UsageTests(CommandCase):
         found = run()
 
         self.assertEqual((found.status, found.output), (2, ""))
-        for command in ("serve", "check-config", "config-schema", "mirror", "version"):
+        for command in ("serve", "check-config", "config-schema", "mirror", "upload", "version"):
             self.assertIn(command, found.errors)
 
     def test_unknown(self) -> None:
@@ -79,6 +79,13 @@ class UsageTests(CommandCase):
             ["mirror", "prefetch", "--url", "pkg.example.com", "a"],
             ["mirror", "prefetch", "a", "--url", "pkg.example.com"],
             ["mirror", "prefetch", "a", "--nonsense"],
+            ["upload"],
+            ["upload", "--repo", "rpm:main"],
+            ["upload", "a.deb"],
+            ["upload", "a.deb", "--repo", "main"],
+            ["upload", "a.deb", "--repo", "apt:main"],
+            ["upload", "a.rpm", "--repo", "rpm:main", "--suite", "stable"],
+            ["upload", "a.rpm", "--repo", "rpm:main", "--url", "pkg.example.com"],
         ):
             found = run(*arguments)
             self.assertEqual((found.status, found.output), (2, ""), arguments)
@@ -194,6 +201,33 @@ class ServeTests(CommandCase):
             found = run("serve", "-c", self.write(text))
             self.assertEqual((found.status, found.output), (1, ""))
             self.assertTrue(found.errors.startswith("pkgd: "))
+
+
+class UploadTests(CommandCase):
+    """`upload` asks a running pkgd; what it does then is tested in `tests.upload`."""
+
+    def test_help(self) -> None:
+        """It explains itself."""
+        found = run("upload", "--help")
+
+        self.assertEqual((found.status, found.errors), (0, ""))
+        for option in ("--repo", "--suite", "--component", "--url", "--ca-file", "FILE"):
+            self.assertIn(option, found.output)
+
+    def test_file(self) -> None:
+        """A file that cannot be read is named, before anybody is asked."""
+        found = run("upload", "nowhere.rpm", "--repo", "rpm:main", "--url", "http://127.0.0.1:1")
+
+        self.assertEqual(found, Run(1, "", "pkgd: FILE: nowhere.rpm: No such file or directory\n"))
+
+    def test_configuration(self) -> None:
+        """Without a URL it is the configuration that says where pkgd listens."""
+        path = self.write("server: {listen: ['unix:/run/pkgd.sock']}")
+
+        found = run("upload", path, "--repo", "rpm:main", "-c", path)
+
+        self.assertEqual((found.status, found.output), (1, ""))
+        self.assertIn("--url", found.errors)
 
 
 class InterruptedInput:

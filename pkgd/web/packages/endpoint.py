@@ -6,9 +6,9 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Generic, TypeVar
 
-from attrs import frozen
+from attrs import Factory, frozen
 
-from pkgd.errors import UnknownRepository
+from pkgd.errors import NotReady, UnknownRepository
 from pkgd.packages.apt import AptRepository
 from pkgd.packages.records import Signer, SuiteSettings
 from pkgd.packages.rpm import RpmRepository
@@ -34,31 +34,43 @@ class Hosted(Generic[R]):
 
 @frozen
 class Site:
-    """All repositories by their names, and the URL under which clients reach the server, if that is configured."""
+    """All repositories by their names, and the URL under which clients reach the server, if that is configured.
+
+    What is in `waiting` has not been read from the disk yet: whoever wrote to it would begin it anew.
+    """
 
     apt: Mapping[str, Hosted[AptRepository]]
     rpm: Mapping[str, Hosted[RpmRepository]]
     external_url: str | None = None
+    waiting: list[AptRepository | RpmRepository] = Factory(list)
 
     def apt_named(self, name: str) -> Hosted[AptRepository]:
         """A repository by its name.
 
         :raises UnknownRepository: with the lines that would make it one.
+        :raises NotReady: if it has not been read yet.
         """
         found = self.apt.get(name)
         if found is None:
             raise _unknown("apt", name, "    - {{name: {}, suites: [{{codename: stable}}]}}")
+        self._check(found.repository)
         return found
 
     def rpm_named(self, name: str) -> Hosted[RpmRepository]:
         """A repository by its name.
 
         :raises UnknownRepository: with the lines that would make it one.
+        :raises NotReady: if it has not been read yet.
         """
         found = self.rpm.get(name)
         if found is None:
             raise _unknown("rpm", name, "    - {{name: {}}}")
+        self._check(found.repository)
         return found
+
+    def _check(self, repository: AptRepository | RpmRepository) -> None:
+        if repository in self.waiting:
+            raise NotReady()
 
 
 def known_suite(repository: AptRepository, codename: str) -> SuiteSettings:
