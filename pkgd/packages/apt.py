@@ -72,6 +72,7 @@ class AptRepository:
             await publisher.load()
         for publisher in self._publishers.values():
             await publisher.ensure()
+        self._sweeping.soon()
 
     # -- changes --
 

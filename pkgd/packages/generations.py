@@ -92,7 +92,6 @@ class _Known:
 
     number: int
     date: int
-    digests: tuple[str, ...]
     gone: tuple[Gone, ...]
 
 
@@ -166,8 +165,8 @@ class Kept:
         return self._remembered[number]
 
     def shares_second(self, generation: Generation) -> bool:
-        """Whether another generation is from the same second, as far as they are known."""
-        return sum(one.date == generation.date for one in self._known) > 1
+        """Whether another generation is from the same second; so it may be while the older ones are not known."""
+        return not self._complete or sum(one.date == generation.date for one in self._known) > 1
 
     def expired(self, now: float) -> tuple[int, int] | None:
         """The oldest generation and the one after it, if the oldest need not be kept any more."""
@@ -177,13 +176,14 @@ class Kept:
             return None
         return self._known[0].number, self._known[1].number
 
-    def drop(self, number: int) -> None:
+    def drop(self, number: int, oldest: Generation | None) -> None:
         """The oldest generation is not kept any more: nothing finds its files from now on."""
-        oldest = self._known.pop(0)
+        del self._known[0]
         self._remembered.pop(number, None)
-        for digest in oldest.digests:
-            if self._files.get(digest, (number + 1,))[0] <= number:
-                self._files.pop(digest, None)
+        for ref in oldest.files.values() if oldest else ():
+            for digest in (ref.sha256, ref.sha512):
+                if self._files.get(digest, (number + 1,))[0] <= number:
+                    del self._files[digest]
 
     def withdrawn(self, path: str, after: int = 0) -> bool:
         """Whether a generation later than `after`, of which an older one is kept, has taken out this file."""
@@ -201,5 +201,4 @@ class Kept:
 
 
 def _know(generation: Generation) -> _Known:
-    digests = {digest for one in generation.files.values() for digest in (one.sha256, one.sha512) if digest}
-    return _Known(generation.number, generation.date, tuple(digests), tuple(generation.gone))
+    return _Known(generation.number, generation.date, tuple(generation.gone))

@@ -246,7 +246,7 @@ class Publisher:
         while (pair := self.kept.expired(self._clock.seconds())) is not None:
             oldest, following = [await self.kept.get(number) for number in pair]
             # First, so that nobody is promised a file that goes. What a failure leaves is found after a restart.
-            self.kept.drop(pair[0])
+            self.kept.drop(pair[0], oldest)
             if oldest is not None and following is not None:
                 for gone in following.gone:
                     await discard(gone)

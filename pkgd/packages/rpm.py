@@ -79,6 +79,7 @@ class RpmRepository:
         """See `AptRepository.start`."""
         await self._publisher.load()
         await self._publisher.ensure()
+        self._sweeping.soon()
 
     # -- changes --
 

@@ -96,6 +96,26 @@ class PublisherTests(SynchronousTestCase):
         self.assertEqual((one[0].created, other[0].created), (True, False))
         self.assertEqual(one[0].path, other[0].path)
 
+    def test_an_architecture_may_begin_in_the_publish_of_a_package_of_all(self) -> None:
+        """Which is in it then, whichever of the two came first."""
+        self.begin(made_deb("first"))
+        for name, architecture in (("before", "all"), ("new", "riscv64"), ("behind", "all")):
+            self.begin(made_deb(name, architecture=architecture))
+        self.signer.go()
+        self.signer.go()
+        found = read_suite(lambda path: self.ground.read(self.served(path)), "stable")
+        names = [one["Package"] for one in found["main/binary-riscv64/Packages"]]
+        self.assertEqual(names, ["before", "behind", "new"])
+
+    def test_generations_of_one_second_are_told(self) -> None:
+        """A client that has one of them may not be told by date that nothing has changed."""
+        self.signer.slow = False
+        self.ground.clock.advance(1)
+        self.begin(made_deb("first"))
+        self.assertFalse(self.served("dists/stable/InRelease").shares_second)
+        self.begin(made_deb("second"))
+        self.assertTrue(self.served("dists/stable/InRelease").shares_second)
+
     def test_a_failing_signer_fails_all_who_wait(self) -> None:
         """And the next upload publishes again."""
         self.begin(made_deb("first"))
