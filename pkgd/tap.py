@@ -55,7 +55,7 @@ class Maker:
     """The plug-in that `twistd` finds."""
 
     tapname = "pkgd"
-    description = "An OCI registry and pull-through mirror."
+    description = "An OCI registry, a pull-through mirror, and apt and rpm repositories."
     options = Options
 
     def makeService(self, options: Options) -> Daemon:
