@@ -10,12 +10,12 @@ from pkgd.errors import PkgdError, Storage, UnknownPackage, UnknownRepository
 from pkgd.formats.aptindex import packages_stanza
 from pkgd.formats.deb import KINDS, file_name, pool_prefix, read_deb
 from pkgd.packages.aptindices import SOURCE, component_of, is_udeb_slot, paths_of, read_listed
+from pkgd.packages.aptlistings import Found, named
 from pkgd.packages.aptsources import read_source
 from pkgd.packages.aptsuite import AptSuite
 from pkgd.packages.drafts import Draft
 from pkgd.packages.generations import Gone
 from pkgd.packages.layout import apt_directory, apt_pool_path, suite_directory
-from pkgd.packages.leaves import Key
 from pkgd.packages.pool import Pool
 from pkgd.packages.publishing import Publisher
 from pkgd.packages.records import Added, AptSettings, Arrival, Clock, Listed, Removed, Served, Signer
@@ -30,9 +30,6 @@ __all__ = ["AptRepository"]
 
 _GENERATION = re.compile(r"@([1-9][0-9]{0,14})")
 _BY_HASH = re.compile(r".+/by-hash/(?:SHA256/[0-9a-f]{64}|SHA512/[0-9a-f]{128})")
-# Where a package is in a suite: index, key, stanza.
-_Found = tuple[str, Key, bytes]
-_Finds = list[_Found]
 
 
 class AptRepository:
@@ -146,7 +143,7 @@ class AptRepository:
         composer, wanted = self._suite(source), self._suite(target)
         found = [
             one
-            for one in await self._named(source, composer.settings.components, name)
+            for one in await named(self._publishers[source].published, composer.settings.components, name)
             if version in (None, one[1][1]) and architecture in (None, one[1][2])
         ]
         if not found:
@@ -175,7 +172,7 @@ class AptRepository:
         """
         composer = self._suite(suite, component)
         components = composer.settings.components if component is None else [component]
-        found = await self._named(suite, components, name)
+        found = await named(self._publishers[suite].published, components, name)
         return [read_listed(slot, key, text) for slot, key, text in found]
 
     async def open(self, path: str) -> Served:
@@ -241,7 +238,7 @@ class AptRepository:
             found.check_component(component)
         return found
 
-    async def _add(self, suite: str, found: _Found, placed: Mapping[str, Arrival], linked: Mapping[str, str]) -> Added:
+    async def _add(self, suite: str, found: Found, placed: Mapping[str, Arrival], linked: Mapping[str, str]) -> Added:
         """Place files, and publish what names them."""
         slot, key, text = found
         composer, publisher = self._suites[suite], self._publishers[suite]
@@ -263,7 +260,8 @@ class AptRepository:
     async def _remove(self, suite: str, components: Sequence[str], file_name: str, ending: str) -> Removed:
         composer = self._suites[suite]
         name = file_name.partition("_")[0]
-        found = await self._matching(suite, components, name, ending)
+        view = self._publishers[suite].published
+        found = [one for one in await named(view, components, name) if f"/{read_listed(*one).path}".endswith(ending)]
 
         async def change(draft: Draft) -> None:
             for slot, key, text in found:
@@ -277,23 +275,6 @@ class AptRepository:
         self._sweeping.soon()
         return Removed(suite, [read_listed(*one) for one in found], number)
 
-    async def _matching(self, suite: str, components: Sequence[str], name: str, ending: str) -> _Finds:
-        """Packages by the path of their file, or by the end of it."""
-        found = await self._named(suite, components, name)
-        return [one for one in found if f"/{read_listed(*one).path}".endswith(ending)]
-
-    async def _named(self, suite: str, components: Sequence[str], name: str | None) -> _Finds:
-        """Packages of a name, or all; each where it belongs first of all."""
-        view = self._publishers[suite].published
-        found: _Finds = []
-        for slot in sorted(view.slots):
-            if component_of(slot) not in components:
-                continue
-            entries = await view.named(slot, name) if name is not None else [one async for one in view.all(slot)]
-            own = slot.split("/")[-2].removeprefix("binary-")
-            found += [(slot, key, texts[0]) for key, texts in entries if key[2] == own]
-        return found
-
     async def _is_named(self, gone: Gone, path: str) -> bool:
         """Whether any suite names a file, or has a generation that does."""
         for publisher in self._publishers.values():
@@ -304,7 +285,7 @@ class AptRepository:
         return False
 
 
-def _added(found: _Found, number: int, created: bool) -> Added:
+def _added(found: Found, number: int, created: bool) -> Added:
     listed = read_listed(*found)
     name, version, architecture = found[1]
     return Added(name, version, architecture, listed.path, listed.sha256, number, created)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from attrs import evolve
 
 from pkgd.blocking import Blocking
 from pkgd.errors import AlreadyExists, PkgdError, Storage, UnknownPackage
 from pkgd.formats.repodata import fragments
-from pkgd.formats.rpm import RpmPackage, read_rpm, verify_digests
-from pkgd.formats.rpmdigests import PayloadHashes
-from pkgd.packages.drafts import Draft, Readable
+from pkgd.formats.rpm import RpmPackage
+from pkgd.packages.drafts import Draft
 from pkgd.packages.generations import Gone
 from pkgd.packages.layout import rpm_directory, rpm_path
 from pkgd.packages.leaves import Key, Texts
@@ -30,9 +29,10 @@ from pkgd.packages.records import (
     Signer,
 )
 from pkgd.packages.rpmextras import EXTRAS, MAX_EXTRA, read_extra
-from pkgd.packages.rpmindices import PACKAGES, key_of, read_listed
-from pkgd.packages.rpmmetadata import RpmMetadata, extra_slot
+from pkgd.packages.rpmindices import PACKAGES, read_listed
+from pkgd.packages.rpmmetadata import RpmMetadata, extra_slot, repo_file
 from pkgd.packages.rpmsigning import PackageSigning
+from pkgd.packages.rpmuploads import added, check_conflict, package_key, read_headers_of, read_upload
 from pkgd.packages.serving import Serving, media_type_of
 from pkgd.packages.shelf import Shelf
 from pkgd.packages.staging import Staging
@@ -44,7 +44,6 @@ __all__ = ["EXTRAS", "RpmRepository"]
 
 _GENERATION = re.compile(r"@([1-9][0-9]{0,14})/(.+)")
 _BY_HASH = re.compile(r"repodata/([0-9a-f]{64})-[a-z.]+")
-ReadAt = Callable[[int, int], bytes]
 
 
 class RpmRepository:
@@ -91,7 +90,7 @@ class RpmRepository:
         :raises SigningFailed: if nothing can be signed.
         :raises Storage: if the machine refuses.
         """
-        package, header = await self._staging.parse(arrival, _read, arrival.payload)
+        package, header = await self._staging.parse(arrival, read_upload, arrival.payload)
         if self._signing.mode == "sign":
             present = await self._same(package, header)
             if present is not None:
@@ -194,20 +193,7 @@ class RpmRepository:
         Packages are checked only where all are signed by keys that key.asc has; the metadata always is, and says
         what each package has to be.
         """
-        name = self.settings.name
-        lines = (
-            f"[pkgd-{name.replace('/', '-')}]",
-            f"name=pkgd {name}",
-            f"mirrorlist={url}/mirrorlist",
-            "enabled=1",
-            "autorefresh=1",
-            "metadata_expire=60",
-            "repo_gpgcheck=1",
-            f"gpgcheck={0 if self.settings.sign_packages == 'keep' else 1}",
-            f"gpgkey={url}/key.asc",
-            "",
-        )
-        return "\n".join(lines).encode()
+        return repo_file(self.settings.name, url, self.settings.sign_packages != "keep")
 
     # -- what is not needed any more --
 
@@ -228,19 +214,19 @@ class RpmRepository:
     async def _add(self, arrival: Arrival, package: RpmPackage) -> Added:
         digest = arrival.hashes.sha256
         path = rpm_path(digest, package.file_name)
-        key = _key(package)
+        key = package_key(package)
         text = await self._blocking.work(
             fragments, package, digest, path, arrival.hashes.size, int(self._clock.seconds())
         )
 
         async def change(draft: Draft) -> bool:
-            if await _conflict(draft, key, digest, package.nevra):
+            if await check_conflict(draft, key, digest, package.nevra):
                 return False
             draft.put(PACKAGES, key, (text.primary, text.filelists, text.other))
             return True
 
         async with self._pool.holding([path]):
-            await _conflict(self._publisher.published, key, digest, package.nevra)
+            await check_conflict(self._publisher.published, key, digest, package.nevra)
             try:
                 await self._pool.fill({path: arrival}, {})
                 created, number = await self._publisher.submit(change)
@@ -250,25 +236,25 @@ class RpmRepository:
                     await self._pool.discard_held(Gone(PACKAGES, key, (path,)))
                 raise
         self._sweeping.soon()
-        return evolve(_added(read_listed(text.primary), number), created=created)
+        return evolve(added(read_listed(text.primary), number), created=created)
 
     async def _same(self, package: RpmPackage, header: bytes) -> Added | None:
         """The package as it is published, if it is this one but for the signature.
 
         A signature differs each time it is made; the header says what the payload is.
         """
-        found = await self._publisher.published.find(PACKAGES, _key(package))
+        found = await self._publisher.published.find(PACKAGES, package_key(package))
         if found is None:
             return None
         listed = read_listed(found[0])
         served = await self._pool.open(listed.path, "")
         try:
-            _, present = await self._blocking.work(_read_header, served.reader.read_at, served.reader.size)
+            _, present = await self._blocking.work(read_headers_of, served.reader.read_at, served.reader.size)
         finally:
             served.reader.close()
         if present != header:
             raise AlreadyExists(package.nevra)
-        return _added(listed, self.generation)
+        return added(listed, self.generation)
 
     async def _at(self, path: str) -> Sequence[tuple[Key, Texts]]:
         """The packages whose file has this path, or this name."""
@@ -289,34 +275,3 @@ class RpmRepository:
         await self._publisher.kept.complete()
         named = found is not None and read_listed(found[0]).path == path
         return named or self._publisher.kept.withdrawn(path)
-
-
-def _key(package: RpmPackage) -> Key:
-    return key_of(package.name, package.epoch, package.version, package.release, package.arch)
-
-
-def _read(read_at: ReadAt, size: int, payload: PayloadHashes | None) -> tuple[RpmPackage, bytes]:
-    """A package whose bytes are what it says they are, and its header."""
-    package, header = _read_header(read_at, size)
-    verify_digests(read_at, package, payload)
-    return package, header
-
-
-def _read_header(read_at: ReadAt, size: int) -> tuple[RpmPackage, bytes]:
-    package = read_rpm(read_at, size)
-    return package, read_at(package.header_start, package.header_end - package.header_start)
-
-
-async def _conflict(view: Readable, key: Key, digest: str, nevra: str) -> bool:
-    """Whether the package is there already.
-
-    :raises AlreadyExists: if it is there with other content.
-    """
-    found = await view.find(PACKAGES, key)
-    if found is not None and read_listed(found[0]).sha256 != digest:
-        raise AlreadyExists(nevra)
-    return found is not None
-
-
-def _added(listed: Listed, number: int) -> Added:
-    return Added(listed.name, listed.version, listed.architecture, listed.path, listed.sha256, number, False)

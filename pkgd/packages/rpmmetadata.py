@@ -15,7 +15,7 @@ from pkgd.packages.records import RpmSettings, Signer
 from pkgd.packages.rpmextras import EXTRAS
 from pkgd.packages.rpmindices import PACKAGES, FragmentShape, WholeShape
 
-__all__ = ["RpmMetadata", "extra_slot"]
+__all__ = ["RpmMetadata", "extra_slot", "repo_file"]
 
 _EXTRA = "extra/"
 
@@ -23,6 +23,26 @@ _EXTRA = "extra/"
 def extra_slot(kind: str) -> str:
     """What the index of a document that was uploaded is called."""
     return _EXTRA + kind
+
+
+def repo_file(name: str, url: str, are_signed: bool) -> bytes:
+    """`pkgd.repo`, for dnf, yum and zypper.
+
+    :param are_signed: whether all packages are sure to be signed with keys that key.asc has.
+    """
+    lines = (
+        f"[pkgd-{name.replace('/', '-')}]",
+        f"name=pkgd {name}",
+        f"mirrorlist={url}/mirrorlist",
+        "enabled=1",
+        "autorefresh=1",
+        "metadata_expire=60",
+        "repo_gpgcheck=1",
+        f"gpgcheck={int(are_signed)}",
+        f"gpgkey={url}/key.asc",
+        "",
+    )
+    return "\n".join(lines).encode()
 
 
 class RpmMetadata:

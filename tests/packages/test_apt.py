@@ -351,6 +351,25 @@ class AptGenerationTests(_AptCase):
         with self.assertRaises(UnknownPackage):
             self.fetch("@2/dists/stable/Release")
 
+    def test_a_file_stays_as_long_as_any_suite_keeps_a_generation_with_it(self) -> None:
+        """Though the suite that had it first has forgotten it."""
+        path = self.add(made_deb()).path
+        result(self.repository.copy("stable", "testing", "hello"))
+        result(self.repository.remove("stable", "main", "hello_1.0_amd64.deb"))
+        for number in range(4):
+            self.add(made_deb(f"more{number}"))
+        self.ground.clock.advance(_DAY + 1)
+        result(self.repository.remove("testing", "main", "hello_1.0_amd64.deb"))
+        self.add(made_deb("last"))
+        result(self.repository.sweep())
+        self.assertTrue(self.fetch(path))
+        for number in range(4):
+            self.add(made_deb(f"more{number}"), suite="testing")
+        self.ground.clock.advance(_DAY + 1)
+        result(self.repository.sweep())
+        with self.assertRaises(UnknownPackage):
+            self.fetch(path)
+
     def test_a_suite_is_signed_anew_before_it_expires(self) -> None:
         """Halfway to Valid-Until."""
         self.repository = self.made(valid_for=10 * _DAY)

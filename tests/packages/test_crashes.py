@@ -216,6 +216,20 @@ class CrashTests(SynchronousTestCase):
                 self.assertEqual(len(model.state), 2)
                 model.check()
 
+    def test_a_refused_publish_leaves_nothing_behind(self) -> None:
+        """But the file of the package, which a repeated upload uses, and what the pointer may name."""
+        for left in range(1, 30):
+            ground = Ground(self.mktemp())
+            model = _Model(ground)
+            objects: dict[str, bytes] = ground.store.objects  # type: ignore[attr-defined]
+            before = set(objects)
+            model.fragile.arm(left, False, False)
+            model.step("add", "stable", "b1", "1")
+            if model.state or "apt/main/suites/stable/generations/2" in objects:
+                break
+            self.assertEqual({key for key in set(objects) - before if "/pool/" not in key}, set())
+        self.assertGreater(left, 5)
+
     def test_every_call_of_one_sweep_may_be_the_last(self) -> None:
         """What it has not removed the next one does; what is published stays whole."""
         for after, lasting in ((False, True), (True, True), (False, False), (True, False)):
