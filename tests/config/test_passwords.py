@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pkgd.config import Secret, UpstreamRegistry, read_password
+from pkgd.config import Secret, SigningKey, UpstreamRegistry, read_passphrase, read_password
 from pkgd.errors import ConfigError
 from tests.config.cases import ConfigCase
 
@@ -34,3 +34,22 @@ class PasswordTests(ConfigCase):
             error = self.assertRaises(ConfigError, read_password, "ghcr.io", section)
             self.assertEqual(error.path, "mirror.registries.ghcr.io.password_file")
             self.assertIn(str(section.password_file), error.reason)
+
+
+class PassphraseTests(ConfigCase):
+    """A signing key's passphrase."""
+
+    def test_read(self) -> None:
+        """It is the line of its file, or there is none."""
+        path: str = self.mktemp()
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("open sesame\n")
+
+        self.assertEqual(read_passphrase("default", SigningKey(passphrase_file=path)), "open sesame")
+        self.assertIsNone(read_passphrase("default", SigningKey()))
+
+    def test_refused(self) -> None:
+        """A file that is not there is named with its key."""
+        error = self.assertRaises(ConfigError, read_passphrase, "default", SigningKey(passphrase_file=self.mktemp()))
+
+        self.assertEqual(error.path, "signing.keys.default.passphrase_file")
