@@ -61,9 +61,10 @@ class AptRepository:
     async def start(self) -> None:
         """Read what is published; publish suites that have nothing yet, or that settings or keys have changed.
 
-        Once, before anything else.
+        Before anything else; to be repeated after a failure.
 
         :raises SigningFailed: then those suites are published by the first upload.
+        :raises Storage: then nothing can be published until it has succeeded.
         """
         for publisher in self._publishers.values():
             await publisher.load()
@@ -244,6 +245,7 @@ class AptRepository:
         composer, publisher = self._suites[suite], self._publishers[suite]
         is_udeb = is_udeb_slot(slot)
         digest = read_listed(slot, key, text).sha256
+        publisher.check_loaded()
         async with self._pool.holding((*placed, *linked, *linked.values())):
             await composer.check_conflict(publisher.published, key, digest, is_udeb)
             try:

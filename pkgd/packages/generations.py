@@ -12,6 +12,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from pkgd.errors import NotReady
 from pkgd.packages.layout import current_key, generation_key, generations_prefix
 from pkgd.packages.leaves import Key
 from pkgd.packages.records import Window
@@ -125,8 +126,13 @@ class Kept:
         self._known.append(_know(generation))
 
     async def complete(self) -> None:
-        """Read the older generations, unless they are known already."""
+        """Read the older generations, unless they are known already.
+
+        :raises NotReady: if not even the current one has been read.
+        """
         if not self._complete:
+            if self.current is None:
+                raise NotReady
             await self._flights.join("older", self._read_older)
 
     async def _read_older(self) -> None:

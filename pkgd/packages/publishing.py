@@ -18,7 +18,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from pkgd.errors import PkgdError, Storage
+from pkgd.errors import NotReady, PkgdError, Storage
 from pkgd.packages import layout
 from pkgd.packages.building import Builder
 from pkgd.packages.drafts import Draft, Published
@@ -81,14 +81,22 @@ class Publisher:
         self.kept = Kept(shelf, window)
         self.published = Published(shelf, {}, composer.shape)
         self._clock = clock
+        self._window = window
         self._builder = Builder(shelf)
         self._next = 1
         self._pending: list[tuple[Change, Deferred[Any]]] = []
         self._running = False
+        self._loaded = False
         self._tasks = Tasks()
 
     async def load(self) -> None:
-        """Read what is published, and remove what a crash left half-written. Once, before anything else."""
+        """Read what is published, and remove what a crash left half-written. Before anything else, until it succeeds.
+
+        :raises Storage: if it cannot be read.
+        """
+        if self._loaded:
+            return
+        self.kept = Kept(self.shelf, self._window)
         await self.kept.load()
         current = self.kept.current
         if current is not None:
@@ -100,6 +108,15 @@ class Publisher:
         except Storage as error:
             # They are in nobody's way, and a storage that cannot be written can still be read.
             log.warn("what was left half-published in {base} stays: {reason}", base=self.shelf.base, reason=error)
+        self._loaded = True
+
+    def check_loaded(self) -> None:
+        """Refuse to go on as if nothing were published.
+
+        :raises NotReady: if what is published has not been read.
+        """
+        if not self._loaded:
+            raise NotReady
 
     async def ensure(self) -> None:
         """Publish if nothing is published yet, or not what the settings and keys say now.
@@ -115,7 +132,9 @@ class Publisher:
 
         :param change: edits the draft it is given; if it raises, nothing of it is published.
         :raises SigningFailed, Storage: if the publish fails.
+        :raises NotReady: if what is published has not been read, and would be lost.
         """
+        self.check_loaded()
         waiting: Deferred[tuple[T, int]] = Deferred()
         self._pending.append((change, waiting))
         if not self._running:

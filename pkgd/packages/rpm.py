@@ -225,6 +225,7 @@ class RpmRepository:
             draft.put(PACKAGES, key, (text.primary, text.filelists, text.other))
             return True
 
+        self._publisher.check_loaded()
         async with self._pool.holding([path]):
             await check_conflict(self._publisher.published, key, digest, package.nevra)
             try:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from pkgd.errors import Conflict, FailedStorage, PkgdError, UnknownPackage
+from pkgd.errors import Conflict, FailedStorage, NotReady, PkgdError, UnknownPackage
 from pkgd.packages.apt import AptRepository
 from pkgd.packages.records import AptSettings, RpmSettings, SuiteSettings, Window
 from pkgd.packages.rpm import RpmRepository
@@ -37,6 +37,7 @@ class FragileStore:
         self.left = -1
         self.after = False
         self.lasting = False
+        self.broken = False
         self._dead = False
 
     def arm(self, left: int, after: bool, lasting: bool) -> None:
@@ -60,6 +61,8 @@ class FragileStore:
     def _check(self) -> None:
         if self._dead:
             raise Killed
+        if self.broken:
+            raise FailedStorage("for now")
 
     async def stat(self, key: str) -> int | None:
         """See `ObjectStore`, as for all."""
@@ -228,7 +231,37 @@ class CrashTests(SynchronousTestCase):
             if model.state or "apt/main/suites/stable/generations/2" in objects:
                 break
             self.assertEqual({key for key in set(objects) - before if "/pool/" not in key}, set())
-        self.assertGreater(left, 5)
+        self.assertEqual(left, 5)
+
+    def test_a_start_removes_what_a_kill_left_half_published(self) -> None:
+        """Nothing would ever name it."""
+        for left in range(1, 6):
+            ground = Ground(self.mktemp())
+            model = _Model(ground)
+            objects: dict[str, bytes] = ground.store.objects  # type: ignore[attr-defined]
+            before = set(objects)
+            model.fragile.arm(left, False, True)
+            model.step("add", "stable", "b1", "1")
+            self.assertEqual({key for key in set(objects) - before if "/pool/" not in key}, set())
+
+    def test_a_repository_that_could_not_be_read_is_not_begun_anew(self) -> None:
+        """What is there would be lost; once it can be read, all of it is."""
+        ground = Ground(self.mktemp())
+        model = _Model(ground)
+        model.step("add", "stable", "a0", "1")
+        suites = [SuiteSettings(codename=name, architectures=("amd64",)) for name in _SUITES]
+        settings = AptSettings(name="main", suites=suites)
+        repository = AptRepository(settings, model.fragile, ground.spool, ground.blocking, ground.signer, ground.clock)
+        model.fragile.broken = True
+        with self.assertRaises(FailedStorage):
+            result(repository.start())
+        model.fragile.broken = False
+        with self.assertRaises(NotReady):
+            result(repository.add("stable", "main", ground.arrival("x.deb", made_deb("b1"))))
+        for _ in ("once", "again"):
+            result(repository.start())
+        self.assertEqual(len(result(repository.list("stable"))), 1)
+        self.assertEqual(result(repository.open("dists/stable/Release")).generation, 2)
 
     def test_every_call_of_one_sweep_may_be_the_last(self) -> None:
         """What it has not removed the next one does; what is published stays whole."""
