@@ -175,11 +175,9 @@ class Publisher:
         except Exception as error:
             if isinstance(error, PkgdError):
                 log.warn("nothing was published in {base}: {reason}", base=self.shelf.base, reason=error)
-            failure = Failure()
             for _, waiting in accepted:
-                waiting.errback(failure)
+                waiting.errback(Failure())
             return
-        assert self.kept.current is not None or not accepted, "an empty draft of nothing"
         for result, waiting in accepted:
             waiting.callback((result, self.kept.current.number if self.kept.current else 0))
 

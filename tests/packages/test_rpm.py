@@ -103,6 +103,9 @@ class RpmPublishingTests(_RpmCase):
         self.assertEqual(len(self.packages()), 273)
         leaves = [key for key in self.ground.store.objects if "/leaves/" in key]  # type: ignore[attr-defined]
         self.assertLess(len(leaves), 40)
+        for kind in ("indices", "generations"):
+            kept = [key for key in self.ground.store.objects if f"/{kind}/" in key]  # type: ignore[attr-defined]
+            self.assertEqual(len(kept), 4)
 
     def test_the_same_bytes_again_are_no_new_package(self) -> None:
         """A repeated upload is answered like the first."""
