@@ -212,8 +212,11 @@ class Daemon(Service):
 
     async def _keep_limits(self) -> None:
         """Keep the mirror's cache within its limits, once its ledger is known to be right."""
-        await self._mirror.survey.run(lambda: self._readiness.phase is Phase.DRAINING)
-        await self._mirror.evictor.run()
+        await self._mirror.survey.run(self._is_stopping)
+        await self._mirror.evictor.run(self._is_stopping)
+
+    def _is_stopping(self) -> bool:
+        return self._readiness.phase is Phase.DRAINING
 
     async def _flush_uses(self) -> None:
         await self._mirror.ledger.flush()
