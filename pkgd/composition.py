@@ -238,7 +238,7 @@ def _mirror(
         MirroredReferrers(upstreams, cache, manifests, storage.blocking, metrics, reactor, freshness),
         MirroredTags(upstreams, storage.contents, storage.blocking, metrics, freshness),
     )
-    survey = Survey(storage.store, storage.ledger, locks, storage.blocking, reactor.seconds)
+    survey = Survey(storage.store, storage.ledger, storage.index, locks, storage.blocking, reactor.seconds)
     return evictor, fills, mirrors, survey
 
 

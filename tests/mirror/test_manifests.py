@@ -703,6 +703,31 @@ class CoalescingTests(ManifestsCase):
 
         self.assertEqual(self.asked(), [HEAD_TAG, GET_TAG])
 
+    def test_late_look(self) -> None:
+        """One whose look into the cache takes longer than all that another one does need not ask again."""
+        self.pull()
+        for moved, requests in ((False, [HEAD_TAG]), (True, [HEAD_TAG, GET_TAG])):
+            if moved:
+                self.registry.push(MOVED)
+            self.later()
+            self.asked()
+            held = self.mirror.manifests._cache._stored._blocking = self.mirror.store._blocking = HeldBlocking()
+            (late,) = self.pulls(1)
+            look = held._held.pop()
+            (early,) = self.pulls(1)
+            self.finish(held)
+            held._held.append(look)
+            self.finish(held)
+
+            pulled = [self.successResultOf(one).data for one in (early, late)]
+            self.assertEqual(pulled, [MOVED if moved else DATA] * 2)
+            self.assertEqual(self.asked(), requests)
+
+    def finish(self, held: HeldBlocking) -> None:
+        """Let held calls happen, each in a moment of its own."""
+        while held.release():
+            self.later(0.001)
+
     def test_failure(self) -> None:
         """They share a failure."""
         self.mirror.hub.hold()
