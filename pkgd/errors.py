@@ -40,6 +40,7 @@ __all__ = [
     "ReadOnlyStorage",
     "Refused",
     "SessionBusy",
+    "SigningError",
     "SlowClient",
     "Storage",
     "TooLarge",
@@ -331,6 +332,18 @@ class FailedStorage(Storage):
 
 class NotReady(PkgdError):
     """the server is starting or stopping"""
+
+
+@define(auto_exc=True, eq=False)
+class SigningError(PkgdError):
+    """Nothing was published, for it cannot be signed."""
+
+    reason: str
+
+    @property
+    def message(self) -> str:
+        """One sentence for the user."""
+        return f"nothing was published, for it cannot be signed: {self.reason}"
 
 
 # -- what an upstream registry does --------------------------------------------------------------

@@ -36,13 +36,15 @@ ROOMS: dict[str, frozenset[str]] = {
     "registry": _DOMAIN | {"storage"},
     "outbound": _FLOOR | {"formats"},
     "mirror": _DOMAIN | {"storage", "registry", "outbound", "metrics"},
+    "packages": _DOMAIN | {"storage", "metrics"},
     "auth": _DOMAIN,
     "web": _BELOW_WEB,
     "composition": _BELOW_WEB | {"state", "config", "outbound", "web"},
     "daemon": _BELOW_WEB | {"state", "config", "web", "outbound", "composition"},
     "tap": frozenset(["config", "daemon"]),
     "prefetch": frozenset(["errors", "formats"]),
-    "__main__": frozenset(["errors", "config", "logs", "tap", "web", "prefetch"]),
+    "signing_command": frozenset(["errors", "formats", "packages"]),
+    "__main__": frozenset(["errors", "config", "logs", "tap", "web", "prefetch", "signing_command"]),
     "door": frozenset(["tap"]),
 }
 
@@ -55,6 +57,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "treq": ("pkgd.outbound",),
     "prometheus_client": ("pkgd.metrics",),
     "tqdm": ("pkgd.prefetch",),
+    "gnupg": ("pkgd.packages.gnupgsigner",),
     "OpenSSL": ("pkgd.web.tls",),
     "sqlite3": ("pkgd.state",),
     "twisted.enterprise": ("pkgd.state",),
@@ -74,6 +77,7 @@ FILES_IN = (
     "pkgd.config",  # its own file
     "pkgd.state",  # a damaged index is begun anew
     "pkgd.daemon",  # the state directory and its lock
+    "pkgd.packages.keyring",  # signing keys, which nobody else may read
     "pkgd.prefetch.command",  # the list of images
     "pkgd.web.accesslog",
     "pkgd.web.site",  # reading ahead

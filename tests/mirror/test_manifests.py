@@ -705,22 +705,27 @@ class CoalescingTests(ManifestsCase):
 
     def test_late_look(self) -> None:
         """One whose look into the cache takes longer than all that another one does need not ask again."""
-        self.pull()
-        for moved, requests in ((False, [HEAD_TAG]), (True, [HEAD_TAG, GET_TAG])):
-            if moved:
-                self.registry.push(MOVED)
+        held = HeldBlocking()
+        self.use(blocking=held)
+        self.pulls(1)
+        self.finish(held)
+        for tag, data, requests in (
+            (LATEST, DATA, [HEAD_TAG]),
+            (LATEST, MOVED, [HEAD_TAG, GET_TAG]),
+            (Tag("other"), DATA, ["GET manifests/other"]),
+        ):
+            self.registry.push(data, str(tag))
             self.later()
             self.asked()
-            held = self.mirror.manifests._cache._stored._blocking = self.mirror.store._blocking = HeldBlocking()
-            (late,) = self.pulls(1)
-            look = held._held.pop()
-            (early,) = self.pulls(1)
+            (late,) = self.pulls(1, tag)
+            looked, look = held._held.pop()
+            found = look()
+            (early,) = self.pulls(1, tag)
             self.finish(held)
-            held._held.append(look)
+            looked.callback(found)
             self.finish(held)
 
-            pulled = [self.successResultOf(one).data for one in (early, late)]
-            self.assertEqual(pulled, [MOVED if moved else DATA] * 2)
+            self.assertEqual([self.successResultOf(one).data for one in (early, late)], [data] * 2)
             self.assertEqual(self.asked(), requests)
 
     def finish(self, held: HeldBlocking) -> None:

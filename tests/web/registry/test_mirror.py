@@ -201,7 +201,7 @@ class WritingTests(MirrorCase):
         self.assertEqual(self.edge.asked(), {})
 
     def test_foreign_query(self) -> None:
-        """A query that nobody reads is not looked at, be it malformed: clients add what they like to a session's URL."""
+        """A query that nobody reads is not looked at, be it malformed: clients add things to a session's URL."""
         location = self.edge.call("POST", "/v2/team/new/blobs/uploads/").header("Location")
 
         self.assertEqual(self.edge.get(f"{location}?digest=nonsense&x=%ff").status, 204)
