@@ -98,10 +98,10 @@ class MirroredManifests:
         self._fetches: SingleFlight[StoredManifest | None] = SingleFlight()
         self._asks: SingleFlight[ManifestHead | None] = SingleFlight()
 
-    def at_once(self, origin: Origin, reference: str) -> MirroredManifest | None:
-        """The manifest if it is in memory and needs no asking."""
+    def at_once(self, origin: Origin, reference: str, limit: int) -> MirroredManifest | None:
+        """The manifest if it is in memory, needs no asking, and has at most `limit` bytes."""
         found = self._cache.manifest_at_once(origin, reference)
-        if found is None or not (":" in reference or self._is_fresh(found)):
+        if found is None or len(found.data) > limit or not (":" in reference or self._is_fresh(found)):
             return None
         self._count(origin, "hit")
         return _served(found)

@@ -28,7 +28,7 @@ log = Logger()
 
 # A second longer, and a card has been pulled out, or somebody is being asked for a passphrase.
 TIMEOUT = 10.0
-_FINGERPRINT = re.compile(r"[0-9A-Fa-f]{40}\Z")
+_FINGERPRINT = re.compile(r"[0-9A-Fa-f]{40}")
 # It asks nobody: there is no terminal, and a daemon's display is nobody's.
 _OPTIONS = ["--pinentry-mode", "error", "--digest-algo", "SHA512"]
 _SHOWN = 300

@@ -210,19 +210,21 @@ class FreshTests(ManifestsCase):
     def test_at_once(self) -> None:
         """What is in memory and fresh is answered without a wait; by its digest always."""
         manifests = self.mirror.manifests
-        self.assertIsNone(manifests.at_once(APP, "latest"))
+        size = len(DATA)
+        self.assertIsNone(manifests.at_once(APP, "latest", size))
         self.pull()
         self.pull()
         self.pull(DIGEST)
         for reference in ("latest", str(DIGEST)):
-            found = manifests.at_once(APP, reference)
+            found = manifests.at_once(APP, reference, size)
             assert found is not None
             self.assertEqual((found.data, found.stale), (DATA, False))
+            self.assertIsNone(manifests.at_once(APP, reference, size - 1))
 
         self.later()
 
-        self.assertIsNone(manifests.at_once(APP, "latest"))
-        self.assertIsNotNone(manifests.at_once(APP, str(DIGEST)))
+        self.assertIsNone(manifests.at_once(APP, "latest", size))
+        self.assertIsNotNone(manifests.at_once(APP, str(DIGEST), size))
         self.assertEqual(self.mirror.results, ["miss", "hit", "hit", "hit", "hit", "hit"])
 
     def test_survives_restart(self) -> None:

@@ -232,8 +232,6 @@ def _back_end(judge: _Judge, gnupg: GnuPG) -> None:
         signer = _result(GnupgSigner.open(InlineBlocking(), GnupgSettings(fingerprint, home=gnupg.home)))
         public = dearmored(signer.public_keys())
         for shape, text in _TEXTS.items():
-            if shape == "empty":  # of which gpg makes no message that could be told from none
-                continue
             judge.text(f"{name}, {shape}", _result(signer.clearsign(text)), public)
             judge.detached(f"{name}, {shape}", text, _result(signer.detach(text)), public)
     with GnuPG() as locked:

@@ -134,6 +134,12 @@ class FailureTests(GnupgCase):
 
         self.assertNotIn("canary", self.failure(signer.detach(b"data")))
 
+    def test_complains(self) -> None:
+        """A program that signs and fails has failed."""
+        signature = detached([self.key], b"data", NOW)
+
+        self.failure(self.signer(f"cat >/dev/null; cat {self.write('out', signature)}; exit 2").detach(b"data"))
+
     def test_reads_nothing(self) -> None:
         """A program that ends before it has read everything fails, and nothing hangs."""
         self.failure(self.signer("exit 2").detach(bytes(1 << 20)))

@@ -153,8 +153,8 @@ class MirrorEndpoints:
         private = self._mirrors.cache.private_at_once(origin)
         if private is None or admit(mirrored(str(origin), private)) is None:
             return False
-        found = self._mirrors.manifests.at_once(origin, path.argument)
-        if found is None or found.data is None or len(found.data) > PIECE:
+        found = self._mirrors.manifests.at_once(origin, path.argument, PIECE)
+        if found is None or found.data is None:
             return False
         send_whole(request, _manifest_headers(origin, found), found.data)
         return True

@@ -67,17 +67,24 @@ class Maker:
         self.name(name, now, further=subpacket(PRIMARY_USER_ID, b"\x01"))
 
     def subkey(
-        self, number: int, created: int = BEGUN, flags: bytes = SIGN, further: bytes = b"", crossed: bool = True
+        self, number: int, created: int = BEGUN, flags: bytes = SIGN, further: bytes = b"", cross: bytes | None = None
     ) -> PublicMaterial:
-        """Add a bound subkey."""
+        """Add a bound subkey.
+
+        :param cross: the signature by which it agrees; by default the right one, and none if it is empty.
+        """
         public = public_of(secret(number), created)
-        content = b"\x99" + struct.pack(">H", len(public.body)) + public.body
-        cross = sign(secret(number), public, CROSS_CERTIFICATION, self.primary.hashed + content, created)
-        # Without the packet's header, which has two octets.
-        embedded = subpacket(EMBEDDED, read_packets(cross)[0].body) if crossed else b""
+        embedded = self.cross(number, created) if cross is None else cross
+        stated = subpacket(KEY_FLAGS, flags) + (subpacket(EMBEDDED, embedded) if embedded else b"") + further
         self.packets.append(Packet(PUBLIC_SUBKEY, public.body))
-        self.bound(public, SUBKEY_BINDING, created, subpacket(KEY_FLAGS, flags) + embedded + further)
+        self.bound(public, SUBKEY_BINDING, created, stated)
         return public
+
+    def cross(self, number: int, created: int = BEGUN, kind: int = CROSS_CERTIFICATION) -> bytes:
+        """The body of a signature by a subkey about itself and the primary key."""
+        public = public_of(secret(number), created)
+        content = self.primary.hashed + b"\x99" + struct.pack(">H", len(public.body)) + public.body
+        return read_packets(sign(secret(number), public, kind, content, created))[0].body
 
     def bound(self, public: PublicMaterial, kind: int, now: int, further: bytes = b"", by: int | None = None) -> None:
         """Add a signature about a subkey."""

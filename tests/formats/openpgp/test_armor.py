@@ -87,6 +87,7 @@ class DearmoredTests(SynchronousTestCase):
             (b"aGVsbG8=", b"aGVsbG8"),
             (b"aGVs", b"aG!s"),
             (b"=R/WK\n", b"=R/WK\nAAAA\n"),
+            (b"aGVsbG8=\n=R/WK\n", b"aGVs\n=R/WK\nbG8=\n"),
             (b"=R/WK\n", b"=R/\n"),
             (b"-----END PGP SIGNATURE-----", b""),
             (b"END PGP SIGNATURE", b"END PGP PUBLIC KEY BLOCK"),

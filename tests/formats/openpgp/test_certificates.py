@@ -150,22 +150,20 @@ class SigningTests(CertificateCase):
 
     def test_foreign(self) -> None:
         """A subkey that has not signed the primary key in turn may belong to somebody else: it is left out."""
-        self.maker.name("bob")
-        self.maker.subkey(2, crossed=False)
+        for cross in (b"", Maker(5).cross(2), self.maker.cross(2, kind=0x18), self.maker.cross(3)):
+            maker = Maker()
+            maker.name("bob")
+            maker.subkey(2, cross=cross)
 
-        self.assertEqual(self.read().signing, ())
+            self.assertEqual(Certificate.of(maker.packets).signing, ())
 
-    def test_foreign_cross(self) -> None:
-        """A signature over another primary key is no consent."""
-        other = Maker(5)
-        other.subkey(2)
-        self.maker.name("bob")
-        self.maker.packets += other.packets[1:]
-        embedded = other.packets[2].body
+    def test_long_subpackets(self) -> None:
+        """Subpackets are read whose length takes two octets or five."""
+        for size in ("c0c5", "ff00000185"):
+            maker = Maker()
+            maker.name("bob", flags=b"", further=bytes.fromhex(size) + b"\x14" + bytes(388) + subpacket(27, CERTIFY))
 
-        self.maker.subkey(2, crossed=False, further=subpacket(32, embedded))
-
-        self.assertEqual(self.read().signing, ())
+            self.assertEqual(Certificate.of(maker.packets).signing, ())
 
     def test_not_bound(self) -> None:
         """A subkey that the primary key has not bound is left out."""

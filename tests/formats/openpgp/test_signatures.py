@@ -36,8 +36,8 @@ _HEAD = b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n"
 _TAIL = b"-----BEGIN PGP SIGNATURE-----\n\n"
 
 
-def rsa_signature(digest: int, content: bytes, version: int = 4, kind: int = BINARY) -> bytes:
-    """A signature by the RSA key with another hash, version or type, as another program would make it."""
+def rsa_signature(digest: int, content: bytes, version: int = 4, kind: int = BINARY, named: int = 1) -> bytes:
+    """A signature by the RSA key with another hash, version, type or algorithm's name, as others would make it."""
     found = key("pkgd-rsa3072")
     assert isinstance(found.secret, rsa.RSAPrivateKey)
     algorithm: hashes.HashAlgorithm = {
@@ -47,7 +47,7 @@ def rsa_signature(digest: int, content: bytes, version: int = 4, kind: int = BIN
         10: hashes.SHA512(),
     }[digest]
     stated = subpacket(2, struct.pack(">I", NOW))
-    head = bytes([version, kind, 1, digest]) + struct.pack(">H", len(stated)) + stated
+    head = bytes([version, kind, named, digest]) + struct.pack(">H", len(stated)) + stated
     whole = content + trailer(head)
     numbers = found.secret.sign(whole, padding.PKCS1v15(), algorithm)
     start = hashlib.new(algorithm.name, whole).digest()[:2]
@@ -289,9 +289,7 @@ class SignedByTests(SynchronousTestCase):
 
     def test_other_algorithm(self) -> None:
         """One that names another algorithm than its key's is nobody's."""
-        packet = read_packets(rsa_signature(8, b"data"))[0]
-
-        self.assertIsNone(self.signer(Packet(SIGNATURE, packet.body[:2] + b"\x16" + packet.body[3:]).encode()))
+        self.assertIsNone(self.signer(rsa_signature(8, b"data", named=22)))
 
     def test_not_packets(self) -> None:
         """What is no signature is nobody's."""
@@ -323,6 +321,13 @@ class SignedByTests(SynchronousTestCase):
         self.assertIsNone(self.signer(signatures, bytes(1 << 22)))
 
         self.assertLess(time.process_time() - begun, 5)
+
+    def test_many(self) -> None:
+        """Of a file with more signatures than anybody makes only the first are looked at."""
+        stranger = sign(secret(9), public_of(secret(9), BEGUN), BINARY, b"data", NOW)
+
+        self.assertEqual(self.signer(stranger * 15 + rsa_signature(8, b"data")), self.rsa)
+        self.assertIsNone(self.signer(stranger * 16 + rsa_signature(8, b"data")))
 
     def test_numbers(self) -> None:
         """Numbers of any size are refused, not tripped over."""
