@@ -225,6 +225,13 @@ class ReaderTests(FillCase):
         self.assertEqual(self.fs.open_files, set())
         self.assertRaises(FileNotFoundError, self.fs.stat, self.fill.file.path if self.fill.file else "")
 
+    def test_too_late(self) -> None:
+        """When it is over, and its descriptor closed, there is no reader any more: what was kept is elsewhere."""
+        self.finish()
+        self.close()
+
+        self.failureResultOf(Deferred.fromCoroutine(self.fill.reader()), FailedStorage)
+
     def test_unremovable(self) -> None:
         """A file that cannot be removed keeps no descriptor open."""
         self.finish()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 from urllib.parse import quote
@@ -55,6 +56,7 @@ _BLOB = "application/octet-stream"
 # Choices that are remembered, and how long a target and a header may be for that.
 _CHOICES = 4096
 _REMEMBERED = 512
+_HAS_NS = re.compile(rb"(?:^|&)(?:n|%6[eE])(?:s|%73)=")
 # How much of a request's `Via` is read and passed on: its end, where the last mirrors stand.
 _VIA = 1024
 
@@ -120,7 +122,7 @@ class MirrorEndpoints:
         if found is None:
             query = request.uri.partition(b"?")[2]
             # Only then: what is wrong with a query that nobody reads is nobody's business.
-            namespaces = parse_query(query).all("ns") if b"ns=" in query else []
+            namespaces = parse_query(query).all("ns") if _HAS_NS.search(query) else []
             found = choose(path.name, namespaces, None if header is None else header.decode("latin-1"), self._rules)
             if len(request.uri) + len(header or b"") <= _REMEMBERED:
                 if len(self._choices) >= _CHOICES:

@@ -18,7 +18,7 @@ from pkgd.errors import (
 )
 from pkgd.formats.oci import IMAGE, INDEX
 from pkgd.mirror.manifests import Freshness
-from pkgd.mirror.origins import OriginRules
+from pkgd.mirror.origins import HOSTED, OriginRules
 from pkgd.web.registry.mirror import MAX_HOPS
 from tests.mirror.scripted import HUB, Reply
 from tests.web.content import BLOB, BLOB_DIGEST, CONFIG, PLAIN, PLAIN_DIGEST, digest_of, image, push_blob, push_manifest
@@ -38,6 +38,7 @@ class NamingTests(MirrorCase):
             (f"{ALPINE}/manifests/latest?ns=docker.io", {}),
             (f"{ALPINE}/manifests/latest?ns=index.docker.io", {}),
             (f"{ALPINE}/manifests/latest?ns=DOCKER.IO.", {}),
+            (f"{ALPINE}/manifests/latest?x=y&%6E%73=docker%2Eio", {}),
             ("/v2/alpine/manifests/latest?ns=docker.io", {}),
             (f"{ALPINE}/manifests/latest", {"X_Registry_Host": "registry-1.docker.io"}),
             ("/v2/docker.io/library/alpine/manifests/latest", {}),
@@ -113,7 +114,15 @@ class NamingTests(MirrorCase):
 
     def test_twice(self) -> None:
         """Two `ns` are refused: two readers could choose differently."""
-        self.refuses(f"{ALPINE}/manifests/latest?ns=docker.io&ns=docker.io", 400, "UNSUPPORTED")
+        for other in ("ns=docker.io", "ns=quay.io", "n%73=quay.io", "ns="):
+            self.refuses(f"{ALPINE}/manifests/latest?ns=docker.io&{other}", 400, "UNSUPPORTED")
+
+    def test_other_parameters(self) -> None:
+        """Parameters that nobody reads name nothing, whatever is wrong with them."""
+        self.use(FALLBACK)
+        self.host("team/app", "latest")
+        for query in ("xns=quay.io", "x=ns=quay.io", "NS=quay.io", "ns", "x=%zz", "%ff"):
+            self.serves(f"/v2/team/app/manifests/latest?{query}", OTHER, None)
 
     def test_header_not_trusted(self) -> None:
         """The header can be switched off; so can the path."""
@@ -129,7 +138,9 @@ class NamingTests(MirrorCase):
             self.edge.get(f"/v2/r{number}/manifests/{'x' * 100}?ns=docker.io&{'y' * 400}")
         self.assertEqual(len(door._choices), 0)
 
-        self.edge.get(f"{ALPINE}/manifests/latest?ns=docker.io")
+        for number in range(4100):
+            door._choices[b"%d" % number, None] = HOSTED
+        self.serves(f"{ALPINE}/manifests/latest?ns=docker.io")
 
         self.assertEqual(len(door._choices), 1)
 
