@@ -7,7 +7,7 @@ STAMP := $(VENV)/.complete
 CRASH_ROUNDS ?= 200
 MIRROR_ROUNDS ?= 20
 
-.PHONY: run test lint conformance clients bench crash crash-mirror hostile mirror lock clean
+.PHONY: run test lint conformance clients bench crash crash-mirror hostile mirror oracles lock clean
 
 run: $(STAMP)
 	$(BIN)/pkgd serve
@@ -20,6 +20,11 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/trial tests.test_layers
+
+oracles: oracles-deb oracles-rpm oracles-openpgp
+
+oracles-%: $(STAMP)
+	$(BIN)/python -m tests.oracles $* $(if $(SAMPLE),--sample $(SAMPLE))
 
 conformance: $(STAMP)
 	$(BIN)/python -m tests.conformance

@@ -27,7 +27,7 @@ setup(
         "msgspec>=0.19,<1",
         "prometheus-client>=0.23,<1",
         "pyopenssl>=25",
-        "python-gnupg>=0.5.4",
+        "python-gnupg>=0.5.4,<0.6",
         "pyyaml>=6.0.2",
         "service-identity>=24.2",
         "tqdm>=4.67",

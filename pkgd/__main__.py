@@ -5,6 +5,7 @@ from __future__ import annotations
 import getopt
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -137,6 +138,73 @@ class _Mirror(usage.Options):
             raise usage.UsageError("which command of mirror?")
 
 
+class _OneKey(_WithConfig):
+    """A command on keys that takes `most` arguments at most, and `least` at least."""
+
+    least, most, what = 0, 0, ""
+
+    def parseArgs(self, *given: str) -> None:
+        """The arguments."""
+        if not self.least <= len(given) <= self.most:
+            raise usage.UsageError(f"give one {self.what}" if self.most else "no arguments are expected")
+        self["argument"] = given[0] if given else None
+
+
+class _NewKey(_OneKey):
+    optParameters = [
+        *_WithConfig.optParameters,
+        ["algorithm", "a", "rsa3072", "One of rsa3072, rsa4096, ed25519; yum on EL7 knows RSA only."],
+        ["user-id", "u", None, "Whose key it is; by default `pkgd signing key` and the host's name."],
+    ]
+
+
+class _ImportKey(_OneKey):
+    least, most, what = 1, 1, "FILE"
+    synopsis = "[options] FILE"
+    longdesc = "Imports the secret keys in FILE (or - for standard input), as gpg --export-secret-keys writes them."
+    optParameters = [
+        *_WithConfig.optParameters,
+        ["passphrase-file", "p", None, "A file whose first line is the passphrase of the keys."],
+    ]
+
+
+class _ExportKey(_OneKey):
+    most, what = 1, "FINGERPRINT"
+    synopsis = "[options] [FINGERPRINT]"
+    longdesc = "Prints the public keys that clients need, or one key."
+    optFlags = [["secret", None, "Export the secret key, protected by a passphrase."]]
+    optParameters = [
+        *_WithConfig.optParameters,
+        ["passphrase-file", "p", None, "A file whose first line is the passphrase to protect the secret key with."],
+    ]
+
+    def postOptions(self) -> None:
+        """A secret key without a passphrase is not handed out."""
+        if bool(self["secret"]) != (self["passphrase-file"] is not None):
+            raise usage.UsageError("--secret and --passphrase-file go together")
+
+
+class _RetireKey(_OneKey):
+    least, most, what = 1, 1, "FINGERPRINT"
+    synopsis = "[options] FINGERPRINT"
+
+
+class _SigningKey(usage.Options):
+    subCommands = [
+        ["generate", None, _NewKey, "Make the key that signs the repositories; the first start does it, too."],
+        ["import", None, _ImportKey, "Import keys, of GnuPG for example."],
+        ["export", None, _ExportKey, "Print the public keys for clients, or a secret key."],
+        ["rotate", None, _NewKey, "Make another key, which signs along with what there is."],
+        ["retire", None, _RetireKey, "Let a key sign no longer."],
+        ["list", None, _OneKey, "Show the keys, one a line."],
+    ]
+
+    def postOptions(self) -> None:
+        """A command of its own it is not."""
+        if not self.subCommand:
+            raise usage.UsageError("which command of signing-key?")
+
+
 class _Command(usage.Options):
     """pkgd: an OCI registry, and what grows around it."""
 
@@ -146,6 +214,7 @@ class _Command(usage.Options):
         ["config-schema", None, usage.Options, "Print the JSON Schema of the configuration."],
         ["mirror", None, _Mirror, "What the mirror can be told to do."],
         ["upload", None, _Upload, "Put packages into a repository."],
+        ["signing-key", None, _SigningKey, "The keys that sign apt and rpm repositories."],
         ["version", None, usage.Options, "Print the version."],
     ]
 
@@ -252,6 +321,15 @@ def _running(options: Any) -> Any:
     return local_server(listening.listen[0], listening.tls.certificate is not None)
 
 
+def _signing_key(options: Any) -> None:
+    """One of the commands on keys; what it has to say goes to standard output."""
+    from pkgd.signing_command import SigningKeys, run
+
+    given = options.subOptions
+    keys = SigningKeys.below(str(load(given["config"], os.environ).state_dir), int(time.time()))
+    print(run(keys, options.subCommand, given, getattr(sys.stdin, "buffer", None)), end="")
+
+
 def _version(_: Any) -> None:
     print(__version__)
 
@@ -262,6 +340,7 @@ _COMMANDS: dict[str, Callable[[Any], int | None]] = {
     "config-schema": _config_schema,
     "mirror": _mirror,
     "upload": _upload,
+    "signing-key": _signing_key,
     "version": _version,
 }
 

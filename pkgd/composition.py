@@ -244,7 +244,7 @@ def _mirror(
         MirroredReferrers(upstreams, cache, manifests, storage.blocking, metrics, reactor, freshness),
         MirroredTags(upstreams, storage.contents, storage.blocking, metrics, freshness),
     )
-    survey = Survey(storage.store, storage.ledger, locks, storage.blocking, reactor.seconds)
+    survey = Survey(storage.store, storage.ledger, storage.index, locks, storage.blocking, reactor.seconds)
     return evictor, fills, mirrors, survey
 
 
@@ -284,7 +284,7 @@ def _upstreams(reactor: Any, config: Config, metrics: Metrics, limits: Limits, o
         endpoint = Endpoint(host, base, credentials.get(host), is_mirror, section.max_concurrent)
         return Upstream(endpoint, client, reactor, metrics, own_id)
 
-    parents = [make(configured_authority(urlsplit(url).netloc), url, is_mirror=True) for url in mirror.upstream_mirror]
+    parents = [make(_host(url), url, is_mirror=True) for url in mirror.upstream_mirror]
     upstreams = Upstreams(
         parents,
         lambda host: make(host, str(mirror.registry(host).url), is_mirror=False),
@@ -299,7 +299,7 @@ def _credentialed(config: Config) -> Callable[[str], bool]:
     """Whether a host's content may be fetched with credentials: its own, or those of a mirror that is asked first."""
     mirror = config.mirror
     hosts = frozenset(host for host, section in mirror.registries.items() if section.username is not None)
-    everywhere = any(_authority(url) in hosts for url in mirror.upstream_mirror)
+    everywhere = any(_host(url) in hosts for url in mirror.upstream_mirror)
     return lambda host: everywhere or host in hosts
 
 
@@ -307,6 +307,11 @@ def _credentials(host: str, config: Config) -> Credentials | None:
     section = config.mirror.registries[host]
     password = read_password(host, section)
     return None if section.username is None or password is None else Credentials(section.username, password)
+
+
+def _host(url: str) -> str:
+    """What a mirror that is asked first is called: its section in the configuration, if it has one."""
+    return configured_authority(urlsplit(url).netloc)
 
 
 def _authority(url: str) -> str:

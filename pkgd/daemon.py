@@ -28,7 +28,7 @@ from twisted.python.failure import Failure
 from pkgd import __version__
 from pkgd.composition import compose
 from pkgd.config import Config, hints
-from pkgd.errors import AlreadyRunning, ConfigError, NotReady, PkgdError, SigningFailed
+from pkgd.errors import AlreadyRunning, ConfigError, NotReady, PkgdError, SigningError
 from pkgd.outbound.settings import Limits
 from pkgd.sharing import Tasks
 from pkgd.storage.fsops import FileSystem, storage_errors
@@ -212,7 +212,7 @@ class Daemon(Service):
         for repository in list(waiting):
             try:
                 await repository.start()
-            except SigningFailed:
+            except SigningError:
                 pass  # the key has been complained about; the first upload tries again
             except PkgdError as error:
                 name = repository.settings.name
@@ -250,8 +250,11 @@ class Daemon(Service):
 
     async def _keep_limits(self) -> None:
         """Keep the mirror's cache within its limits, once its ledger is known to be right."""
-        await self._mirror.survey.run(lambda: self._readiness.phase is Phase.DRAINING)
-        await self._mirror.evictor.run()
+        await self._mirror.survey.run(self._is_stopping)
+        await self._mirror.evictor.run(self._is_stopping)
+
+    def _is_stopping(self) -> bool:
+        return self._readiness.phase is Phase.DRAINING
 
     async def _sweep(self) -> None:
         """Give up the generations of package repositories that are out of their window."""

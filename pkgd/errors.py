@@ -41,7 +41,7 @@ __all__ = [
     "ReadOnlyStorage",
     "Refused",
     "SessionBusy",
-    "SigningFailed",
+    "SigningError",
     "SlowClient",
     "Storage",
     "TooLarge",
@@ -353,20 +353,20 @@ class FailedStorage(Storage):
     """the storage reported a failure"""
 
 
-@define(auto_exc=True, eq=False)
-class SigningFailed(PkgdError):
-    """The signing key cannot be used at present; nothing was published."""
+class NotReady(PkgdError):
+    """the server is starting or stopping"""
 
-    reason: str = ""
+
+@define(auto_exc=True, eq=False)
+class SigningError(PkgdError):
+    """Nothing was published, for it cannot be signed."""
+
+    reason: str
 
     @property
     def message(self) -> str:
-        """One sentence for the user; the reason is for the log."""
-        return "the repository cannot be signed at present; nothing was published"
-
-
-class NotReady(PkgdError):
-    """the server is starting or stopping"""
+        """One sentence for the user."""
+        return f"nothing was published, for it cannot be signed: {self.reason}"
 
 
 # -- what an upstream registry does --------------------------------------------------------------

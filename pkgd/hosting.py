@@ -13,11 +13,13 @@ from pkgd.blocking import Blocking
 from pkgd.config import AptRepository as AptSection
 from pkgd.config import AptSuite, Config, SigningKey, read_passphrase
 from pkgd.config import RpmRepository as RpmSection
+from pkgd.errors import ConfigError
 from pkgd.packages.apt import AptRepository
+from pkgd.packages.gnupgsigner import GnupgSettings
 from pkgd.packages.layout import SPOOL
 from pkgd.packages.records import AptSettings, RpmSettings, SuiteSettings, Window
 from pkgd.packages.rpm import RpmRepository
-from pkgd.packages.signing import GnupgSigner, KeyFile, NativeSigner
+from pkgd.packages.signers import StartedSigner, gnupg_key, key_file, key_ring
 from pkgd.sharing import Tasks
 from pkgd.storage.fsops import DurableTree, FileSystem
 from pkgd.storage.local import LocalStore
@@ -35,7 +37,7 @@ from pkgd.web.packages.sets import Sets
 
 __all__ = ["PackageParts", "host_packages"]
 
-_Signers = Mapping[str, NativeSigner | GnupgSigner]
+_Signers = Mapping[str, StartedSigner]
 
 
 @frozen
@@ -101,8 +103,7 @@ def _hosted_rpm(
         sign_packages=section.sign_packages,
         window=Window(section.keep_generations),
     )
-    header_signer = signer if isinstance(signer, NativeSigner) else None
-    return Hosted(RpmRepository(settings, store, spool, blocking, signer, reactor, header_signer), signer)
+    return Hosted(RpmRepository(settings, store, spool, blocking, signer, reactor, signer), signer)
 
 
 def _apt(section: AptSection) -> AptSettings:
@@ -136,10 +137,16 @@ def _signers(reactor: Any, config: Config, blocking: Blocking) -> _Signers:
     return {name: _signer(name, config.signing.key(name), config, blocking, reactor) for name in names}
 
 
-def _signer(name: str, key: SigningKey, config: Config, blocking: Blocking, reactor: Any) -> NativeSigner | GnupgSigner:
-    passphrase = read_passphrase(name, key)
+def _signer(name: str, key: SigningKey, config: Config, blocking: Blocking, reactor: Any) -> StartedSigner:
     if key.backend == "gnupg":
-        return GnupgSigner(str(key.fingerprint), key.gpg, key.homedir, passphrase, blocking)
-    path = key.key_file or os.path.join(str(config.state_dir), "keys", f"{name}.asc")
-    file = KeyFile(name=name, path=path, algorithm=key.algorithm, passphrase=passphrase, may_make=key.key_file is None)
-    return NativeSigner(file, blocking, reactor)
+        if key.passphrase_file is not None:
+            raise ConfigError(f"signing.keys.{name}.passphrase_file", "the passphrase is for GnuPG's agent to know")
+        opening = gnupg_key(GnupgSettings(str(key.fingerprint), key.gpg, key.homedir), blocking, reactor)
+    elif key.key_file is not None:
+        opening = key_file(key.key_file, read_passphrase(name, key), blocking, reactor)
+    else:
+        # `pkgd signing-key` keeps those of the default key.
+        folder = "keys" if name == "default" else f"keys-{name}"
+        directory = os.path.join(str(config.state_dir), folder)
+        opening = key_ring(directory, key.algorithm, read_passphrase(name, key), blocking, reactor)
+    return StartedSigner(name, opening, blocking, reactor)

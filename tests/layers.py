@@ -45,7 +45,8 @@ ROOMS: dict[str, frozenset[str]] = {
     "tap": frozenset(["config", "daemon"]),
     "prefetch": frozenset(["errors", "formats"]),
     "upload": frozenset(["errors", "prefetch", "pkgd"]),
-    "__main__": frozenset(["errors", "config", "logs", "tap", "web", "prefetch", "upload"]),
+    "signing_command": frozenset(["errors", "formats", "packages"]),
+    "__main__": frozenset(["errors", "config", "logs", "tap", "web", "prefetch", "upload", "signing_command"]),
     "door": frozenset(["tap"]),
 }
 
@@ -57,7 +58,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "twisted.web": ("pkgd.web", "pkgd.outbound"),
     "treq": ("pkgd.outbound",),
     "prometheus_client": ("pkgd.metrics",),
-    "gnupg": ("pkgd.packages.signing",),
+    "gnupg": ("pkgd.packages.gnupgsigner",),
     "tqdm": ("pkgd.prefetch", "pkgd.upload"),
     "OpenSSL": ("pkgd.web.tls",),
     "sqlite3": ("pkgd.state",),
@@ -78,6 +79,7 @@ FILES_IN = (
     "pkgd.config",  # its own file
     "pkgd.state",  # a damaged index is begun anew
     "pkgd.daemon",  # the state directory and its lock
+    "pkgd.packages.keyring",  # signing keys, which nobody else may read
     "pkgd.prefetch.command",  # the list of images
     "pkgd.upload.command",  # what is uploaded
     "pkgd.web.accesslog",

@@ -308,7 +308,8 @@ class PackageTests(DaemonCase):
         """The first start makes a key and publishes empty repositories; an upload is visible when it is answered."""
         self.start()
 
-        self.assertEqual(os.listdir(self.path("state/keys")), ["default.asc"])
+        (key,) = os.listdir(self.path("state/keys"))
+        self.assertRegex(key, "signing-[0-9a-f]{40}.asc")
         for target in (self.RELEASE, "/rpm/main/repodata/repomd.xml", "/rpm/main/repodata/repomd.xml.asc"):
             self.assertEqual(self.call("GET", target).status, 200, target)
         self.assertEqual(self.upload(), 201)

@@ -57,7 +57,7 @@ class UsageTests(CommandCase):
         found = run()
 
         self.assertEqual((found.status, found.output), (2, ""))
-        for command in ("serve", "check-config", "config-schema", "mirror", "upload", "version"):
+        for command in ("serve", "check-config", "config-schema", "mirror", "upload", "signing-key", "version"):
             self.assertIn(command, found.errors)
 
     def test_unknown(self) -> None:
@@ -77,6 +77,17 @@ class UsageTests(CommandCase):
             ["mirror", "prefetch", "-j", "many", "a"],
             ["mirror", "prefetch", "--platform", "amd64", "a"],
             ["mirror", "prefetch", "--url", "pkg.example.com", "a"],
+            ["signing-key"],
+            ["signing-key", "make"],
+            ["signing-key", "generate", "a"],
+            ["signing-key", "import"],
+            ["signing-key", "import", "a", "b"],
+            ["signing-key", "retire"],
+            ["signing-key", "export", "a", "b"],
+            ["signing-key", "export", "--secret"],
+            ["signing-key", "export", "--passphrase-file", "a"],
+            ["signing-key", "export", "--passphrase", "secret"],
+            ["signing-key", "list", "a"],
             ["mirror", "prefetch", "a", "--url", "pkg.example.com"],
             ["mirror", "prefetch", "a", "--nonsense"],
             ["upload"],
@@ -287,3 +298,36 @@ class PrefetchTests(CommandCase):
         sys.stdin = InterruptedInput()  # type: ignore[assignment]
 
         self.assertEqual(run("mirror", "prefetch", "-"), Run(130, "", "pkgd: interrupted\n"))
+
+
+class SigningKeyTests(CommandCase):
+    """`signing-key` works on the keys of the configuration's state directory."""
+
+    def setUp(self) -> None:
+        """A configuration."""
+        self.config = self.write(f"state_dir: {self.mktemp()}")
+
+    def keys(self, command: str, *arguments: str) -> Run:
+        """Run one of its commands."""
+        return run("signing-key", command, "-c", self.config, *arguments)
+
+    def test_life(self) -> None:
+        """Made, shown, exported, rotated, retired."""
+        made = self.keys("generate", "-a", "ed25519", "-u", "somebody")
+        fingerprint = made.output.split()[1]
+
+        self.assertEqual((made.status, made.errors), (0, ""))
+        self.assertIn(fingerprint, self.keys("list").output)
+        self.assertTrue(self.keys("export").output.startswith("-----BEGIN PGP PUBLIC KEY BLOCK-----\n"))
+        self.assertEqual(self.keys("rotate", "--algorithm", "ed25519").status, 0)
+        self.assertEqual(self.keys("retire", fingerprint).status, 0)
+        self.assertEqual({line.split()[0] for line in self.keys("list").output.splitlines()}, {"retired", "signs"})
+
+    def test_refused(self) -> None:
+        """What cannot be done is 1 and one line on standard error."""
+        for command, *arguments in (["rotate"], ["export"], ["retire", "x"], ["import", "/nowhere"]):
+            found = self.keys(command, *arguments)
+
+            self.assertEqual((found.status, found.output), (1, ""))
+            self.assertTrue(found.errors.startswith("pkgd: "))
+            self.assertEqual(found.errors.count("\n"), 1)

@@ -24,6 +24,7 @@ from pkgd.formats.debnames import (
     parse_source,
     pool_prefix,
 )
+from pkgd.formats.debrelations import check_relations
 from pkgd.formats.debtar import TarLimits, list_paths, read_control
 from pkgd.formats.debversion import without_epoch
 from pkgd.formats.expansion import expand
@@ -42,6 +43,15 @@ _MAX_FORMAT = 1024
 _CONTROL = ("", "gz", "xz", "zst")
 _DATA = (*_CONTROL, "bz2", "lzma")
 _INSTALLER = "debian-installer"
+_MIN_FIELD_NAME = 2
+# What dpkg, which would not install a package with other words in these fields, knows.
+_WORDS = {
+    "Multi-Arch": re.compile(r"no|same|foreign|allowed"),
+    "Essential": re.compile(r"yes|no"),
+    "Protected": re.compile(r"yes|no"),
+    "Important": re.compile(r"yes|no"),
+    "Priority": re.compile(r"[A-Za-z0-9-]+"),
+}
 
 
 @frozen
@@ -80,7 +90,10 @@ def read_deb(read_at: ReadAt, size: int, kind: str | None = None) -> BinaryPacka
     """
     parts = _find_parts(read_at, size)
     expanded = expand(_pieces(read_at, parts.control), _compression(parts.control), _MAX_CONTROL_TAR)
-    return _describe(parse_stanza(read_control(expanded)), kind)
+    text = read_control(expanded)
+    if not text.endswith(b"\n"):
+        raise InvalidPackage("control", "its last line has no end")
+    return _describe(parse_stanza(text), kind)
 
 
 def read_deb_paths(read_at: ReadAt, size: int, limit: int, limits: TarLimits | None = None) -> list[str]:
@@ -162,7 +175,19 @@ def _describe(control: Stanza, kind: str | None) -> BinaryPackage:
         kind=kind or _likely_kind(control, section),
     )
     file_name(package)
+    _check_words(control)
+    check_relations(control)
     return package
+
+
+def _check_words(control: Stanza) -> None:
+    for name in control.names:
+        if len(name) < _MIN_FIELD_NAME:
+            raise InvalidPackage(name, "a name of a field that is too short for dpkg")
+    for name, words in _WORDS.items():
+        value = control.get(name)
+        if value and not words.fullmatch(value):
+            raise InvalidPackage(value, f"not a value that {name} may have")
 
 
 def _likely_kind(control: Stanza, section: str) -> str:

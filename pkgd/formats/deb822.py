@@ -20,8 +20,6 @@ MAX_FIELDS = 256
 _NAME = re.compile(r"[!-\"$-,.-9;-~][!-9;-~]*")
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _ENDS = re.compile(r"\n{2,}")
-# A blank line of a value, written with a tab where policy has one space: read as text by some.
-_TAB_DOT = re.compile(r"^[ \t]*\t[ \t]*\.[ \t]*$", re.MULTILINE)
 _SPACES = " \t\n"
 
 
@@ -107,15 +105,11 @@ def _split(text: str, limit: int) -> Iterator[str]:
 
 
 def _parse(text: str) -> Stanza:
-    found = _TAB_DOT.search(text)
-    if found:
-        raise InvalidPackage("stanza", "a line of it is a dot behind a tab")
     fields: dict[str, tuple[str, str]] = {}
     name, lines = "", [""]
     for line in text.split("\n"):
         if line[:1] in (" ", "\t") and name:
-            if not line.strip(_SPACES):
-                raise InvalidPackage(name, "a field with a blank line in its value")
+            _check_further(name, line)
             lines.append(line)
             continue
         _keep(fields, name, lines)
@@ -125,6 +119,15 @@ def _parse(text: str) -> Stanza:
         lines = [value]
     _keep(fields, name, lines)
     return Stanza(fields)
+
+
+def _check_further(name: str, line: str) -> None:
+    text = line.strip(_SPACES)
+    if not text:
+        raise InvalidPackage(name, "a field with a blank line in its value")
+    # That is how a blank line is written, but with a space: some take this one for text.
+    if text == "." and "\t" in line:
+        raise InvalidPackage(name, "a field with a dot behind a tab in its value")
 
 
 def _keep(fields: dict[str, tuple[str, str]], name: str, lines: list[str]) -> None:

@@ -100,6 +100,7 @@ class _Members:
 
     reader: _Reader
     limit: int
+    is_strict: bool = False
     _count: int = field(default=0, init=False)
 
     def next(self) -> _Header | None:
@@ -110,6 +111,8 @@ class _Members:
         self._count += 1
         if self._count > self.limit:
             raise InvalidPackage("archive", f"its tar archive has more than {self.limit} members")
+        if self.is_strict:
+            _check_numbers(block)
         return _parse_header(block)
 
 
@@ -134,6 +137,13 @@ def _number(digits: bytes) -> int:
     raise InvalidPackage("archive", "a number in its tar archive is none")
 
 
+def _check_numbers(block: bytes) -> None:
+    """Mode, owner, group and time, which are of no use here, but which dpkg's tar has to understand."""
+    for digits in (block[100:108], block[108:116], block[116:124], block[136:148]):
+        if digits.strip(b" \0") and not digits[0] & 0x80:
+            _number(digits)
+
+
 def _padded(size: int) -> int:
     return size + -size % _BLOCK
 
@@ -146,7 +156,7 @@ def read_control(pieces: Iterator[bytes]) -> bytes:
     :raises InvalidPackage: if it isn't there, is no plain file, is too large, or if what is before it is damaged.
     """
     reader = _Reader(pieces)
-    members = _Members(reader, _MAX_CONTROL_MEMBERS)
+    members = _Members(reader, _MAX_CONTROL_MEMBERS, is_strict=True)
     is_renamed = False
     while (header := members.next()) is not None:
         if header.kind in _EXTENSIONS:
@@ -158,6 +168,8 @@ def read_control(pieces: Iterator[bytes]) -> bytes:
             if header.size > _MAX_CONTROL:
                 raise InvalidPackage("control", f"it is larger than {_MAX_CONTROL} bytes")
             return reader.read(header.size)
+        elif header.kind not in _REGULAR + _DIRECTORY:
+            raise InvalidPackage("archive", "it has links or devices beside its control file")
         else:
             is_renamed = False
         reader.skip(_padded(header.size))

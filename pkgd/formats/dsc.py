@@ -143,7 +143,12 @@ def _files(stanza: Stanza, more: Sequence[re.Pattern[str]]) -> Iterator[tuple[So
 
 def _checksums(stanza: Stanza, field_name: str, grammar: re.Pattern[str]) -> dict[str, tuple[str, str]]:
     """Size and hash by name."""
-    return {name: (size, digest) for digest, size, name in _rows(stanza, field_name, (grammar, _SIZE))}
+    found: dict[str, tuple[str, str]] = {}
+    for digest, size, name in _rows(stanza, field_name, (grammar, _SIZE)):
+        if name in found:
+            raise InvalidPackage(name, f"a file that is twice in {field_name}")
+        found[name] = (size, digest)
+    return found
 
 
 def _rows(stanza: Stanza, field_name: str, grammars: Sequence[re.Pattern[str]]) -> Iterator[list[str]]:

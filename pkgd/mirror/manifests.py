@@ -98,10 +98,10 @@ class MirroredManifests:
         self._fetches: SingleFlight[StoredManifest | None] = SingleFlight()
         self._asks: SingleFlight[ManifestHead | None] = SingleFlight()
 
-    def at_once(self, origin: Origin, reference: str) -> MirroredManifest | None:
-        """The manifest if it is in memory and needs no asking."""
+    def at_once(self, origin: Origin, reference: str, limit: int) -> MirroredManifest | None:
+        """The manifest if it is in memory, needs no asking, and has at most `limit` bytes."""
         found = self._cache.manifest_at_once(origin, reference)
-        if found is None or not (":" in reference or self._is_fresh(found)):
+        if found is None or len(found.data) > limit or not (":" in reference or self._is_fresh(found)):
             return None
         self._count(origin, "hit")
         return _served(found)
@@ -113,6 +113,7 @@ class MirroredManifests:
         :raises UnknownManifest: if the upstream does not have it.
         :raises Upstream: if the upstream does not tell, and nothing that may be served is cached.
         """
+        started = self._clock.seconds()
         found = await self._cache.manifest(origin, reference)
         if found is not None and (isinstance(reference, Digest) or self._is_fresh(found)):
             self._count(origin, "hit")
@@ -126,7 +127,7 @@ class MirroredManifests:
             self._count(origin, "negative")
             raise UnknownManifest(str(reference))
         try:
-            return await self._ask(origin, reference, found, via, head_only)
+            return await self._ask(origin, reference, found, via, head_only, started)
         except UpstreamRefused:
             self._count(origin, "error")
             raise
@@ -141,10 +142,16 @@ class MirroredManifests:
     # -- asking --
 
     async def _ask(
-        self, origin: Origin, reference: Reference, found: StoredManifest | None, via: str, head_only: bool
+        self,
+        origin: Origin,
+        reference: Reference,
+        found: StoredManifest | None,
+        via: str,
+        head_only: bool,
+        started: float,
     ) -> MirroredManifest:
         """Learn from the upstream, as cheaply as possible, what the reference stands for."""
-        head = self._told(origin, reference) if head_only else None
+        head = self._told(origin, reference, head_only, started)
         if head is None and (head_only or found is not None):
             head = await self._head(origin, reference, via)
         if head is not None and isinstance(reference, Tag):
@@ -176,10 +183,12 @@ class MirroredManifests:
             else await self._cache.manifest(origin, head.digest)
         )
 
-    def _told(self, origin: Origin, reference: Reference) -> ManifestHead | None:
-        """What has been told within the tag's time, or None."""
+    def _told(self, origin: Origin, reference: Reference, head_only: bool, started: float) -> ManifestHead | None:
+        """What somebody else has been told since the request began; for a HEAD, within the tag's time. Or None."""
         head = self._heads.get((origin, str(reference)))
-        return head if head is not None and self._since(head.told_at) < self._freshness.tag_ttl else None
+        if head is None or started < head.told_at <= self._clock.seconds():
+            return head
+        return head if head_only and self._since(head.told_at) < self._freshness.tag_ttl else None
 
     async def _head(self, origin: Origin, reference: Reference, via: str) -> ManifestHead | None:
         """What the upstream tells by HEAD; None if that is not enough.
@@ -226,7 +235,13 @@ class MirroredManifests:
     # -- fetching --
 
     async def _fetch(self, origin: Origin, reference: Reference, via: str) -> StoredManifest | None:
-        """Fetch, verify and keep; None if the upstream doesn't have it."""
+        """Fetch, verify and keep; None if the upstream doesn't have it.
+
+        Unless that has just been done: a fetch may have ended since whoever asks has looked.
+        """
+        found = await self._cache.manifest(origin, reference)
+        if found is not None and (isinstance(reference, Digest) or self._is_fresh(found)):
+            return found
 
         async def ask(upstream: Upstream) -> tuple[StoredManifest, Manifest, bool] | None:
             limit, told_at = self._freshness.manifest_size, self._clock.seconds()

@@ -19,7 +19,7 @@ from pkgd.formats.names import Origin
 from pkgd.formats.oci import parse_manifest
 from pkgd.registry.legacy import read_object
 from pkgd.sharing import KeyedLock
-from pkgd.state import Cached, Ledger
+from pkgd.state import Cached, Index, Ledger
 from pkgd.storage.interfaces import ObjectStore
 from pkgd.storage.layout import (
     MIRROR,
@@ -52,14 +52,22 @@ class Survey:
     """Reads the tree below `__mirror__`."""
 
     def __init__(
-        self, store: ObjectStore, ledger: Ledger, locks: KeyedLock, blocking: Blocking, clock: Callable[[], float]
+        self,
+        store: ObjectStore,
+        ledger: Ledger,
+        index: Index,
+        locks: KeyedLock,
+        blocking: Blocking,
+        clock: Callable[[], float],
     ) -> None:
         """
+        :param index: told of blobs, too: by it equal bytes are found, which the ledger takes to be one file.
         :param locks: one for each place, shared with all who write there.
         :param clock: the wall clock. When an object was last used is unknown: it counts as used now.
         """
         self._store = store
         self._ledger = ledger
+        self._index = index
         self._locks = locks
         self._blocking = blocking
         self._clock = clock
@@ -155,6 +163,8 @@ class Survey:
             for digest in digests:
                 size = await self._store.stat(_key(place, digest, is_manifest))
                 if size is not None:
+                    if not is_manifest:
+                        await self._index.add_blob(place, str(digest))
                     needs = await self._needs(place, digest) if is_manifest else []
                     found.append((Cached(place, str(digest), is_manifest, size, self._clock()), needs))
             await self._ledger.add_all(found)

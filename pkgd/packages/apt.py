@@ -63,7 +63,7 @@ class AptRepository:
 
         Before anything else; to be repeated after a failure.
 
-        :raises SigningFailed: then those suites are published by the first upload.
+        :raises SigningError: then those suites are published by the first upload.
         :raises Storage: then nothing can be published until it has succeeded.
         """
         for publisher in self._publishers.values():
@@ -80,7 +80,7 @@ class AptRepository:
         :raises UnknownRepository: for a suite or component that is not configured.
         :raises InvalidPackage: if it is none that may be listed.
         :raises AlreadyExists: if the suite has other bytes of this name, version and architecture.
-        :raises SigningFailed: if nothing can be signed.
+        :raises SigningError: if nothing can be signed.
         :raises Storage: if the machine refuses.
         """
         composer = self._suite(suite, component)

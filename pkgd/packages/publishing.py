@@ -68,7 +68,7 @@ class Composer(Protocol):
     async def compose(self, number: int, date: int, indices: Mapping[str, Index]) -> Composition:
         """Name the files and sign the documents.
 
-        :raises SigningFailed: if they cannot be signed.
+        :raises SigningError: if they cannot be signed.
         """
 
 
@@ -121,7 +121,7 @@ class Publisher:
     async def ensure(self) -> None:
         """Publish if nothing is published yet, or not what the settings and keys say now.
 
-        :raises SigningFailed: if it cannot be signed.
+        :raises SigningError: if it cannot be signed.
         """
         current = self.kept.current
         if current is None or current.marks != self.composer.marks():
@@ -131,7 +131,7 @@ class Publisher:
         """Have a change published: its result, and the generation that contains it.
 
         :param change: edits the draft it is given; if it raises, nothing of it is published.
-        :raises SigningFailed, Storage: if the publish fails.
+        :raises SigningError, Storage: if the publish fails.
         :raises NotReady: if what is published has not been read, and would be lost.
         """
         self.check_loaded()

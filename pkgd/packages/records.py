@@ -42,7 +42,7 @@ class Clock(Protocol):
 class Signer(Protocol):
     """Who signs what a repository publishes.
 
-    All raise `SigningFailed`; then nothing is published, and what waited for it fails with it.
+    All raise `SigningError`; then nothing is published, and what waited for it fails with it.
     """
 
     async def clearsign(self, text: bytes) -> bytes:
@@ -59,7 +59,7 @@ class HeaderSigner(Protocol):
     """Who signs packages of rpm."""
 
     async def sign_header(self, header: bytes) -> bytes:
-        """An OpenPGP signature packet over a package's header. Raises `SigningFailed`."""
+        """An OpenPGP signature packet over a package's header. Raises `SigningError`."""
 
     def is_ours(self, packet: bytes) -> bool:
         """Whether a signature packet names a key of ours as its issuer; nothing is verified."""

@@ -87,7 +87,7 @@ class RpmRepository:
 
         :raises InvalidPackage: also if it is not signed by a key of ours, and `sign_packages` is require.
         :raises AlreadyExists: if there are other bytes of this name, epoch, version, release and architecture.
-        :raises SigningFailed: if nothing can be signed.
+        :raises SigningError: if nothing can be signed.
         :raises Storage: if the machine refuses.
         """
         package, header = await self._staging.parse(arrival, read_upload, arrival.payload)

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 
 from pkgd.blocking import Blocking
-from pkgd.errors import InvalidPackage, SigningFailed
+from pkgd.errors import InvalidPackage, SigningError
 from pkgd.formats.filehashes import FileHashes
 from pkgd.formats.rpm import RpmPackage, rewrite
 from pkgd.packages.records import Arrival, HeaderSigner
@@ -34,14 +34,14 @@ class PackageSigning:
         """The package as it is to be published; another file than `arrival` if it had to be signed.
 
         :raises InvalidPackage: if it had to be signed and isn't, or cannot be.
-        :raises SigningFailed: if the key cannot be used.
+        :raises SigningError: if the key cannot be used.
         """
         if self.mode == "keep" or self._is_signed(package):
             return arrival
         if self.mode == "require":
             raise InvalidPackage(package.nevra, "it is not signed by a key of this repository, as it has to be")
         if self._signer is None:
-            raise SigningFailed("there is no key for packages")
+            raise SigningError("there is no key for packages")
         header = await self._staging.parse(arrival, _header, package)
         packet = await self._signer.sign_header(header)
         staged = await self._blocking.disk(self._spool.create_fill, "sha256")

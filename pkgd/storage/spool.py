@@ -172,7 +172,7 @@ class Spool:
         self._preparing = Lock()
         self._uploads = tree.path(f"{prefix}/uploads")
         self._fills = tree.path(f"{prefix}/fills")
-        self._temporary = tree.path(f"{prefix}/tmp")
+        self._temporary = tree.path(f"{prefix}/tmp")  # noqa: S108
 
     def prepare(self) -> None:
         """Make the directories, and remove what a crash left half-written; once it has succeeded, nothing.

@@ -61,8 +61,8 @@ TABLE: dict[type[e.PkgdError], tuple[int, str]] = {
     e.ReadOnlyStorage: (503, "UNAVAILABLE"),
     e.BusyStorage: (503, "UNAVAILABLE"),
     e.FailedStorage: (500, "UNKNOWN"),
-    e.SigningFailed: (503, "UNAVAILABLE"),
     e.NotReady: (503, "UNAVAILABLE"),
+    e.SigningError: (503, "UNAVAILABLE"),
     e.SlowClient: (408, "BLOB_UPLOAD_INVALID"),
     e.Upstream: (502, "UNAVAILABLE"),
     e.UpstreamUnavailable: (502, "UNAVAILABLE"),
@@ -144,7 +144,7 @@ def _headers(error: e.PkgdError) -> bytes:
         return b"Allow: %b\r\n" % ", ".join(error.allowed).encode("ascii")
     if isinstance(error, e.UpstreamBusy):
         return b"Retry-After: %d\r\n" % max(1, math.ceil(error.retry_after))
-    if isinstance(error, e.BusyStorage | e.NotReady | e.ReadOnlyStorage):
+    if isinstance(error, e.BusyStorage | e.NotReady | e.ReadOnlyStorage | e.SigningError):
         return b"Retry-After: 5\r\n"
     return b""
 

@@ -6,6 +6,10 @@
  *   client push PORT REPOSITORY SIZE BLOCK chunked|length TAIL:DIGEST...
  *       one thread and connection per TAIL: POST, PATCH, PUT.  A body is the file BLOCK over and over, SIZE bytes of it, with the
  *       last bytes replaced by TAIL; "chunked" frames it in 32 KiB chunks as Go's io.Copy does.
+ *   client pull PORT SIZE BLOCK TAIL HEADERS FROM:TARGET...
+ *       one connection per TARGET, all in one epoll loop; each asks once, for the bytes from FROM on unless that is "-".  Every
+ *       byte of every body is compared with the one of the blob at its place; the blob is made as in a push.  Says of each answer
+ *       its status, the offset it begins at, and when, on CLOCK_MONOTONIC, its first and last byte were there.
  *
  * Prints one JSON object; anything unexpected is one line on stderr and exit status 1.
  */
@@ -112,6 +116,16 @@ static long long head_content_length(const struct head *head)
 {
     const char *value = head_field(head, "Content-Length");
     return value ? atoll(value) : -1;
+}
+
+/* The bytes that blobs repeat. */
+static char *read_block(const char *path, size_t *size)
+{
+    FILE *file = fopen(path, "rb");
+    char *block = malloc(16 << 20);
+    if (!file || !block || !(*size = fread(block, 1, 16 << 20, file))) die("%s can't be read", path);
+    fclose(file);
+    return block;
 }
 
 /* ---- fetch ---- */
@@ -320,12 +334,9 @@ static void *push_one(void *argument)
 
 static void load_block(struct pushing *all, const char *path)
 {
-    FILE *file = fopen(path, "rb");
-    all->block = malloc(16 << 20);
-    if (file) all->block_size = fread(all->block, 1, 16 << 20, file);
-    if (!all->block_size || all->block_size % CHUNK || all->size < CHUNK || all->size % CHUNK)
+    all->block = read_block(path, &all->block_size);
+    if (all->block_size % CHUNK || all->size < CHUNK || all->size % CHUNK)
         die("%s and the size must be whole chunks of %d bytes", path, CHUNK);
-    fclose(file);
 }
 
 static double larger(double a, double b)
@@ -358,11 +369,118 @@ static void push(int argc, char **argv)
            all.size * count, worst.begin, worst.patch, worst.commit);
 }
 
+/* ---- pull ---- */
+
+struct pulling {
+    char *block;
+    const char *tail;
+    size_t block_size, tail_size;
+    long long size, bytes;
+};
+
+struct puller {
+    int fd, status;
+    char *request;
+    const char *target;
+    long long begin, at; /* where the answer begins; the next byte to come, -1 while the head is being read */
+    double first, last;
+    struct head head;
+};
+
+/* Compare what came for one offset with the blob. */
+static void puller_compare(struct puller *one, struct pulling *all, const char *data, size_t size)
+{
+    if (!one->first) one->first = now();
+    if (one->at + (long long)size > all->size) die("bytes behind the end of %s", one->target);
+    all->bytes += size;
+    while (size) {
+        long long tail_begin = all->size - all->tail_size, into_tail = one->at - tail_begin;
+        size_t in_block = one->at % all->block_size, n = size;
+        const char *expected = into_tail < 0 ? all->block + in_block : all->tail + into_tail;
+        if (into_tail < 0 && n > all->block_size - in_block) n = all->block_size - in_block;
+        if (into_tail < 0 && (long long)n > -into_tail) n = -into_tail;
+        if (memcmp(data, expected, n)) die("wrong bytes from offset %lld of %s", one->at, one->target);
+        one->at += n, data += n, size -= n;
+    }
+}
+
+static void puller_begin_body(struct puller *one, struct pulling *all)
+{
+    const char *range = head_field(&one->head, "Content-Range");
+    one->status = head_status(&one->head);
+    if (one->status != 200 && one->status != 206) die("status %d for %.200s", one->status, one->target);
+    if (one->status == 206 && (!range || sscanf(range, "bytes %lld-", &one->begin) != 1)) die("no Content-Range for %s", one->target);
+    if (head_content_length(&one->head) != all->size - one->begin)
+        die("Content-Length %lld from offset %lld of %s", head_content_length(&one->head), one->begin, one->target);
+    one->at = one->begin;
+    size_t early = one->head.filled - one->head.length;
+    if (early) puller_compare(one, all, one->head.text + one->head.length, early);
+}
+
+/* Take what one readable connection offers; 0 once its body is complete. */
+static int puller_readable(struct puller *one, struct pulling *all)
+{
+    static char buffer[1 << 19];
+    if (one->at < 0) {
+        if (!head_read(&one->head, one->fd)) return 1;
+        puller_begin_body(one, all);
+    } else {
+        ssize_t n = recv(one->fd, buffer, sizeof buffer, 0);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR)) return 1;
+        if (n < 0) die("recv: %s", strerror(errno));
+        if (n == 0) die("closed with %lld bytes of %s missing", all->size - one->at, one->target);
+        puller_compare(one, all, buffer, n);
+    }
+    if (one->at < all->size) return 1;
+    one->last = now();
+    close(one->fd);
+    return 0;
+}
+
+static void puller_ask(struct puller *one, int port, char *wanted, const char *headers)
+{
+    char range[64] = "";
+    const char *from = strsep(&wanted, ":");
+    if (strcmp(from, "-")) snprintf(range, sizeof range, "Range: bytes=%s-\r\n", from);
+    one->target = wanted;
+    one->at = -1;
+    one->fd = dial(port);
+    if (asprintf(&one->request, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%s%s\r\n", wanted, port, headers, range) < 0)
+        die("out of memory");
+    write_all(one->fd, one->request, strlen(one->request));
+}
+
+static void pull(int argc, char **argv)
+{
+    if (argc < 8) die("pull PORT SIZE BLOCK TAIL HEADERS FROM:TARGET...");
+    int count = argc - 7, loop = epoll_create1(EPOLL_CLOEXEC);
+    struct pulling all = {.size = atoll(argv[3]), .tail = argv[5], .tail_size = strlen(argv[5])};
+    struct puller *pullers = calloc(count, sizeof *pullers);
+    all.block = read_block(argv[4], &all.block_size);
+    double start = now();
+    for (int i = 0; i < count; i++) {
+        struct epoll_event event = {.events = EPOLLIN, .data.ptr = &pullers[i]};
+        puller_ask(&pullers[i], atoi(argv[2]), argv[7 + i], argv[6]);
+        epoll_ctl(loop, EPOLL_CTL_ADD, pullers[i].fd, &event);
+    }
+    for (int open = count; open;) {
+        struct epoll_event ready[64];
+        int n = epoll_wait(loop, ready, 64, 60000);
+        if (n == 0) die("nothing came for 60 s");
+        for (int i = 0; i < n; i++) open -= !puller_readable(ready[i].data.ptr, &all);
+    }
+    printf("{\"seconds\": %.6f, \"requests\": %d, \"bytes\": %lld, \"arrivals\": [", now() - start, count, all.bytes);
+    for (int i = 0; i < count; i++)
+        printf("%s[%d, %lld, %.6f, %.6f]", i ? ", " : "", pullers[i].status, pullers[i].begin, pullers[i].first, pullers[i].last);
+    puts("]}");
+}
+
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
     if (argc > 1 && !strcmp(argv[1], "fetch")) fetch(argc, argv);
     else if (argc > 1 && !strcmp(argv[1], "push")) push(argc, argv);
-    else die("fetch or push");
+    else if (argc > 1 && !strcmp(argv[1], "pull")) pull(argc, argv);
+    else die("fetch, push or pull");
     return 0;
 }

@@ -4,6 +4,7 @@ import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from attrs import frozen
 
@@ -19,6 +20,16 @@ class LoadFailed(Exception):
 
 
 @frozen
+class Arrival:
+    """How one answer came in: its status, the offset it begins at, and when its first and last byte were there."""
+
+    status: int
+    begin: int
+    first: float
+    last: float
+
+
+@frozen
 class Load:
     """What a client counted: seconds on the clock, requests, body bytes, and the seconds of a push's phases."""
 
@@ -26,6 +37,7 @@ class Load:
     requests: int
     bytes: int
     phases: dict[str, float]
+    arrivals: tuple[Arrival, ...] = ()
 
 
 class Client:
@@ -53,6 +65,12 @@ class Client:
         pairs = [f"{blob.tail}:{blob.digest}" for blob in blobs]
         return self._run("push", port, repository, blobs[0].size, content.block_path, framing, *pairs)
 
+    def pull(self, port: int, wanted: Sequence[tuple[str, int | None]], blob: Blob, content: Content) -> Load:
+        """GET targets that all are one blob, all at once, each from an offset on or whole; every byte is compared."""
+        headers = _lines({"User-Agent": "bench", "Accept-Encoding": "identity"})
+        pairs = [f"{'-' if start is None else start}:{target}" for target, start in wanted]
+        return self._run("pull", port, blob.size, content.block_path, blob.tail, headers, *pairs)
+
     def small_gets(self, port: int, target: str, connections: int, seconds: int, headers: Mapping[str, str]) -> Load:
         """GET one small answer over and over, with wrk on one thread."""
         fields = [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
@@ -67,9 +85,10 @@ class Client:
         return _load(json.loads(_output([str(self._program), *map(str, arguments)])))
 
 
-def _load(summary: dict[str, float]) -> Load:
+def _load(summary: dict[str, Any]) -> Load:
     seconds, requests, size = summary.pop("seconds"), summary.pop("requests", 0), summary.pop("bytes")
-    return Load(seconds, int(requests), int(size), summary)
+    arrivals = tuple(Arrival(*one) for one in summary.pop("arrivals", ()))
+    return Load(seconds, int(requests), int(size), summary, arrivals)
 
 
 def _lines(headers: Mapping[str, str]) -> str:

@@ -32,6 +32,26 @@ class Blob:
 
 
 @frozen
+class BlobBody:
+    """A blob's bytes, in parts."""
+
+    block: bytes
+    blob: Blob
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+        return self.blob.size
+
+    def part(self, offset: int, limit: int) -> memoryview:
+        """A view of the block or of the tail."""
+        tail = self.size - TAIL_SIZE
+        if offset >= tail:
+            return memoryview(self.blob.tail.encode())[offset - tail :][:limit]
+        return memoryview(self.block)[offset % len(self.block) :][: min(limit, tail - offset)]
+
+
+@frozen
 class Image:
     """An image of tiny blobs whose manifest has the usual 1.5 KiB."""
 
@@ -63,6 +83,10 @@ class Content:
         digest.update(tail.encode())
         return Blob(f"sha256:{digest.hexdigest()}", size, tail)
 
+    def body(self, blob: Blob) -> BlobBody:
+        """The blob's bytes for a server of our own, which needs no file."""
+        return BlobBody(self._block, blob)
+
     def file(self, blob: Blob) -> Path:
         """The blob as a file, on disk and not only in the page cache."""
         path = self._folder / blob.digest.partition(":")[2]
@@ -87,9 +111,9 @@ class Content:
         yield self._block[:-TAIL_SIZE]
 
 
-def small_image() -> Image:
-    """A config and eight layers, tiny, under a manifest of the size that registries see every day."""
-    layers = [b"layer %d" % number for number in range(8)]
+def small_image(name: str = "") -> Image:
+    """A config and eight layers, tiny, under a manifest of the size that registries see every day; one per name."""
+    layers = [b"layer %d%s" % (number, name.encode()) for number in range(8)]
     config = b'{"architecture":"amd64","os":"linux"}'
     manifest = {
         "schemaVersion": 2,

@@ -74,11 +74,15 @@ class Bar:
 
 @frozen
 class Outcome:
-    """What one scenario has to say: tables and bars for people, raw figures for the JSON file."""
+    """What one scenario has to say: tables and bars for people, raw figures for the JSON file.
+
+    A fault is something wrong whatever the speed: a scenario with one has failed; its figures are printed all the same.
+    """
 
     tables: tuple[Table, ...]
     bars: tuple[Bar, ...]
     raw: dict[str, Any]
+    faults: tuple[str, ...] = ()
 
 
 def interleave(

@@ -14,6 +14,7 @@ def lines(name: str, outcome: Outcome) -> Iterator[str]:
         yield from ("", f"{name}: {table.title}")
         yield from _table_lines(table)
     yield from (f"  {_bar_line(bar)}" for bar in outcome.bars)
+    yield from (f"  FAULT: {fault}" for fault in outcome.faults)
 
 
 def as_json(settings: Mapping[str, str], outcomes: Mapping[str, Outcome], errors: Mapping[str, str]) -> str:
@@ -30,7 +31,7 @@ def bars_summary(outcomes: Mapping[str, Outcome]) -> str:
 
 def _outcome_fields(outcome: Outcome) -> dict[str, object]:
     bars = [{**asdict(bar), "met": bar.met} for bar in outcome.bars]
-    return {"bars": bars, "raw": outcome.raw}
+    return {"bars": bars, "raw": outcome.raw, "faults": outcome.faults}
 
 
 def _table_lines(table: Table) -> Iterator[str]:

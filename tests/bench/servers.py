@@ -94,6 +94,10 @@ class Server:
         """Resident bytes now."""
         return procfs.resident_bytes(self.pid)
 
+    def more_configuration(self) -> str:
+        """What a server for some scenario has in its configuration besides the usual."""
+        return ""
+
     def _configure(self) -> list[str]:
         raise NotImplementedError
 
@@ -130,7 +134,7 @@ server: {{listen: ["tcp:{self.port}:interface=127.0.0.1"]}}
 storage: {{filesystem: {{fsync: true}}}}
 auth: {{mode: none}}
 logging: {{level: info, access: {{file: {self.folder}/access.log}}}}
-""")
+{self.more_configuration()}""")
         script = ROOT / ".venv" / "bin" / "pkgd"
         program = [str(script)] if script.exists() else [sys.executable, "-m", "pkgd"]
         return [*program, "serve", "-c", str(config)]
@@ -159,7 +163,7 @@ storage:
   cache: {{blobdescriptor: inmemory}}
   maintenance: {{uploadpurging: {{enabled: false}}}}
 http: {{addr: "127.0.0.1:{self.port}", relativeurls: true, secret: bench}}
-""")
+{self.more_configuration()}""")
         return [tool("docker-registry"), "serve", str(config)]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 from random import Random
+from typing import TypeVar
 
 from attrs import field, frozen
 
@@ -15,6 +16,8 @@ from tests.bench.figures import Work
 from tests.bench.servers import DockerRegistry, Server
 
 FIRST_PORT, LAST_PORT = 22000, 22999
+
+S = TypeVar("S", bound=Server)
 
 
 @frozen
@@ -27,6 +30,8 @@ class Stage:
     subject: type[Server]
     rounds: int
     quick: bool
+    layer: int | None = None
+    """The bytes of the mirror's large cold layer, if not the usual."""
     order: Random = field(factory=Random)
     _numbers: "count[int]" = field(factory=count)
 
@@ -48,7 +53,7 @@ class Stage:
         for server in servers:
             shutil.rmtree(server.folder)
 
-    def server(self, kind: type[Server], label: str) -> Server:
+    def server(self, kind: type[S], label: str) -> S:
         """A further server, under a label of its own."""
         return kind(label, self.scratch / f"{kind.kind}-{next(self._numbers)}", free_port())
 

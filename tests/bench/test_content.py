@@ -21,6 +21,19 @@ class ContentTests(SynchronousTestCase):
         self.assertEqual((len(data), digest_of(data)), (2 * MIB, other.digest))
         self.assertNotEqual(blob.digest, other.digest)
 
+    def test_parts_make_the_file(self) -> None:
+        """A body's parts, from any offset on and however small, are the bytes of the file."""
+        content = Content(Path(self.mktemp()))
+        blob = content.blob(2 * MIB)
+        body, start = content.body(blob), MIB - 5
+
+        parts = []
+        while start < body.size:
+            parts.append(bytes(body.part(start, 100_000)))
+            start += len(parts[-1])
+
+        self.assertEqual(b"".join(parts), content.file(blob).read_bytes()[MIB - 5 :])
+
     def test_manifest_has_a_usual_size(self) -> None:
         """The small image's manifest is what registries answer all day."""
         self.assertTrue(1400 < len(small_image().manifest) < 1800)

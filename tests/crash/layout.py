@@ -4,6 +4,8 @@
     <repo>/manifests/by-digest/<hex>       the bytes hash to the name; beside it perhaps <hex>.meta, JSON
     <repo>/manifests/by-tag/<tag>          {"digest": "sha256:<hex>"} of a manifest that is there
     __spool__/uploads/<uuid>               an unfinished upload, beside it <uuid>.json
+    __mirror__/<host>/<repo>/…             the same of an upstream registry; there also manifests/referrers/<hex>, JSON,
+                                           and the marks .private and .fallback
 A part of a repository's name that would collide with the layout is stored with a leading `=`.
 """
 
@@ -19,6 +21,8 @@ from pathlib import Path
 from tests.crash.ledger import BlobKey, TagKey
 
 SPOOL = "__spool__"
+MIRROR = "__mirror__"
+_MARKS = frozenset({".private", ".fallback"})
 _HEX = re.compile(r"[0-9a-f]{64}")
 _PIECE = 1 << 20
 
@@ -67,6 +71,10 @@ def _read_file(tree: Tree, path: Path, parts: tuple[str, ...]) -> None:
         case [*repository, "manifests", "by-tag", tag]:
             if digest := _read_json(tree, path, parts, "digest"):
                 tree.tags[_name(repository), tag] = digest
+        case [first, *_, "manifests", "referrers", name] if first == MIRROR and _HEX.fullmatch(name):
+            _read_json(tree, path, parts, "manifests")
+        case [first, *_, name] if first == MIRROR and name in _MARKS:
+            pass
         case _:
             tree.faults.append(f"{'/'.join(parts)} does not belong into the tree")
 

@@ -154,28 +154,31 @@ class Pkgd(Server):
     ready_path = "/ready"
     health_path = "/health"
     fsync = True
+    min_free = "1MiB"
     limits: ClassVar[dict[str, object]] = {}
 
     def command(self) -> list[str]:
-        """`pkgd serve` on the state directory, everything else at its default unless a test says otherwise."""
-        configuration = self._write_configuration(
-            {
-                "version": 1,
-                "state_dir": str(self.state),
-                "server": {
-                    "listen": [f"tcp:{self.port}:interface=127.0.0.1"],
-                    "trusted_proxies": ["127.0.0.1/32"],
-                    "shutdown": {"delay": "0s", "drain": "10s"},
-                },
-                "storage": {"filesystem": {"root": "oci", "fsync": self.fsync, "min_free": "1MiB"}},
-                "auth": {"mode": "none"},
-                "limits": self.limits,
-                "logging": {"level": "info", "access": {"file": "-"}},
-            }
-        )
+        """`pkgd serve` on the state directory."""
+        configuration = self._write_configuration(self.configuration())
         script = ROOT / ".venv" / "bin" / "pkgd"
         program = [str(script)] if script.exists() else [sys.executable, "-m", "pkgd"]
         return [*program, "serve", "-c", str(configuration)]
+
+    def configuration(self) -> dict[str, object]:
+        """Everything at its default unless a test says otherwise."""
+        return {
+            "version": 1,
+            "state_dir": str(self.state),
+            "server": {
+                "listen": [f"tcp:{self.port}:interface=127.0.0.1"],
+                "trusted_proxies": ["127.0.0.1/32"],
+                "shutdown": {"delay": "0s", "drain": "10s"},
+            },
+            "storage": {"filesystem": {"root": "oci", "fsync": self.fsync, "min_free": self.min_free}},
+            "auth": {"mode": "none"},
+            "limits": self.limits,
+            "logging": {"level": "info", "access": {"file": "-"}},
+        }
 
     @property
     def tree(self) -> Path | None:
@@ -208,18 +211,19 @@ class DockerRegistry(Server):
     lacks = frozenset({"monolithic", "untag", "referrer"})
 
     def command(self) -> list[str]:
-        """`docker-registry serve` with deletes allowed."""
+        """`docker-registry serve`."""
         if shutil.which("docker-registry") is None:
             install("docker-registry")
-        configuration = self._write_configuration(
-            {
-                "version": "0.1",
-                "log": {"level": "warn", "accesslog": {"disabled": True}},
-                "storage": {"filesystem": {"rootdirectory": str(self.state)}, "delete": {"enabled": True}},
-                "http": {"addr": f"127.0.0.1:{self.port}", "secret": "not a secret"},
-            }
-        )
-        return ["docker-registry", "serve", str(configuration)]
+        return ["docker-registry", "serve", str(self._write_configuration(self.configuration()))]
+
+    def configuration(self) -> dict[str, object]:
+        """With deletes allowed."""
+        return {
+            "version": "0.1",
+            "log": {"level": "warn", "accesslog": {"disabled": True}},
+            "storage": {"filesystem": {"rootdirectory": str(self.state)}, "delete": {"enabled": True}},
+            "http": {"addr": f"127.0.0.1:{self.port}", "secret": "not a secret"},
+        }
 
 
 SERVERS: dict[str, type[Server]] = {kind.name: kind for kind in (Pkgd, DockerRegistry)}

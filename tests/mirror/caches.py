@@ -19,7 +19,7 @@ from pkgd.mirror.eviction import EvictionLimits, Evictor
 from pkgd.mirror.removal import Removal
 from pkgd.mirror.survey import Survey
 from pkgd.sharing import KeyedLock
-from pkgd.state import Cached, Ledger
+from pkgd.state import Cached, Index, Ledger
 from pkgd.storage.fsops import DurableTree, FileSystem
 from pkgd.storage.layout import blob_key, digest_of_file, manifest_key, tag_key
 from pkgd.storage.memory import MemoryStore
@@ -84,6 +84,7 @@ class Cache:
         self.database = inline_database(self._path)
         if file is not None:
             shutil.copyfile(file, self._path)
+        self.index = Index(self.database)
         self.ledger = Ledger(self.database)
         self.locks = KeyedLock()
 
@@ -121,7 +122,7 @@ class Cache:
 
     def survey(self) -> Survey:
         """A survey of the tree."""
-        return Survey(self.store, self.ledger, self.locks, self.blocking, lambda: self.now)
+        return Survey(self.store, self.ledger, self.index, self.locks, self.blocking, lambda: self.now)
 
     # -- what is in it --
 

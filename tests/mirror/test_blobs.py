@@ -118,6 +118,20 @@ class OpeningTests(BlobsCase):
         self.assertEqual([self.successResultOf(one).data for one in (first, second)], [DATA, DATA])
         self.assertEqual(self.mirror.hub.requests, [BLOB])
 
+    def test_joining_takes_no_look(self) -> None:
+        """Whoever asks for what is on its way is not kept waiting by the disk."""
+        held = HeldBlocking()
+        self.use(blocking=held)
+        self.mirror.hub.script = [Reply(DATA[:1000], length=len(DATA), ends=False)]
+        self.pull()
+        held.release_all()
+
+        second = self.successResultOf(self.pull())
+
+        self.assertEqual(second.data, DATA[:1000])
+        self.mirror.hub.senders[0].send(DATA[1000:])
+        self.mirror.hub.senders[0].end()
+
     def test_every_interleaving(self) -> None:
         """A second client may come at any moment of the first one's pull: the upstream is asked once."""
         hops = 0

@@ -179,6 +179,7 @@ class ReaderTests(FillCase):
 
         for one in readers:
             self.assertEqual((one.data, one.error, one.errors), (DATA[:-1], error, 1))
+        self.assertIs(self.failureResultOf(Deferred.fromCoroutine(self.fill.reader())).value, error)
 
     def test_failure(self) -> None:
         """What has come before a failure can still be read; then every reader fails, those that come later at once."""
@@ -223,6 +224,13 @@ class ReaderTests(FillCase):
 
         self.assertEqual(self.fs.open_files, set())
         self.assertRaises(FileNotFoundError, self.fs.stat, self.fill.file.path if self.fill.file else "")
+
+    def test_too_late(self) -> None:
+        """When it is over, and its descriptor closed, there is no reader any more: what was kept is elsewhere."""
+        self.finish()
+        self.close()
+
+        self.failureResultOf(Deferred.fromCoroutine(self.fill.reader()), FailedStorage)
 
     def test_unremovable(self) -> None:
         """A file that cannot be removed keeps no descriptor open."""
@@ -288,7 +296,7 @@ class WakingTests(FillCase):
 
         for _ in range(50):
             self.sender.send(b"x" * 10)
-        self.assertEqual(self.looks, before)
+        self.assertEqual((self.looks, len(self.clock.getDelayedCalls())), (before, 1))
         self.clock.advance(WAKE_SECONDS)
 
         self.assertEqual(self.looks, [*before, PROMPT_BYTES + 501])
@@ -590,6 +598,24 @@ class FailingTests(FillCase):
         held.release_all()
         self.successResultOf(closing)
 
+    def test_what_has_come(self) -> None:
+        """What has come by then, and is not written yet, is not written any more."""
+        held = HeldBlocking()
+        self.make(blocking=held)
+        pouring = self.pour(Reply(DATA[:10], length=len(DATA), ends=False))
+        held.release()
+        held.release()
+        self.sender.send(DATA[10:20])
+
+        self.fill.fail(NotReady())
+        held.release_all()
+
+        self.failureResultOf(pouring, NotReady)
+        self.assertEqual(self.fill.received, 10)
+        closing = Deferred.fromCoroutine(self.fill.close())
+        held.release_all()
+        self.successResultOf(closing)
+
     def test_before_verifying(self) -> None:
         """What was failed is not found right afterwards."""
         self.poured(Reply(DATA))
@@ -610,3 +636,4 @@ class FailingTests(FillCase):
 
         reader.take(len(DATA))
         self.assertEqual((reader.data, reader.error), (DATA, None))
+        self.assertEqual(Follower(self.reader()).data, DATA)

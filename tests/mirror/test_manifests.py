@@ -210,19 +210,21 @@ class FreshTests(ManifestsCase):
     def test_at_once(self) -> None:
         """What is in memory and fresh is answered without a wait; by its digest always."""
         manifests = self.mirror.manifests
-        self.assertIsNone(manifests.at_once(APP, "latest"))
+        size = len(DATA)
+        self.assertIsNone(manifests.at_once(APP, "latest", size))
         self.pull()
         self.pull()
         self.pull(DIGEST)
         for reference in ("latest", str(DIGEST)):
-            found = manifests.at_once(APP, reference)
+            found = manifests.at_once(APP, reference, size)
             assert found is not None
             self.assertEqual((found.data, found.stale), (DATA, False))
+            self.assertIsNone(manifests.at_once(APP, reference, size - 1))
 
         self.later()
 
-        self.assertIsNone(manifests.at_once(APP, "latest"))
-        self.assertIsNotNone(manifests.at_once(APP, str(DIGEST)))
+        self.assertIsNone(manifests.at_once(APP, "latest", size))
+        self.assertIsNotNone(manifests.at_once(APP, str(DIGEST), size))
         self.assertEqual(self.mirror.results, ["miss", "hit", "hit", "hit", "hit", "hit"])
 
     def test_survives_restart(self) -> None:
@@ -702,6 +704,36 @@ class CoalescingTests(ManifestsCase):
         self.assertEqual([self.successResultOf(one).data for one in clients], [MOVED] * 5)
 
         self.assertEqual(self.asked(), [HEAD_TAG, GET_TAG])
+
+    def test_late_look(self) -> None:
+        """One whose look into the cache takes longer than all that another one does need not ask again."""
+        held = HeldBlocking()
+        self.use(blocking=held)
+        self.pulls(1)
+        self.finish(held)
+        for tag, data, requests in (
+            (LATEST, DATA, [HEAD_TAG]),
+            (LATEST, MOVED, [HEAD_TAG, GET_TAG]),
+            (Tag("other"), DATA, ["GET manifests/other"]),
+        ):
+            self.registry.push(data, str(tag))
+            self.later()
+            self.asked()
+            (late,) = self.pulls(1, tag)
+            looked, look = held._held.pop()
+            found = look()
+            (early,) = self.pulls(1, tag)
+            self.finish(held)
+            looked.callback(found)
+            self.finish(held)
+
+            self.assertEqual([self.successResultOf(one).data for one in (early, late)], [data] * 2)
+            self.assertEqual(self.asked(), requests)
+
+    def finish(self, held: HeldBlocking) -> None:
+        """Let held calls happen, each in a moment of its own."""
+        while held.release():
+            self.later(0.001)
 
     def test_failure(self) -> None:
         """They share a failure."""

@@ -49,6 +49,16 @@ class _Case(CacheCase):
 class AddTests(_Case):
     """What is in the tree only."""
 
+    def test_equal_bytes(self) -> None:
+        """A blob is known to who looks for equal bytes, or the next one would be a second file that counts as none."""
+        for thing in (self.layer, self.image):
+            self.cache.write(A, thing, "v1" if thing.is_manifest else "")
+
+        self.survey()
+
+        self.assertEqual(self.get(self.cache.index.holders(self.layer.digest)), [A])
+        self.assertEqual(self.get(self.cache.index.holders(self.image.digest)), [])
+
     def test_image(self) -> None:
         """Manifests and blobs are entered with their sizes, as used now, and a manifest with what it needs."""
         for thing in (self.layer, self.image):

@@ -15,17 +15,19 @@ from random import Random
 
 from tests.oracles.sources import CACHE, NotAvailable
 
-__all__ = ["EDGE_CASES", "Fields", "control_text", "download", "dsc_text", "index", "translations"]
+__all__ = ["EDGE_CASES", "Fields", "control_text", "download", "dsc_text", "index", "stanzas", "translations"]
 
 # A stanza: each field's text, from the colon on.
 Fields = dict[str, str]
 
 # Packages with something odd about them: epochs, long fields and names, no usual fields, text beyond ASCII.
-EDGE_CASES = (
-    "apcalc task-dutch-kde-desktop x86info librust-winapi-dev fonts-sil-gentium libstdc++-arm-none-eabi-dev gcc-multilib "
-    "podman-docker kanadic diod node-write med-bio libmono-cil-dev crossbuild-essential-i386 base-files init "
-    "python3-yara default-jdk python3-nopie hello"
-).split()
+EDGE_CASES = tuple(
+    """
+    apcalc task-dutch-kde-desktop x86info librust-winapi-dev fonts-sil-gentium libstdc++-arm-none-eabi-dev gcc-multilib
+    podman-docker kanadic diod node-write med-bio libmono-cil-dev crossbuild-essential-i386 base-files init
+    python3-yara default-jdk python3-nopie hello
+    """.split()  # noqa: SIM905
+)
 
 _PLACE = CACHE / "debian"
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -41,7 +43,7 @@ def index(kind: str) -> Iterator[Fields]:
 
     :raises NotAvailable: if apt cannot get them.
     """
-    yield from _stanzas(_list(kind).read_text(encoding="utf-8"))
+    yield from stanzas(_list(kind).read_text(encoding="utf-8"))
 
 
 def translations() -> dict[str, str]:
@@ -59,7 +61,7 @@ def _list(kind: str) -> Path:
     return found[0]
 
 
-def _stanzas(text: str) -> Iterator[Fields]:
+def stanzas(text: str) -> Iterator[Fields]:
     """The simplest reading that there is: what these lists are made of is known."""
     for stanza in text.split("\n\n"):
         fields, name = {}, ""

@@ -8,28 +8,32 @@ from __future__ import annotations
 import bz2
 import lzma
 import os
-import resource
 import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from pkgd.errors import InvalidPackage
+from pkgd.formats.ar import read_members
 from pkgd.formats.deb import read_deb, read_deb_paths
-from tests.formats.debs import COMPRESSORS, ar, control_tar, deb, tar, tar_header
+from pkgd.formats.debtar import read_control
+from pkgd.formats.expansion import expand
+from tests.formats.debs import COMPRESSORS, ar, control_tar, deb, reader, tar, tar_header
 
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
 
-__all__ = ["MOST_MEMORY", "shapes"]
+__all__ = ["LONGEST_ANSWER", "MOST_MEMORY", "mutant", "shapes"]
 
 _MIB = 1024 * 1024
 MOST_MEMORY = 64 * _MIB
-_BOMB = 1024 * _MIB
+LONGEST_ANSWER = 2.0
+_BOMB = 256 * _MIB
 _DATA_LIMIT = 64 * _MIB
 
 
@@ -68,7 +72,7 @@ _COMPRESSORS: dict[str, Callable[[], Any]] = {
 
 
 def _bombs() -> Iterator[tuple[str, str, bytes]]:
-    """A gigabyte of zeros in few bytes, in each compression: at once, and in many frames; and forged headers."""
+    """Zeros without end in few bytes, in each compression: at once, and in many frames; and forged headers."""
     zeros = b"\0" * _MIB
     begin = tar_header(b"./filler", 8**11 - 512)
     for compression, opened in _COMPRESSORS.items():
@@ -130,6 +134,56 @@ def shapes() -> Iterator[tuple[str, bytes]]:
         yield name, deb(text, compression="xz")
 
 
+def mutant(chance: Random, data: bytes) -> bytes:
+    """A package with something changed: in its headers, in its control file, or in any byte of what we read."""
+    what = chance.choice(["archive", "tar", "text", "bytes"])
+    members = read_members(reader(data), len(data))
+    if what == "archive":
+        return _scrambled(chance, data, [(0, 68), *((one.start - 60, one.start) for one in members)])
+    control = data[members[1].start :][: members[1].size]
+    text = read_control(expand(iter([control]), members[1].name.rpartition(".tar")[2].strip("."), 1 << 24))
+    if what == "text":
+        text = _edited(chance, text)
+    packed = control_tar(text)
+    if what == "tar":
+        packed = _scrambled(chance, packed, [(0, 512), (512, 1024), (512, 1024 + len(text))])
+        if chance.random() < 0.7:
+            packed = _summed(packed[:512]) + _summed(packed[512:1024]) + packed[1024:]
+    if what == "bytes":
+        packed = _scrambled(chance, packed, [(1024, 1024 + len(text))])
+    return ar(("debian-binary", b"2.0\n"), ("control.tar", packed), ("data.tar", b"\0" * 1024))
+
+
+def _scrambled(chance: Random, data: bytes, places: list[tuple[int, int]]) -> bytes:
+    changed = bytearray(data)
+    for _ in range(chance.choice([1, 1, 1, 2, 4])):
+        at = chance.randrange(*chance.choice(places))
+        changed[at] = chance.choice([0, 0x20, 0x30 + chance.randrange(10), changed[at] ^ 1 << chance.randrange(8)])
+    return bytes(changed)
+
+
+def _summed(block: bytes) -> bytes:
+    """A header of tar with the checksum that it should have."""
+    total = sum(block) - sum(block[148:156]) + 8 * 32
+    return block[:148] + b"%06o\0 " % total + block[156:]
+
+
+def _edited(chance: Random, text: bytes) -> bytes:
+    """Lines doubled, swapped, cut, joined, or with something odd put in."""
+    lines = text.splitlines(keepends=True)
+    odd = [b"", b"\n", b" \n", b" .\n", b"\t.\n", b"\r", b":", b" : ", b"#", b"-", b"\0", b"~"]
+    odd += [b"\x0b", b"\xe2\x80\xa8", b"\xff", b"|", b",", b"(", b")"]
+    for _ in range(chance.choice([1, 1, 2, 3])):
+        at = chance.randrange(len(lines))
+        line, cut = lines[at], chance.randrange(len(lines[at]) + 1)
+        lines[at] = chance.choice(
+            [line + line, line[:cut], line[:cut] + chance.choice(odd) + line[cut:], line.swapcase()]
+        )
+        if chance.random() < 0.2:
+            chance.shuffle(lines)
+    return b"".join(lines)
+
+
 def _read(path: Path) -> str:
     """What reading a package came to."""
     descriptor, size = os.open(path, os.O_RDONLY), path.stat().st_size
@@ -145,14 +199,19 @@ def _read(path: Path) -> str:
         os.close(descriptor)
 
 
+def _peak() -> int:
+    """The most memory that this process had, in bytes: getrusage would begin with its parent's."""
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(status.partition("VmHWM:")[2].split()[0])
+
+
 def main() -> None:
-    """For each path that is named, print seconds and outcome; then the memory that all of them took, in bytes."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """For each path that is named, print seconds, the memory that it took at most, and the outcome."""
     for name in sys.argv[1:]:
-        begin = time.perf_counter()
+        Path("/proc/self/clear_refs").write_text("5")
+        before, begin = _peak(), time.perf_counter()
         outcome = _read(Path(name))
-        print(f"{time.perf_counter() - begin:.3f} {outcome[:150]!r}")
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+        print(f"{time.perf_counter() - begin:.3f} {_peak() - before} {outcome[:150]!r}")
 
 
 if __name__ == "__main__":

@@ -12,9 +12,14 @@ import secrets
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
+from typing import Any, TypeVar
 
-from pkgd.errors import InvalidKey
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from pkgd.blocking import InlineBlocking
+from pkgd.errors import InvalidKey, SigningError
 from pkgd.formats.openpgp import (
     ALGORITHMS,
     PrivateKey,
@@ -29,10 +34,13 @@ from pkgd.formats.openpgp import (
     signed_by,
     text_signed_by,
 )
+from pkgd.packages.gnupgsigner import GnupgSettings, GnupgSigner
 from tests.oracles.gnupg_home import GnuPG
 from tests.oracles.tally import Tally
 
 __all__ = ["main"]
+
+_T = TypeVar("_T")
 
 _PASSPHRASE = "correct horse – battery"
 _TEXTS = {
@@ -62,6 +70,7 @@ def main(arguments: Sequence[str]) -> int:
             judge.rpm_imports(name, key.public_armor)
             _exports(judge, name, key, now)
         _rotation(judge, list(keys.values()), now)
+        _back_end(judge, gnupg)
         _unusable(gnupg, tally, now)
     return tally.close()
 
@@ -209,6 +218,47 @@ def _good(directory: str, message: bytes, key: PrivateKey, title: str) -> str | 
     command = ["gpgv", "--status-fd", "1", "--keyring", f"{directory}/keys", f"{directory}/message"]
     status = subprocess.run(command, capture_output=True, check=False).stdout
     return None if status.count(b"GOODSIG") == 1 and status.count(b"BADSIG") == 0 else f"{title}: {status!r}"
+
+
+def _back_end(judge: _Judge, gnupg: GnuPG) -> None:
+    """Signing by GnuPG itself, by the key's agent; a key that is locked signs nothing."""
+    for kind in ("ed25519", "rsa3072", "subkey"):
+        name = f"back end {kind}"
+        fingerprint = gnupg.generate(
+            name, "ed25519" if kind == "subkey" else kind, "", "cert" if kind == "subkey" else "sign"
+        )
+        if kind == "subkey":
+            gnupg.add_subkey(fingerprint, "ed25519")
+        signer = _result(GnupgSigner.open(InlineBlocking(), GnupgSettings(fingerprint, home=gnupg.home)))
+        public = dearmored(signer.public_keys())
+        for shape, text in _TEXTS.items():
+            judge.text(f"{name}, {shape}", _result(signer.clearsign(text)), public)
+            judge.detached(f"{name}, {shape}", text, _result(signer.detach(text)), public)
+    with GnuPG() as locked:
+        locked.run("--pinentry-mode", "loopback", "--passphrase", _PASSPHRASE, "--import", data=_locked(gnupg))
+        settings = GnupgSettings(gnupg.fingerprint("behind a passphrase"), home=locked.home)
+        signer = _result(GnupgSigner.open(InlineBlocking(), settings))
+        try:
+            _result(signer.detach(b"data"))
+        except SigningError:
+            judge.tally.add("locked key", None)
+        else:
+            judge.tally.add("locked key", "it signed")
+
+
+def _locked(gnupg: GnuPG) -> bytes:
+    gnupg.generate("behind a passphrase", "ed25519", _PASSPHRASE)
+    return gnupg.export("behind a passphrase", _PASSPHRASE)
+
+
+def _result(work: Coroutine[Any, Any, _T]) -> _T:
+    """What a coroutine returns that waits for nothing."""
+    found: list[Any] = []
+    Deferred.fromCoroutine(work).addBoth(found.append)
+    if isinstance(found[0], Failure):
+        found[0].raiseException()
+    result: _T = found[0]
+    return result
 
 
 def _unusable(gnupg: GnuPG, tally: Tally, now: int) -> None:

@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from pkgd.blocking import InlineBlocking
-from pkgd.errors import SigningFailed
+from pkgd.errors import SigningError
 from pkgd.formats.filehashes import FileHashes
 from pkgd.packages.layout import SPOOL
 from pkgd.packages.records import Arrival, Served
@@ -78,7 +78,7 @@ class FakeSigner:
 
     def _check(self) -> None:
         if self.broken:
-            raise SigningFailed("out of ink")
+            raise SigningError("out of ink")
 
 
 class Ground:

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pkgd.errors import AlreadyExists, InvalidPackage, SigningFailed, UnknownPackage, UnknownRepository
+from pkgd.errors import AlreadyExists, InvalidPackage, SigningError, UnknownPackage, UnknownRepository
 from pkgd.packages.apt import AptRepository
 from pkgd.packages.records import AptSettings, SuiteSettings
 from tests.packages.fixtures import NOW, Ground, hashes_of, made_deb, result
@@ -186,7 +186,7 @@ class AptConflictTests(_AptCase):
         """The upload fails, its file goes, and what was published stays whole."""
         self.add(made_deb())
         self.ground.signer.broken = True
-        with self.assertRaises(SigningFailed):
+        with self.assertRaises(SigningError):
             self.add(made_deb("other"))
         self.assertEqual(self.versions("main/binary-amd64/Packages"), ["hello 1.0"])
         self.assertEqual(len(self.pool()), 1)

@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from pkgd.errors import AlreadyExists, SigningFailed
+from pkgd.errors import AlreadyExists, SigningError
 from pkgd.packages.apt import AptRepository
 from pkgd.packages.records import AptSettings, Served
 from pkgd.packages.segments import SegmentReader
@@ -124,7 +124,7 @@ class PublisherTests(SynchronousTestCase):
         self.signer.broken = True
         self.signer.go()
         for ended in waiting:
-            self.assertIsInstance(ended[0].value, SigningFailed)
+            self.assertIsInstance(ended[0].value, SigningError)
         self.signer.broken = self.signer.slow = False
         again = self.begin(made_deb("other0"))
         self.assertTrue(again[0].created)

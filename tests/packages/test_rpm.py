@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pkgd.errors import AlreadyExists, InvalidPackage, SigningFailed, UnknownPackage
+from pkgd.errors import AlreadyExists, InvalidPackage, SigningError, UnknownPackage
 from pkgd.formats import rpmtags as tags
 from pkgd.formats.rpm import read_rpm
 from pkgd.packages.records import RpmSettings
@@ -129,7 +129,7 @@ class RpmPublishingTests(_RpmCase):
     def test_a_failing_signer_publishes_nothing(self) -> None:
         """The upload fails, and its file goes."""
         self.ground.signer.broken = True
-        with self.assertRaises(SigningFailed):
+        with self.assertRaises(SigningError):
             self.add(made_rpm())
         self.assertEqual((self.packages(), self.files()), ([], []))
 

@@ -1,141 +1,159 @@
-"""Who signs: native keys in files, and GnuPG's."""
+"""Who signs what is published."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
-from twisted.internet.task import Clock
-from twisted.trial.unittest import SkipTest, SynchronousTestCase
+from attrs import evolve
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.blocking import InlineBlocking
-from pkgd.errors import SigningFailed
-from pkgd.formats.openpgp import dearmored, generate_key, read_certificates, signed_by, text_signed_by
-from pkgd.packages.signing import GnupgSigner, KeyFile, NativeSigner
-from tests.packages.fixtures import NOW, result
+from pkgd.errors import SigningError
+from pkgd.formats.openpgp import (
+    PrivateKey,
+    cleartext,
+    dearmored,
+    detached,
+    read_certificates,
+    read_private_key,
+    signed_by,
+    text_signed_by,
+)
+from pkgd.packages.signing import NativeSigner, Signer, verified
+from tests.formats.openpgp.keyfiles import NOW, key, key_file
 
-TEXT = b"Origin: Test\n- dashed\n"
+T = TypeVar("T")
 
 
-def materials(armored: bytes) -> list:
-    """What verifies, of armored keys."""
-    return [material for one in read_certificates(armored) for material in one.usable_keys(NOW)]
-
-
-class NativeTests(SynchronousTestCase):
-    """A key in a file."""
+class SigningCase(SynchronousTestCase):
+    """A clock, and keys."""
 
     def setUp(self) -> None:
-        """No file yet."""
-        self.path = os.path.join(self.mktemp(), "keys", "default.asc")
-        os.makedirs(os.path.dirname(os.path.dirname(self.path)))
-        self.clock = Clock()
-        self.clock.advance(NOW)
+        """Two keys, one older than the other."""
+        self.now = float(NOW)
+        self.old, self.young = key("pkgd-ed25519"), key("gpg-renamed")
 
-    def started(self, may_make: bool = True, passphrase: str | None = None) -> NativeSigner:
-        """A signer that is as ready as it gets."""
-        file = KeyFile(name="default", path=self.path, algorithm="ed25519", passphrase=passphrase, may_make=may_make)
-        signer = NativeSigner(file, InlineBlocking(), self.clock)
-        result(signer.start())
-        return signer
+    def signer(self, *keys: PrivateKey) -> Signer:
+        """A signer with these keys."""
+        return NativeSigner.of(InlineBlocking(), keys, lambda: self.now)
 
-    def write(self, data: bytes) -> None:
-        """Put something into the file."""
-        os.makedirs(os.path.dirname(self.path), exist_ok=True)
-        with open(self.path, "wb") as file:
-            file.write(data)
+    def result(self, work: Coroutine[Any, Any, T]) -> T:
+        """What comes out."""
+        return self.successResultOf(Deferred.fromCoroutine(work))
 
-    def test_made_once(self) -> None:
-        """The first start makes the key, the next uses it."""
-        first, second = self.started(), self.started()
-
-        self.assertEqual(first.public_keys(), second.public_keys())
-        self.assertEqual(os.stat(self.path).st_mode & 0o777, 0o600)
-
-    def test_signatures(self) -> None:
-        """What it signs, its public keys verify."""
-        signer = self.started()
-        keys = materials(signer.public_keys())
-
-        self.assertIsNotNone(text_signed_by(result(signer.clearsign(TEXT)), keys))
-        self.assertIsNotNone(signed_by(dearmored(result(signer.detach(TEXT))), TEXT, keys))
-        self.assertIsNone(signed_by(dearmored(result(signer.detach(TEXT))), TEXT + b"x", keys))
-
-    def test_headers(self) -> None:
-        """It signs headers of rpm packages, and knows those signatures again."""
-        signer = self.started()
-        packet = result(signer.sign_header(b"header"))
-
-        self.assertIsNotNone(signed_by(packet, b"header", materials(signer.public_keys())))
-        self.assertTrue(signer.is_ours(packet))
-        other = generate_key("ed25519", "other", NOW)
-        self.write(other.export(None, bytes(8), bytes(16)))
-        self.assertFalse(self.started().is_ours(packet))
-
-    def test_several(self) -> None:
-        """All keys of a file sign: for the time of a rotation there are two."""
-        keys = [generate_key("ed25519", name, NOW) for name in ("old", "new")]
-        self.write(b"".join(dearmored(one.export(None, bytes(8), bytes(16))) for one in keys))
-        signer = self.started()
-
-        signed = result(signer.clearsign(TEXT))
-
-        self.assertEqual(len(read_certificates(signer.public_keys())), 2)
-        for one in keys:
-            self.assertIsNotNone(text_signed_by(signed, materials(one.public_armor)))
-
-    def test_passphrase(self) -> None:
-        """A protected key needs its passphrase; without it nothing is signed."""
-        self.started(passphrase="open sesame")
-
-        self.assertTrue(result(self.started(passphrase="open sesame").detach(TEXT)))
-        for wrong in (None, "sesame"):
-            signer = self.started(passphrase=wrong)
-            self.assertRaises(SigningFailed, result, signer.detach(TEXT))
-
-    def test_not_made(self) -> None:
-        """A file that the configuration names is not made up."""
-        signer = self.started(may_make=False)
-
-        self.assertFalse(os.path.exists(self.path))
-        self.assertRaises(SigningFailed, signer.public_keys)
-        self.assertRaises(SigningFailed, result, signer.clearsign(TEXT))
-
-    def test_damaged(self) -> None:
-        """A file that is no key is left alone, and nothing is signed."""
-        self.write(b"no key")
-
-        self.assertRaises(SigningFailed, result, self.started().detach(TEXT))
-        with open(self.path, "rb") as file:
-            self.assertEqual(file.read(), b"no key")
+    def failure(self, work: Coroutine[Any, Any, Any]) -> str:
+        """Why it could not be signed."""
+        return self.failureResultOf(Deferred.fromCoroutine(work), SigningError).value.message
 
 
-class GnupgTests(SynchronousTestCase):
-    """A key in a GnuPG home."""
+class NativeTests(SigningCase):
+    """Keys in memory."""
 
-    def test_signatures(self) -> None:
-        """What GnuPG signs, its public key verifies; a key that it doesn't have signs nothing."""
-        if shutil.which("gpg") is None:
-            raise SkipTest("there is no gpg here")
-        # Short, for the agent's socket is in it.
-        home = os.path.join("/tmp", f"pkgd-test-{os.getpid()}")
-        os.mkdir(home, 0o700)
-        self.addCleanup(shutil.rmtree, home, True)
-        self.addCleanup(subprocess.run, ["gpgconf", "--homedir", home, "--kill", "all"], check=False)
-        make = ["gpg", "--homedir", home, "--batch", "--quiet", "--passphrase", "", "--quick-gen-key"]
-        subprocess.run([*make, "t@example.org", "ed25519", "sign", "never"], check=True, capture_output=True)
-        listed = subprocess.run(
-            ["gpg", "--homedir", home, "--list-keys", "--with-colons"], check=True, capture_output=True, text=True
-        ).stdout
-        fingerprint = next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr"))
-        signer = GnupgSigner(fingerprint, "gpg", home, None, InlineBlocking())
-        result(signer.start())
+    def test_clearsign(self) -> None:
+        """A text is clear-signed."""
+        message = self.result(self.signer(self.old).clearsign(b"Suite: stable\n"))
 
-        keys = [one for found in read_certificates(signer.public_keys()) for one in found.usable_keys(2**31)]
+        self.assertTrue(message.startswith(b"-----BEGIN PGP SIGNED MESSAGE-----\n"))
+        self.assertEqual(text_signed_by(message, [self.old.signer]), self.old.signer)
 
-        self.assertIsNotNone(text_signed_by(result(signer.clearsign(TEXT)), keys))
-        self.assertIsNotNone(signed_by(dearmored(result(signer.detach(TEXT))), TEXT, keys))
-        absent = GnupgSigner("A1" * 20, "gpg", home, None, InlineBlocking())
-        result(absent.start())
-        self.assertRaises(SigningFailed, result, absent.detach(TEXT))
+    def test_detach(self) -> None:
+        """A signature is detached, and in armor."""
+        signature = self.result(self.signer(self.old).detach(b"data"))
+
+        self.assertTrue(signature.startswith(b"-----BEGIN PGP SIGNATURE-----\n"))
+        self.assertEqual(signed_by(dearmored(signature), b"data", [self.old.signer]), self.old.signer)
+
+    def test_all_keys(self) -> None:
+        """Every key signs, in the order given, so that whoever knows one of them is content."""
+        signer = self.signer(self.old, self.young)
+        message, signature = self.result(signer.clearsign(b"a\n")), self.result(signer.detach(b"a\n"))
+
+        self.assertEqual(signature, detached([self.old, self.young], b"a\n", NOW))
+        self.assertEqual(message, cleartext([self.old, self.young], b"a\n", NOW))
+
+    def test_public_keys(self) -> None:
+        """All of their public keys are in one armor: apt reads the first of a file only."""
+        armor = self.signer(self.old, self.young).public_keys()
+
+        self.assertEqual(armor.count(b"BEGIN PGP PUBLIC KEY BLOCK"), 1)
+        self.assertEqual(
+            [one.fingerprint for one in read_certificates(armor)], [self.old.fingerprint, self.young.fingerprint]
+        )
+
+    def test_no_key(self) -> None:
+        """Without a key there is no signer."""
+        self.assertRaises(SigningError, self.signer)
+
+    def test_expired(self) -> None:
+        """A key that has expired signs no longer; the others do."""
+        gone = read_private_key(key_file("gpg-expired"))
+
+        self.assertEqual(
+            self.result(self.signer(gone, self.old).detach(b"a")), self.result(self.signer(self.old).detach(b"a"))
+        )
+
+    def test_all_expired(self) -> None:
+        """If every key has expired, nothing is signed, and the key is named."""
+        gone = read_private_key(key_file("gpg-expired"))
+        reason = self.failure(self.signer(gone).detach(b"a"))
+
+        self.assertIn(gone.fingerprint, reason)
+        self.assertIn("it has expired", reason)
+
+    def test_expires_while_running(self) -> None:
+        """The clock is looked at each time."""
+        gone = read_private_key(key_file("gpg-expired"))
+        signer = self.signer(gone)
+        self.now = gone.expires - 1
+        self.result(signer.detach(b"a"))
+        self.now = gone.expires
+
+        self.failure(signer.detach(b"a"))
+
+    def test_damaged_key(self) -> None:
+        """A secret that isn't the public key's makes signatures that nobody could verify: they don't leave."""
+        damaged = evolve(self.old, secret=self.young.secret)
+
+        self.assertIn("is not one of the key", self.failure(self.signer(damaged).detach(b"a")))
+        self.assertIn("is not one of the key", self.failure(self.signer(self.young, damaged).clearsign(b"a\n")))
+
+    def test_repr(self) -> None:
+        """A signer shows no secret."""
+        self.assertNotIn("Private", repr(self.signer(self.old)).replace("PrivateKey(certificate", ""))
+
+
+class VerifiedTests(SigningCase):
+    """What a back end has made is verified before it is handed out."""
+
+    def assert_refused(self, signed: bytes, content: bytes, *keys: PrivateKey) -> None:
+        """It is not handed out."""
+        certificates = [one.certificate for one in keys or (self.old,)]
+        self.assertRaises(SigningError, verified, signed, content, certificates, NOW)
+
+    def test_good(self) -> None:
+        """What is right is handed out as it is."""
+        for signed in (cleartext([self.old], b"a \nb", NOW), detached([self.old], b"a \nb", NOW)):
+            self.assertEqual(verified(signed, b"a \nb", [self.old.certificate], NOW), signed)
+
+    def test_every_key(self) -> None:
+        """Every key has to have signed."""
+        self.assert_refused(detached([self.old], b"a", NOW), b"a", self.old, self.young)
+        self.assert_refused(cleartext([self.young], b"a", NOW), b"a", self.old, self.young)
+
+    def test_other_content(self) -> None:
+        """Other content is not what was to be signed."""
+        self.assert_refused(detached([self.old], b"b", NOW), b"a")
+        self.assert_refused(cleartext([self.old], b"b\n", NOW), b"a\n")
+
+    def test_no_signature(self) -> None:
+        """What is no signature at all, is not handed out."""
+        for signed in (b"", b"a\n", self.old.public_armor, b"-----BEGIN PGP SIGNATURE-----\n\nAAAA\n"):
+            self.assert_refused(signed, b"a")
+
+    def test_expired(self) -> None:
+        """Nor what a key has signed that has expired since."""
+        gone = read_private_key(key_file("gpg-expired"))
+
+        self.assert_refused(detached([gone], b"a", gone.expires - 1), b"a", gone)

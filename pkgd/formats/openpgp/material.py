@@ -41,6 +41,13 @@ class PublicMaterial:
         return b"\x04" + struct.pack(">IB", self.created, self.algorithm) + self.numbers
 
     @property
+    def name(self) -> str:
+        """The algorithm as `generate_key` names it."""
+        if self.algorithm == ED25519:
+            return "ed25519"
+        return f"rsa{Fields(self.numbers).mpi().bit_length()}"
+
+    @property
     def hashed(self) -> bytes:
         """What stands for the key in everything that is hashed."""
         return b"\x99" + struct.pack(">H", len(self.body)) + self.body

@@ -27,7 +27,8 @@ _MAX_SIGNATURES = 16
 
 def subpacket(kind: int, data: bytes) -> bytes:
     """A signature's subpacket, which is never critical: rpm refuses keys with such."""
-    return bytes([len(data) + 1, kind]) + data
+    size = len(data) + 1
+    return (bytes([size]) if size < 192 else b"\xff" + struct.pack(">I", size)) + bytes([kind]) + data
 
 
 def sign(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 from urllib.parse import quote
@@ -55,6 +56,7 @@ _BLOB = "application/octet-stream"
 # Choices that are remembered, and how long a target and a header may be for that.
 _CHOICES = 4096
 _REMEMBERED = 512
+_HAS_NS = re.compile(rb"(?:^|&)(?:n|%6[eE])(?:s|%73)=")
 # How much of a request's `Via` is read and passed on: its end, where the last mirrors stand.
 _VIA = 1024
 
@@ -119,7 +121,8 @@ class MirrorEndpoints:
         found = self._choices.get(key)
         if found is None:
             query = request.uri.partition(b"?")[2]
-            namespaces = parse_query(query).all("ns") if query else []
+            # Only then: what is wrong with a query that nobody reads is nobody's business.
+            namespaces = parse_query(query).all("ns") if _HAS_NS.search(query) else []
             found = choose(path.name, namespaces, None if header is None else header.decode("latin-1"), self._rules)
             if len(request.uri) + len(header or b"") <= _REMEMBERED:
                 if len(self._choices) >= _CHOICES:
@@ -152,8 +155,8 @@ class MirrorEndpoints:
         private = self._mirrors.cache.private_at_once(origin)
         if private is None or admit(mirrored(str(origin), private)) is None:
             return False
-        found = self._mirrors.manifests.at_once(origin, path.argument)
-        if found is None or found.data is None or len(found.data) > PIECE:
+        found = self._mirrors.manifests.at_once(origin, path.argument, PIECE)
+        if found is None or found.data is None:
             return False
         send_whole(request, _manifest_headers(origin, found), found.data)
         return True

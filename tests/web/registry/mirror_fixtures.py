@@ -8,6 +8,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.auth.policy import AllowAll, Policy
+from pkgd.errors import UpstreamUnavailable
 from pkgd.formats.digest import Digest
 from pkgd.formats.globs import Globs
 from pkgd.formats.oci import detect_media_type
@@ -19,13 +20,32 @@ from pkgd.web.registry.api import RegistryApi
 from pkgd.web.registry.mirror import MirrorEndpoints, Mirrors
 from pkgd.web.root import Root
 from tests.mirror.fill_fixtures import Mirror
-from tests.mirror.scripted import Asked, Reply, ScriptedUpstream
+from tests.mirror.scripted import HUB, Asked, Reply, ScriptedUpstream
+from tests.web.content import BLOB, CONFIG, PLAIN, digest_of, image, push_blob, push_manifest
 from tests.web.fixtures import Edge
 from tests.web.messages import Response
 
-__all__ = ["OWN_ID", "MirrorEdge", "Shelf", "globs"]
+__all__ = [
+    "ALPINE",
+    "DATA",
+    "DIGEST",
+    "GONE",
+    "OTHER",
+    "OTHER_DIGEST",
+    "OWN_ID",
+    "MirrorCase",
+    "MirrorEdge",
+    "Shelf",
+    "globs",
+]
 
 OWN_ID = "pkgd-0123456789abcdef"
+OTHER = image(annotations={"an": "other"})
+OTHER_DIGEST = digest_of(OTHER)
+DATA = bytes(range(256)) * 4096
+DIGEST = digest_of(DATA)
+ALPINE = "/v2/library/alpine"
+GONE = UpstreamUnavailable(HUB, "is gone")
 
 
 def globs(*patterns: str) -> Globs:
@@ -148,3 +168,53 @@ class MirrorEdge(Edge):
         for upstream in self.mirror.hosts.values():
             assert not upstream.lent_buffers, f"{upstream.lent_buffers} buffers of {upstream.host} are still lent"
             assert not upstream.script, "answers that nobody asked for"
+
+
+class MirrorCase(SynchronousTestCase):
+    """A test case with a mirror whose upstream, docker.io, has an image."""
+
+    def setUp(self) -> None:
+        """Make it."""
+        self.use()
+
+    def use(self, rules: OriginRules | None = None, **options: Any) -> MirrorEdge:
+        """Make the edge that the test is about."""
+        self.edge = edge = MirrorEdge(self, rules, **options)
+        shelf = edge.shelf()
+        shelf.manifest(PLAIN, "latest")
+        for data in (BLOB, CONFIG, DATA):
+            shelf.blob(data)
+        return edge
+
+    def serves(self, target: str, data: bytes = PLAIN, host: str | None = HUB, **headers: str) -> Response:
+        """A target is answered with this, from that upstream; None for the hosted registry."""
+        answer = self.edge.get(target, **headers)
+        self.assertEqual((answer.status, answer.header("OCI-Namespace")), (200, host), (target, answer))
+        self.assertEqual(answer.body, data)
+        return answer
+
+    def refuses(self, target: str, status: int, code: str, method: str = "GET", **headers: str) -> Response:
+        """A target is refused."""
+        answer = self.edge.call(method, target, {name.replace("_", "-"): value for name, value in headers.items()})
+        self.assertEqual(answer.status, status, (target, answer))
+        if method != "HEAD":
+            self.assertEqual(answer.code, code)
+        return answer
+
+    def host(self, name: str, tag: str, data: bytes = OTHER) -> None:
+        """Push an image."""
+        for one in (BLOB, CONFIG):
+            push_blob(self.edge, name, one)
+        push_manifest(self.edge, name, tag, data)
+
+    def host_before(self, name: str, tag: str) -> None:
+        """Have an image that was pushed when the mirror was off."""
+        self.use(OriginRules(enabled=False))
+        self.host(name, tag)
+        self.inherit(name.partition("/")[0], OriginRules(enabled=True))
+
+    def inherit(self, directory: str, rules: OriginRules, **options: Any) -> None:
+        """Go on with another edge, and a directory of the present one's tree."""
+        tree = self.edge.tree.root
+        self.use(rules, **options)
+        self.edge.fs.rename(f"{tree}/{directory}", f"{self.edge.tree.root}/{directory}")

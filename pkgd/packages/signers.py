@@ -1,0 +1,124 @@
+"""A signer that a repository can be given before its keys have been read.
+
+What hinders it is logged at the start, and is then the reason why nothing can be published; reading what has been
+published goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from twisted.logger import Logger
+
+from pkgd.blocking import Blocking
+from pkgd.errors import InvalidKey, PkgdError, SigningError
+from pkgd.formats.openpgp import PrivateKey, read_private_keys, rpm_header_signature
+from pkgd.formats.openpgp.packets import read_packets
+from pkgd.formats.openpgp.signaturepackets import read_signature
+from pkgd.packages.gnupgsigner import GnupgSettings, GnupgSigner
+from pkgd.packages.keyring import KeyRing, default_user_id, read_secret_file
+from pkgd.packages.records import Clock
+from pkgd.packages.signing import NativeSigner, Signer
+
+__all__ = ["StartedSigner", "gnupg_key", "key_file", "key_ring"]
+
+log = Logger()
+
+# What signs, and the keys that may also sign the headers of rpm packages.
+Opened = tuple[Signer, Sequence[PrivateKey]]
+
+
+class StartedSigner:
+    """Implements `Signer` and `HeaderSigner`."""
+
+    def __init__(self, name: str, opening: Callable[[], Awaitable[Opened]], blocking: Blocking, clock: Clock) -> None:
+        """
+        :param name: what the configuration calls the key.
+        :param opening: reads the keys.
+        """
+        self._name = name
+        self._opening = opening
+        self._blocking = blocking
+        self._clock = clock
+        self._signer: Signer | None = None
+        self._keys: Sequence[PrivateKey] = ()
+        self._problem = "its keys have not been read yet"
+
+    async def start(self) -> None:
+        """Read the keys. May be called again."""
+        try:
+            self._signer, self._keys = await self._opening()
+        except PkgdError as error:
+            self._problem = error.message
+            log.error("the signing key {name} cannot be used: {reason}", name=self._name, reason=error.message)
+
+    async def clearsign(self, text: bytes) -> bytes:
+        """See `Signer`."""
+        return await self._ready().clearsign(text)
+
+    async def detach(self, data: bytes) -> bytes:
+        """See `Signer`."""
+        return await self._ready().detach(data)
+
+    def public_keys(self) -> bytes:
+        """See `Signer`."""
+        return self._ready().public_keys()
+
+    async def sign_header(self, header: bytes) -> bytes:
+        """See `HeaderSigner`: by the first key that can."""
+        now = int(self._clock.seconds())
+        usable = [key for key in self._keys if not key.problem(now)]
+        if not usable:
+            raise SigningError(f"the signing key {self._name} cannot sign packages")
+        try:
+            return await self._blocking.work(rpm_header_signature, usable[0], header, now)
+        except InvalidKey as error:
+            raise SigningError(error.message) from error
+
+    def is_ours(self, packet: bytes) -> bool:
+        """See `HeaderSigner`."""
+        try:
+            issuers = {read_signature(one.body).issuer for one in read_packets(packet)}
+        except InvalidKey:
+            return False
+        return any(key.signer.key_id in issuers for key in self._keys)
+
+    def _ready(self) -> Signer:
+        if self._signer is None:
+            raise SigningError(f"signing key {self._name}: {self._problem}")
+        return self._signer
+
+
+def key_ring(
+    directory: str, algorithm: str, passphrase: str | None, blocking: Blocking, clock: Clock
+) -> Callable[[], Awaitable[Opened]]:
+    """Opens the keys of a directory; makes the first one if there is none."""
+
+    async def opening() -> Opened:
+        ring = KeyRing(directory, passphrase)
+        keys = await blocking.work(ring.ensure, default_user_id(), int(clock.seconds()), algorithm)
+        return NativeSigner.of(blocking, keys, clock.seconds), keys
+
+    return opening
+
+
+def key_file(path: str, passphrase: str | None, blocking: Blocking, clock: Clock) -> Callable[[], Awaitable[Opened]]:
+    """Opens the keys of one file."""
+
+    def read() -> Sequence[PrivateKey]:
+        return read_private_keys(read_secret_file(path), passphrase, int(clock.seconds()))
+
+    async def opening() -> Opened:
+        keys = await blocking.work(read)
+        return NativeSigner.of(blocking, keys, clock.seconds), keys
+
+    return opening
+
+
+def gnupg_key(settings: GnupgSettings, blocking: Blocking, clock: Clock) -> Callable[[], Awaitable[Opened]]:
+    """Opens a key of GnuPG's, which signs no packages."""
+
+    async def opening() -> Opened:
+        return await GnupgSigner.open(blocking, settings, clock.seconds), ()
+
+    return opening
