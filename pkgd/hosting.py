@@ -13,7 +13,6 @@ from pkgd.blocking import Blocking
 from pkgd.config import AptRepository as AptSection
 from pkgd.config import AptSuite, Config, SigningKey, read_passphrase
 from pkgd.config import RpmRepository as RpmSection
-from pkgd.errors import ConfigError
 from pkgd.packages.apt import AptRepository
 from pkgd.packages.gnupgsigner import GnupgSettings
 from pkgd.packages.layout import SPOOL
@@ -139,8 +138,6 @@ def _signers(reactor: Any, config: Config, blocking: Blocking) -> _Signers:
 
 def _signer(name: str, key: SigningKey, config: Config, blocking: Blocking, reactor: Any) -> StartedSigner:
     if key.backend == "gnupg":
-        if key.passphrase_file is not None:
-            raise ConfigError(f"signing.keys.{name}.passphrase_file", "the passphrase is for GnuPG's agent to know")
         opening = gnupg_key(GnupgSettings(str(key.fingerprint), key.gpg, key.homedir), blocking, reactor)
     elif key.key_file is not None:
         opening = key_file(key.key_file, read_passphrase(name, key), blocking, reactor)

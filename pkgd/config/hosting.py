@@ -38,6 +38,8 @@ def check_hosting(config: Config) -> None:
         _check_apt(f"repositories.apt[{at}]", apt, keys)
     for at, rpm in enumerate(repositories.rpm):
         _check_rpm(f"repositories.rpm[{at}]", rpm, keys)
+        if rpm.sign_packages == "sign" and config.signing.key(rpm.signing_key).backend == "gnupg":
+            raise ConfigError(f"repositories.rpm[{at}].sign_packages", "packages are signed by native keys only")
 
 
 def _check_apt(path: str, repository: AptRepository, keys: set[str]) -> None:
@@ -84,6 +86,8 @@ def _check_key(path: str, name: str, key: SigningKey) -> None:
             raise ConfigError(f"{path}.fingerprint", "is needed with backend: gnupg")
         if key.key_file is not None:
             raise ConfigError(f"{path}.key_file", "has no meaning with backend: gnupg, whose keys are in its home")
+        if key.passphrase_file is not None:
+            raise ConfigError(f"{path}.passphrase_file", "has no meaning with backend: gnupg, whose agent knows it")
     elif key.fingerprint is not None or key.homedir is not None:
         raise ConfigError(path, "fingerprint and homedir are for backend: gnupg")
     if key.fingerprint is not None and not _FINGERPRINT.fullmatch(key.fingerprint):
