@@ -15,9 +15,9 @@ from pathlib import Path
 
 from tests.live.tools import PACKAGES, install
 from tests.repositories.bench import Bench, Case
-from tests.repositories.server import BuiltIn, PackageServer, free_environment, setup
+from tests.repositories.server import BuiltIn, PackageServer, WithGnupg, free_environment, setup
 
-GROUPS = ["apt", "sources", "dnf", "zypper", "signatures", "uploads", "hostile", "churn", "crash"]
+GROUPS = ["apt", "sources", "dnf", "zypper", "signatures", "signing", "gnupg", "uploads", "hostile", "churn", "crash"]
 # Programs, and Debian's packages of them.
 _PROGRAMS = {
     "apt-get": "apt",
@@ -32,8 +32,8 @@ _PROGRAMS = {
     "dput": "dput",
     "curl": "curl",
 }
-_BUILT_IN = {"dnf"}
-"""Groups that see pkgd without configuration."""
+_SERVERS: dict[str, type[PackageServer]] = {"dnf": BuiltIn, "gnupg": WithGnupg}
+"""The servers of groups that want another than that with many repositories."""
 _PORT = 24100
 
 
@@ -76,7 +76,7 @@ class Suite:
     def run(self, groups: list[str]) -> int:
         """Run the groups' cases, print the counts and return the exit status."""
         for number, group in enumerate(groups):
-            kind = BuiltIn if group in _BUILT_IN else PackageServer
+            kind = _SERVERS.get(group, PackageServer)
             server = kind(setup(f"pkgd-{group}", _PORT + number), self._scratch / f"pkgd-{group}")
             try:
                 self._run_group(group, Bench(server, self._scratch / group))

@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from functools import partial
 
+from tests.live.cutter import cutting
 from tests.live.server import LogTail
 from tests.live.tools import run
+from tests.repositories.aptclient import Apt
 from tests.repositories.bench import Bench, Case
-from tests.repositories.web import must, must_have
+from tests.repositories.web import Web, must, must_have
 
 _OTHER = ("#clear APT::Architectures;", 'APT::Architecture "s390x"; APT::Architectures { "s390x"; };')
+_CUTTER_PORT = 24199
 _BY_HASH = 'Acquire::By-Hash "force";'
 
 
@@ -29,6 +32,7 @@ def cases(bench: Bench) -> Iterator[Case]:
         yield Case(f"indices in {form} alone", partial(group.only, form))
         yield Case(f"indices in {form} preferred to others", partial(group.preferred, form))
     yield Case("a partial download is resumed", group.resume)
+    yield Case("a download that is cut goes on where it was", group.cut)
     yield Case("a package is copied to another suite", group.copy)
     yield Case("a suite that is not automatic is not installed from", group.not_automatic)
     yield Case("two components", group.components)
@@ -119,6 +123,16 @@ class _Group:
         apt("apt-get", "install", "--download-only", "large")
         must((apt.archives / name).read_bytes() == whole, "the file is whole")
         log.wait_for("a part of the file", rf'/{name} HTTP/1.1" 206 20\d+ ')
+
+    def cut(self) -> None:
+        name = self._publish("main", "cut", size=6_000_000)
+        with cutting(_CUTTER_PORT, self._bench.server.setup.endpoint, after=3_000_000, cuts=1) as cutter:
+            apt = Apt(self._bench.folder("apt"), ['Acquire::Retries "3";'])
+            apt.add_source(Web(cutter.endpoint.host, cutter.endpoint.port).get("/apt/main/stable.sources"))
+            apt.update()
+            log = LogTail(self._bench.server.log)
+            apt("apt-get", "install", "cut")
+            log.wait_for("the rest of the file", rf'/{name} HTTP/1.1" 206 ')
 
     def copy(self) -> None:
         self._publish("full", "promoted", place="testing/main")

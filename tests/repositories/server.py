@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from tests.live.server import Pkgd, Setup
-from tests.live.tools import Daemon
+from tests.live.tools import Daemon, run
 from tests.repositories.web import Web
 
 _BOTH = ["main", "contrib"]
@@ -27,9 +28,16 @@ REPOSITORIES: dict[str, Any] = {
             {"name": f"only-{form}", "compression": [form], "suites": [{"codename": "s"}]}
             for form in ("gz", "zst", "xz")
         ),
+        {"name": "ed25519", "signing_key": "ed25519"},
     ],
-    "rpm": [{"name": "main"}, {"name": "team/el9", "compression": "zst"}],
+    "rpm": [
+        {"name": "main"},
+        {"name": "team/el9", "compression": "zst"},
+        {"name": "signing", "sign_packages": "sign"},
+        {"name": "requiring", "sign_packages": "require"},
+    ],
 }
+KEYS: dict[str, Any] = {"ed25519": {"algorithm": "ed25519"}}
 
 
 class PackageServer(Pkgd):
@@ -43,7 +51,13 @@ class PackageServer(Pkgd):
 
     def _settings(self) -> dict[str, Any]:
         settings = super()._settings()
-        return settings if self.built_in else {**settings, "repositories": REPOSITORIES}
+        return (
+            settings if self.built_in else {**settings, "repositories": REPOSITORIES, "signing": {"keys": self.keys()}}
+        )
+
+    def keys(self) -> dict[str, Any]:
+        """The keys that are configured."""
+        return KEYS
 
     @property
     def web(self) -> Web:
@@ -72,6 +86,36 @@ class BuiltIn(PackageServer):
     """pkgd without a word about repositories."""
 
     built_in = True
+
+
+class WithGnupg(PackageServer):
+    """pkgd whose keys GnuPG has."""
+
+    def keys(self) -> dict[str, Any]:
+        """A key in a GnuPG home, which is made at the first call."""
+        if not self._home.exists():
+            self._home.mkdir(mode=0o700)
+            self._gpg(
+                "--passphrase", "", "--quick-generate-key", "Tests <tests@example.org>", "rsa3072", "sign", "never"
+            )
+        fingerprint = next(
+            line.split(":")[9] for line in self._gpg("--with-colons", "-K").splitlines() if line.startswith("fpr:")
+        )
+        key = {"backend": "gnupg", "fingerprint": fingerprint, "homedir": str(self._home)}
+        return {**KEYS, "default": key}
+
+    @property
+    def _home(self) -> Path:
+        return self.folder / "gnupg"
+
+    def _gpg(self, *arguments: str) -> str:
+        return run("gpg", "--homedir", str(self._home), "--batch", *arguments)
+
+    def remove(self) -> None:
+        """As others, and with the agent."""
+        if self._home.exists():
+            run("gpgconf", "--homedir", str(self._home), "--kill", "all")
+        super().remove()
 
 
 def setup(name: str, port: int) -> Setup:
