@@ -41,7 +41,9 @@ def main() -> int:
     """Run the suite and return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.repositories", description=__doc__)
     parser.add_argument("groups", nargs="*", metavar="group", help=", ".join(GROUPS))
-    groups = parser.parse_args().groups or GROUPS
+    parser.add_argument("--port", type=int, default=_PORT, help="the first of some ports that are free")
+    options = parser.parse_args()
+    groups = options.groups or GROUPS
     if unknown := set(groups) - set(GROUPS):
         parser.error(f"no such group: {', '.join(unknown)}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that a stopped suite leaves nothing behind either
@@ -52,7 +54,7 @@ def main() -> int:
         return 1
     scratch = Path(tempfile.mkdtemp(prefix="pkgd-repositories-"))
     try:
-        return Suite(scratch).run(groups)
+        return Suite(scratch, options.port).run(groups)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -68,8 +70,9 @@ def _prepare() -> None:
 class Suite:
     """Runs cases and counts them; each group has a server of its own."""
 
-    def __init__(self, scratch: Path) -> None:
+    def __init__(self, scratch: Path, port: int) -> None:
         self._scratch = scratch
+        self._port = port
         self._passed = 0
         self._failed = 0
 
@@ -77,7 +80,7 @@ class Suite:
         """Run the groups' cases, print the counts and return the exit status."""
         for number, group in enumerate(groups):
             kind = _SERVERS.get(group, PackageServer)
-            server = kind(setup(f"pkgd-{group}", _PORT + number), self._scratch / f"pkgd-{group}")
+            server = kind(setup(f"pkgd-{group}", self._port + number), self._scratch / f"pkgd-{group}")
             try:
                 self._run_group(group, Bench(server, self._scratch / group))
             finally:

@@ -17,7 +17,7 @@ from tests.repositories.bench import Bench, Case
 from tests.repositories.web import Web, must, must_have
 
 _OTHER = ("#clear APT::Architectures;", 'APT::Architecture "s390x"; APT::Architectures { "s390x"; };')
-_CUTTER_PORT = 24199
+_CUTTER_OFFSET = 50
 _BY_HASH = 'Acquire::By-Hash "force";'
 
 
@@ -126,7 +126,8 @@ class _Group:
 
     def cut(self) -> None:
         name = self._publish("main", "cut", size=6_000_000)
-        with cutting(_CUTTER_PORT, self._bench.server.setup.endpoint, after=3_000_000, cuts=1) as cutter:
+        endpoint = self._bench.server.setup.endpoint
+        with cutting(endpoint.port + _CUTTER_OFFSET, endpoint, after=3_000_000, cuts=1) as cutter:
             apt = Apt(self._bench.folder("apt"), ['Acquire::Retries "3";'])
             apt.add_source(Web(cutter.endpoint.host, cutter.endpoint.port).get("/apt/main/stable.sources"))
             apt.update()

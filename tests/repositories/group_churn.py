@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.repositories.bench import Bench, Case
 from tests.repositories.live import Uploads, apt_is_whole, dnf_is_whole
-from tests.repositories.web import must
+from tests.repositories.web import must, must_have
 
 _PUBLISHES = 40
 _PAUSE = 0.15
@@ -18,7 +18,7 @@ _PAUSE = 0.15
 def cases(bench: Bench) -> Iterator[Case]:
     """The cases."""
     group = _Group(bench)
-    yield Case(f"{_PUBLISHES} publishes each under 2 apts and a dnf that update and download: no mismatch", group.churn)
+    yield Case(f"{_PUBLISHES} publishes each under 2 apts, a dnf and a zypper: no mismatch", group.churn)
     yield Case("apt by paths without hashes sees no mismatch between publishes", group.without_hashes)
 
 
@@ -59,7 +59,8 @@ class _Group:
         for path, first in (("/apt/full/stable/main/", debs[0]), ("/rpm/main/", rpms[0])):
             bench.web.put(f"{path}{first.name}", first).must_be(201)
         apts = [bench.apt("full"), bench.apt("full", "stable", 'Acquire::By-Hash "force";')]
-        dnf = bench.dnf("main")
+        dnf, zypper = bench.dnf("main"), bench.zypper()
+        zypper("addrepo", f"{bench.web.url}/rpm/main/", "it")
         over = threading.Event()
 
         def with_apt(number: int) -> None:
@@ -70,7 +71,12 @@ class _Group:
             dnf.update()
             must("churn0" in dnf.names(), "churn0 is seen")
 
-        loops = [_Loop(lambda: with_apt(0), over), _Loop(lambda: with_apt(1), over), _Loop(with_dnf, over)]
+        def with_zypper() -> None:
+            zypper("refresh", "--force")
+            must_have(zypper("search", "churn0"), "churn0")
+
+        clients = (lambda: with_apt(0), lambda: with_apt(1), with_dnf, with_zypper)
+        loops = [_Loop(client, over) for client in clients]
         uploads = [
             Uploads(bench.web, _slowly(path, files[1:]), 1).start()
             for path, files in (("/apt/full/stable/main/", debs), ("/rpm/main/", rpms))
