@@ -43,7 +43,7 @@ def main() -> int:
     parser.add_argument("groups", nargs="*", metavar="group", help=", ".join(GROUPS))
     parser.add_argument("--port", type=int, default=_PORT, help="the first of some ports that are free")
     options = parser.parse_args()
-    groups = options.groups or GROUPS
+    groups = list(dict.fromkeys(options.groups)) or GROUPS
     if unknown := set(groups) - set(GROUPS):
         parser.error(f"no such group: {', '.join(unknown)}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that a stopped suite leaves nothing behind either

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,9 @@ def cases(bench: Bench) -> Iterator[Case]:
     yield Case("sqv: Release by Release.gpg", lambda: group.sqv("/apt/main/dists/stable/Release", ".gpg"))
     yield Case("sqv: repomd.xml by repomd.xml.asc", lambda: group.sqv("/rpm/main/repodata/repomd.xml", ".asc"))
     yield Case("gpgv refuses what has been changed", group.changed)
+    yield Case(
+        "what one connection fetches as zypper does belongs together, whatever is published between", group.together
+    )
     yield Case("rpm imports the key", group.rpm_key)
     yield Case("the secret key can be read by its owner alone", group.mode)
 
@@ -51,6 +55,19 @@ class _Group:
         file = self._fetch("/apt/main/dists/stable/InRelease")
         file.write_bytes(file.read_bytes().replace(b"Date: ", b"Date:  ", 1))
         must_fail("BAD signature", "gpgv", "--keyring", str(self._ring), str(file))
+
+    def together(self) -> None:
+        setup, files = self._bench.server.setup, iter(self._bench.workshop.rpms("between", 3))
+        connection = http.client.HTTPConnection(setup.host, setup.port, timeout=30)
+        found: dict[str, Path] = {}
+        for ending in (".asc", ".key", ""):
+            connection.request("GET", f"/rpm/main/repodata/repomd.xml{ending}")
+            found[ending] = self._folder / f"together{ending}"
+            found[ending].write_bytes(connection.getresponse().read())
+            file = next(files)
+            self._web.put(f"/rpm/main/{file.name}", file).must_be(201)
+        connection.close()
+        run("sqv", "--keyring", *(str(found[ending]) for ending in (".key", ".asc", "")))
 
     def rpm_key(self) -> None:
         root = self._bench.folder("rpm")
