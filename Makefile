@@ -7,7 +7,7 @@ STAMP := $(VENV)/.complete
 CRASH_ROUNDS ?= 200
 MIRROR_ROUNDS ?= 20
 
-.PHONY: run test lint conformance clients bench crash crash-mirror hostile mirror oracles lock clean
+.PHONY: run test lint conformance clients bench crash crash-mirror hostile mirror repositories oracles lock clean
 
 run: $(STAMP)
 	$(BIN)/pkgd serve
@@ -20,6 +20,9 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/trial tests.test_layers
+
+repositories: $(STAMP)
+	$(BIN)/python -m tests.repositories
 
 oracles: oracles-deb oracles-rpm oracles-openpgp
 

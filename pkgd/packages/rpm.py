@@ -187,13 +187,15 @@ class RpmRepository:
         """One line: the current generation. `url` is the repository's, without a slash at the end."""
         return f"{url}/@{self.generation}/\n".encode()
 
-    def repo_file(self, url: str) -> bytes:
+    def repo_file(self, url: str, by_mirrorlist: bool = True) -> bytes:
         """`pkgd.repo` for dnf, yum and zypper.
+
+        :param by_mirrorlist: False for clients that remember what a mirrorlist said.
 
         Packages are checked only where all are signed by keys that key.asc has; the metadata always is, and says
         what each package has to be.
         """
-        return repo_file(self.settings.name, url, self.settings.sign_packages != "keep")
+        return repo_file(self.settings.name, url, self.settings.sign_packages != "keep", by_mirrorlist)
 
     # -- what is not needed any more --
 

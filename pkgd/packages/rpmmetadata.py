@@ -25,15 +25,16 @@ def extra_slot(kind: str) -> str:
     return _EXTRA + kind
 
 
-def repo_file(name: str, url: str, are_signed: bool) -> bytes:
+def repo_file(name: str, url: str, are_signed: bool, by_mirrorlist: bool) -> bytes:
     """`pkgd.repo`, for dnf, yum and zypper.
 
+    :param by_mirrorlist: whether the client asks anew which generation is the current one whenever it refreshes.
     :param are_signed: whether all packages are sure to be signed with keys that key.asc has.
     """
     lines = (
         f"[pkgd-{name.replace('/', '-')}]",
         f"name=pkgd {name}",
-        f"mirrorlist={url}/mirrorlist",
+        f"mirrorlist={url}/mirrorlist" if by_mirrorlist else f"baseurl={url}/",
         "enabled=1",
         "autorefresh=1",
         "metadata_expire=60",

@@ -74,7 +74,7 @@ class RpmEndpoints:
         if path == _REPOMD:
             path = self._signed_path(call)
         served = await call.repository.open(path)
-        if path in (f"{_REPOMD}.asc", f"{_REPOMD}.key"):
+        if path == f"{_REPOMD}.asc":  # and not .key, which comes between: there may have been a publish since
             self._lately[call.request.channel] = _Lately(call.path.repository, served.generation, self._seconds())
         await send_served(call.request, self._blocking, served)
 
@@ -97,8 +97,12 @@ class RpmEndpoints:
 
     @declares(Action.PULL)
     async def setup(self, call: RpmCall) -> None:
-        """Serve the file for /etc/yum.repos.d."""
-        text = call.repository.repo_file(self._url(call))
+        """Serve the file for /etc/yum.repos.d.
+
+        zypper keeps a mirrorlist for ten minutes, and would not see what is published meanwhile.
+        """
+        is_zypper = (call.request.header(b"user-agent") or "").startswith("ZYpp")
+        text = call.repository.repo_file(self._url(call), by_mirrorlist=not is_zypper)
         send_body(call.request, 200, b"text/plain; charset=utf-8", text, _NO_STORE)
 
     @declares(Action.PULL)

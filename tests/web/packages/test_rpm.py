@@ -88,6 +88,13 @@ class RequestTests(SynchronousTestCase):
         self.assertIn(b"mirrorlist=http://registry.test/rpm/internal/el9/mirrorlist\n", text)
         self.assertEqual(self.edge.call("GET", "/api/packages/internal/rpm/el9.repo").body, text)
 
+    def test_setup_of_zypper(self) -> None:
+        """zypper keeps a mirrorlist for ten minutes, so it is given the plain URL."""
+        text = self.edge.call("GET", f"{BASE}pkgd.repo", {"User-Agent": "ZYpp 17.31.31 (curl 7.88.1)"}).body
+
+        self.assertIn(b"baseurl=http://registry.test/rpm/internal/el9/\n", text)
+        self.assertNotIn(b"mirrorlist", text)
+
     def test_denied(self) -> None:
         """Each request needs one action on its repository."""
         for action, calls in {
@@ -190,6 +197,14 @@ class TogetherTests(SynchronousTestCase):
 
         self.assertEqual(self.fetch(REPOMD), self.before)
         self.assertNotEqual(self.fetch(REPOMD), self.before)
+
+    def test_key_between(self) -> None:
+        """The key, which zypper fetches between the two, changes nothing, though there was a publish before it."""
+        self.publish()
+
+        self.fetch(f"{REPOMD}.key")
+
+        self.assertEqual(self.fetch(REPOMD), self.before)
 
     def test_other_connection(self) -> None:
         """Another connection gets what is current."""
