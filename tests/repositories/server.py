@@ -49,10 +49,16 @@ class PackageServer(Pkgd):
         """As pkgd's, but always from this checkout."""
         return [sys.executable, "-m", "pkgd", *super().command()[-3:]]
 
+    def repositories(self) -> dict[str, Any]:
+        """What the configuration says of them."""
+        return REPOSITORIES
+
     def _settings(self) -> dict[str, Any]:
         settings = super()._settings()
         return (
-            settings if self.built_in else {**settings, "repositories": REPOSITORIES, "signing": {"keys": self.keys()}}
+            settings
+            if self.built_in
+            else {**settings, "repositories": self.repositories(), "signing": {"keys": self.keys()}}
         )
 
     def keys(self) -> dict[str, Any]:
@@ -103,6 +109,11 @@ class WithGnupg(PackageServer):
         )
         key = {"backend": "gnupg", "fingerprint": fingerprint, "homedir": str(self._home)}
         return {**KEYS, "default": key}
+
+    def repositories(self) -> dict[str, Any]:
+        """Without those whose packages are signed, for which GnuPG's keys are of no use."""
+        rpm = [one for one in REPOSITORIES["rpm"] if "sign_packages" not in one]
+        return {**REPOSITORIES, "rpm": rpm}
 
     @property
     def _home(self) -> Path:
