@@ -18,9 +18,10 @@ from pkgd.packages.generations import Gone
 from pkgd.packages.layout import apt_directory, apt_pool_path, suite_directory
 from pkgd.packages.pool import Pool
 from pkgd.packages.publishing import Publisher
-from pkgd.packages.records import Added, AptSettings, Arrival, Clock, Listed, Removed, Served, Signer
+from pkgd.packages.records import Added, AptSettings, Arrival, Clock, Listed, Removed, Served
 from pkgd.packages.serving import Serving, media_type_of
 from pkgd.packages.shelf import Shelf
+from pkgd.packages.signing import Signer
 from pkgd.packages.staging import Staging
 from pkgd.packages.sweeping import Sweeping
 from pkgd.storage.interfaces import ObjectStore

@@ -24,7 +24,8 @@ from pkgd.packages.generations import FileRef, Gone
 from pkgd.packages.indices import Index
 from pkgd.packages.leaves import Key, Shape
 from pkgd.packages.publishing import Composition
-from pkgd.packages.records import AptSettings, Signer, SuiteSettings
+from pkgd.packages.records import AptSettings, SuiteSettings
+from pkgd.packages.signing import Signer
 
 __all__ = ["AptSuite"]
 

@@ -18,12 +18,10 @@ __all__ = [
     "AptSettings",
     "Arrival",
     "Clock",
-    "HeaderSigner",
     "Listed",
     "Removed",
     "RpmSettings",
     "Served",
-    "Signer",
     "SuiteSettings",
     "Window",
 ]
@@ -37,32 +35,6 @@ class Clock(Protocol):
 
     def seconds(self) -> float:
         """Seconds since the epoch."""
-
-
-class Signer(Protocol):
-    """Who signs what a repository publishes.
-
-    All raise `SigningError`; then nothing is published, and what waited for it fails with it.
-    """
-
-    async def clearsign(self, text: bytes) -> bytes:
-        """InRelease, of the text of Release."""
-
-    async def detach(self, data: bytes) -> bytes:
-        """An armored detached signature."""
-
-    def public_keys(self) -> bytes:
-        """The armored keys that readers need."""
-
-
-class HeaderSigner(Protocol):
-    """Who signs packages of rpm."""
-
-    async def sign_header(self, header: bytes) -> bytes:
-        """An OpenPGP signature packet over a package's header. Raises `SigningError`."""
-
-    def is_ours(self, packet: bytes) -> bool:
-        """Whether a signature packet names a key of ours as its issuer; nothing is verified."""
 
 
 @frozen

@@ -21,12 +21,10 @@ from pkgd.packages.records import (
     Added,
     Arrival,
     Clock,
-    HeaderSigner,
     Listed,
     Removed,
     RpmSettings,
     Served,
-    Signer,
 )
 from pkgd.packages.rpmextras import EXTRAS, MAX_EXTRA, read_extra
 from pkgd.packages.rpmindices import PACKAGES, read_listed
@@ -35,6 +33,7 @@ from pkgd.packages.rpmsigning import PackageSigning
 from pkgd.packages.rpmuploads import added, check_conflict, package_key, read_headers_of, read_upload
 from pkgd.packages.serving import Serving, media_type_of
 from pkgd.packages.shelf import Shelf
+from pkgd.packages.signing import HeaderSigner, Signer
 from pkgd.packages.staging import Staging
 from pkgd.packages.sweeping import Sweeping
 from pkgd.storage.interfaces import ObjectStore

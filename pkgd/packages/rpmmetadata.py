@@ -11,9 +11,10 @@ from pkgd.packages.generations import FileRef
 from pkgd.packages.indices import Index
 from pkgd.packages.leaves import Shape
 from pkgd.packages.publishing import Composition
-from pkgd.packages.records import RpmSettings, Signer
+from pkgd.packages.records import RpmSettings
 from pkgd.packages.rpmextras import EXTRAS
 from pkgd.packages.rpmindices import PACKAGES, FragmentShape, WholeShape
+from pkgd.packages.signing import Signer
 
 __all__ = ["RpmMetadata", "extra_slot", "repo_file"]
 

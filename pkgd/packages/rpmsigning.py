@@ -9,7 +9,8 @@ from pkgd.blocking import Blocking
 from pkgd.errors import InvalidPackage, SigningError
 from pkgd.formats.filehashes import FileHashes
 from pkgd.formats.rpm import RpmPackage, rewrite
-from pkgd.packages.records import Arrival, HeaderSigner
+from pkgd.packages.records import Arrival
+from pkgd.packages.signing import HeaderSigner
 from pkgd.packages.staging import Staging
 from pkgd.storage.spool import Spool, StagedFile
 

@@ -25,13 +25,13 @@ from pkgd.formats.openpgp import (
     text_signed_by,
 )
 
-__all__ = ["NativeSigner", "Signer", "verified"]
+__all__ = ["HeaderSigner", "NativeSigner", "Signer", "verified"]
 
 _Operation = Callable[[Sequence[PrivateKey], bytes, int], bytes]
 
 
 class Signer(Protocol):
-    """Signs with one or more keys. Every method raises `SigningError` if it cannot."""
+    """Signs with one or more keys. Every method raises `SigningError` if it cannot; then nothing is published."""
 
     async def clearsign(self, text: bytes) -> bytes:
         """The text with its signatures: `InRelease`."""
@@ -41,6 +41,16 @@ class Signer(Protocol):
 
     def public_keys(self) -> bytes:
         """What clients have to know, in one armor."""
+
+
+class HeaderSigner(Protocol):
+    """Who signs packages of rpm."""
+
+    async def sign_header(self, header: bytes) -> bytes:
+        """An OpenPGP signature packet over a package's header. Raises `SigningError`."""
+
+    def is_ours(self, packet: bytes) -> bool:
+        """Whether a signature packet names a key of ours as its issuer; nothing is verified."""
 
 
 @frozen

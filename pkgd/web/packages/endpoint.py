@@ -10,8 +10,9 @@ from attrs import Factory, frozen
 
 from pkgd.errors import NotReady, UnknownRepository
 from pkgd.packages.apt import AptRepository
-from pkgd.packages.records import Signer, SuiteSettings
+from pkgd.packages.records import SuiteSettings
 from pkgd.packages.rpm import RpmRepository
+from pkgd.packages.signing import Signer
 from pkgd.web.gate import Grant
 from pkgd.web.packages.paths import AptPath, Kind, RpmPath
 from pkgd.web.request import Request
