@@ -42,18 +42,18 @@ class AptSuite:
     # -- composing --
 
     def required(self) -> Iterable[str]:
-        """See `Composer.required`."""
+        """See `Plan.required`."""
         for component in self.settings.components:
             yield source_slot(component)
             for architecture in ("all", *self.settings.architectures):
                 yield binary_slot(component, architecture)
 
     def is_whole(self, slot: str) -> bool:
-        """See `Composer.is_whole`: none is."""
+        """See `Plan.is_whole`: none is."""
         return False
 
     def whole_shape(self, slot: str) -> Shape:
-        """See `Composer.whole_shape`."""
+        """See `Plan.whole_shape`."""
         raise AssertionError(f"{slot} is a list of entries")
 
     def marks(self) -> str:

@@ -3,25 +3,42 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from attrs import define, evolve, field, frozen
 
+from pkgd.packages.drafts import Draft
 from pkgd.packages.forms import piece
 from pkgd.packages.indices import Index, IndexFile, frames, write_index
+from pkgd.packages.layout import index_key, leaf_key
 from pkgd.packages.leaves import Edits, Entry, Key, Leaf, Shape, make_leaves, make_part, runs
 from pkgd.packages.shelf import Shelf
 
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-__all__ = ["Builder", "Built"]
+__all__ = ["Builder", "Built", "Plan"]
 
 # So many bytes are hashed in one hop.
 _SLICE = 4 * 1024 * 1024
 
 Hashes = tuple["_Hash", ...]
+
+
+class Plan(Protocol):
+    """Which indices there are in a kind of repository."""
+
+    shape: Shape
+
+    def required(self) -> Iterable[str]:
+        """The indices that are there even if they are empty."""
+
+    def whole_shape(self, slot: str) -> Shape:
+        """The shape of an index that is no list of entries."""
+
+    def is_whole(self, slot: str) -> bool:
+        """Whether an index is no list of entries."""
 
 
 @frozen
@@ -48,6 +65,40 @@ class Builder:
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
         self._trails: dict[tuple[str, str, str], _Trail] = {}
+
+    async def assemble(
+        self, plan: Plan, base: Mapping[str, Index], draft: Draft, generation: int
+    ) -> tuple[dict[str, Index], dict[str, bytes]]:
+        """Every index of a generation, and what has to be written for it, by its keys.
+
+        :param base: the indices that the draft's edits are on top of.
+        :raises Storage: if leaves of those cannot be read.
+        """
+        shape, indices, objects = plan.shape, dict(base), dict[str, bytes]()
+        for slot, like in draft.begun.items():
+            if like in indices:
+                indices[slot] = indices[like]
+        outdated = [
+            slot for slot, one in indices.items() if not plan.is_whole(slot) and one.forms != tuple(shape.forms)
+        ]
+        missing = [slot for slot in plan.required() if slot not in indices]
+        for slot in sorted({*draft.edits, *outdated, *missing}):
+            edits = draft.edits.get(slot, {})
+            self._take(slot, await self.build(slot, shape, indices.get(slot), edits, generation), indices, objects)
+        for slot, text in draft.whole.items():
+            if text is None:
+                indices.pop(slot, None)
+                continue
+            self._take(slot, await self.build_whole(slot, plan.whole_shape(slot), text, generation), indices, objects)
+        return indices, objects
+
+    def _take(self, slot: str, built: Built, indices: dict[str, Index], objects: dict[str, bytes]) -> None:
+        indices[slot] = built.index
+        self._shelf.keep_index(built.index)
+        objects[index_key(self._shelf.base, built.index.name)] = built.document
+        for (name, form), data in built.files.items():
+            if form:
+                objects[leaf_key(self._shelf.base, name, form)] = data
 
     async def build(self, slot: str, shape: Shape, base: Index | None, edits: Edits, generation: int) -> Built:
         """The index after the edits.

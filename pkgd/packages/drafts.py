@@ -79,6 +79,8 @@ class Draft:
         self.gone: list[Gone] = []
         # New indices, and which published one they begin as.
         self.begun: dict[str, str] = {}
+        # Of each new package, who has signed it, or None if that is unknown.
+        self.vouched: list[frozenset[str] | None] = []
         self._touched = False
 
     @property
@@ -116,6 +118,10 @@ class Draft:
         self.begun[slot] = like
         self.edits[slot] = {**self._edits_below(like), **self.edits.get(like, {})}
 
+    def vouch(self, signers: frozenset[str] | None) -> None:
+        """Note who has signed a new package, by the fingerprints of their keys; None if nobody has looked."""
+        self.vouched.append(signers)
+
     def touch(self) -> None:
         """Publish even if nothing is edited."""
         self._touched = True
@@ -128,6 +134,7 @@ class Draft:
         self._below.begun.update(self.begun)
         self._below.whole.update(self.whole)
         self._below.gone += self.gone
+        self._below.vouched += self.vouched
         self._below._touched |= self._touched
 
     def _edits_below(self, slot: str) -> Mapping[Key, Texts | None]:

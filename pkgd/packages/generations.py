@@ -13,13 +13,14 @@ from typing import Any
 from attrs import field, frozen
 
 from pkgd.errors import NotReady
+from pkgd.packages.indices import Index
 from pkgd.packages.layout import current_key, generation_key, generations_prefix
 from pkgd.packages.leaves import Key
 from pkgd.packages.records import Window
 from pkgd.packages.shelf import Shelf
 from pkgd.sharing import SingleFlight
 
-__all__ = ["FileRef", "Generation", "Gone", "Kept"]
+__all__ = ["FileRef", "Generation", "Gone", "Kept", "signers_after"]
 
 _REMEMBERED = 16
 
@@ -47,7 +48,11 @@ class Gone:
 
 @frozen
 class Generation:
-    """One generation. `marks` is how the settings and keys it was made with are known."""
+    """One generation. `marks` is how the settings and keys it was made with are known.
+
+    `signers` are the keys, by their fingerprints, that every package is signed by, each by some of them; None if that
+    is not known.
+    """
 
     number: int
     date: int
@@ -56,6 +61,7 @@ class Generation:
     files: Mapping[str, FileRef] = field(repr=False, hash=False)
     documents: Mapping[str, bytes] = field(repr=False, hash=False)
     gone: Sequence[Gone] = field(repr=False, default=())
+    signers: frozenset[str] | None = None
 
     def encode(self) -> bytes:
         """Its bytes in the store."""
@@ -70,6 +76,7 @@ class Generation:
             },
             "documents": {path: data.decode() for path, data in self.documents.items()},
             "gone": [[one.slot, one.key, one.paths] for one in self.gone],
+            "signers": None if self.signers is None else sorted(self.signers),
         }
         return json.dumps(document, separators=(",", ":")).encode()
 
@@ -84,6 +91,7 @@ class Generation:
             {path: FileRef(*one) for path, one in found["files"].items()},
             {path: text.encode() for path, text in found["documents"].items()},
             tuple(Gone(slot, tuple(key), tuple(paths)) for slot, key, paths in found["gone"]),
+            None if found.get("signers") is None else frozenset(found["signers"]),
         )
 
 
@@ -204,6 +212,21 @@ class Kept:
     async def _read(self, number: int) -> Generation | None:
         found = await self._shelf.find_json(generation_key(self._shelf.base, number))
         return None if found is None else Generation.decode(found)
+
+
+def signers_after(
+    before: Generation | None, vouched: Sequence[frozenset[str] | None], indices: Mapping[str, Index]
+) -> frozenset[str] | None:
+    """`Generation.signers` of the generation with these indices; where there is no package, nobody is missing.
+
+    :param vouched: of each package that is new in it, its signers.
+    """
+    known = before.signers if before is not None else frozenset[str]()
+    if not any(index.count for index in indices.values()):
+        return frozenset()
+    for one in vouched:
+        known = None if known is None or one is None else known | one
+    return known
 
 
 def _know(generation: Generation) -> _Known:

@@ -9,7 +9,7 @@ anything, and whatever fails before leaves the published generation as it was.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
@@ -20,11 +20,10 @@ from twisted.python.failure import Failure
 
 from pkgd.errors import NotReady, PkgdError, Storage
 from pkgd.packages import layout
-from pkgd.packages.building import Builder
+from pkgd.packages.building import Builder, Plan
 from pkgd.packages.drafts import Draft, Published
-from pkgd.packages.generations import FileRef, Generation, Gone, Kept
+from pkgd.packages.generations import FileRef, Generation, Gone, Kept, signers_after
 from pkgd.packages.indices import Index
-from pkgd.packages.leaves import Shape
 from pkgd.packages.records import Clock, Window
 from pkgd.packages.shelf import Shelf
 from pkgd.sharing import Tasks
@@ -48,19 +47,8 @@ class Composition:
     documents: Mapping[str, bytes]
 
 
-class Composer(Protocol):
+class Composer(Plan, Protocol):
     """What kind of repository it is."""
-
-    shape: Shape
-
-    def required(self) -> Iterable[str]:
-        """The indices that are there even if they are empty."""
-
-    def whole_shape(self, slot: str) -> Shape:
-        """The shape of an index that is no list of entries."""
-
-    def is_whole(self, slot: str) -> bool:
-        """Whether an index is no list of entries."""
 
     def marks(self) -> str:
         """A text that changes when what is published would change though no package has."""
@@ -183,15 +171,15 @@ class Publisher:
 
     async def _flip(self, draft: Draft) -> None:
         number, self._next = self._next, self._next + 1
-        objects: dict[str, bytes] = {}
-        indices = await self._build(draft, number, objects)
+        indices, objects = await self._builder.assemble(self.composer, self.published.indices, draft, number)
         current = self.kept.current
         date = max(int(self._clock.seconds()), current.date if current else 0)
         try:
             composed = await self.composer.compose(number, date, indices)
             names = {slot: index.name for slot, index in indices.items()}
             marks = self.composer.marks()
-            new = Generation(number, date, marks, names, composed.files, composed.documents, tuple(draft.gone))
+            signers = signers_after(current, draft.vouched, indices)
+            new = Generation(number, date, marks, names, composed.files, composed.documents, tuple(draft.gone), signers)
             await self._write(new, objects)
         except Exception:
             self._retire(indices, self.published.indices)
@@ -199,38 +187,6 @@ class Publisher:
         before, self.published = self.published, Published(self.shelf, indices, self.composer.shape)
         self.kept.add(new)
         self._retire(before.indices, indices)
-
-    async def _build(self, draft: Draft, number: int, objects: dict[str, bytes]) -> dict[str, Index]:
-        """Every index of the new generation; what has to be written for it is put into `objects`."""
-        shape, indices = self.composer.shape, dict(self.published.indices)
-        for slot, like in draft.begun.items():
-            if like in indices:
-                indices[slot] = indices[like]
-        outdated = [
-            slot
-            for slot, one in indices.items()
-            if not self.composer.is_whole(slot) and one.forms != tuple(shape.forms)
-        ]
-        missing = [slot for slot in self.composer.required() if slot not in indices]
-        for slot in sorted({*draft.edits, *outdated, *missing}):
-            base, edits = indices.get(slot), draft.edits.get(slot, {})
-            built = await self._builder.build(slot, shape, base, edits, number)
-            self._take(slot, built, indices, objects)
-        for slot, text in draft.whole.items():
-            if text is None:
-                indices.pop(slot, None)
-                continue
-            built = await self._builder.build_whole(slot, self.composer.whole_shape(slot), text, number)
-            self._take(slot, built, indices, objects)
-        return indices
-
-    def _take(self, slot: str, built: Any, indices: dict[str, Index], objects: dict[str, bytes]) -> None:
-        indices[slot] = built.index
-        self.shelf.keep_index(built.index)
-        objects[layout.index_key(self.shelf.base, built.index.name)] = built.document
-        for (name, form), data in built.files.items():
-            if form:
-                objects[layout.leaf_key(self.shelf.base, name, form)] = data
 
     async def _write(self, new: Generation, objects: Mapping[str, bytes]) -> None:
         base = self.shelf.base

@@ -29,7 +29,7 @@ from pkgd.packages.records import (
 from pkgd.packages.rpmextras import EXTRAS, MAX_EXTRA, read_extra
 from pkgd.packages.rpmindices import PACKAGES, read_listed
 from pkgd.packages.rpmmetadata import RpmMetadata, extra_slot, repo_file
-from pkgd.packages.rpmsigning import PackageSigning
+from pkgd.packages.rpmsigning import PackageSigning, Signed
 from pkgd.packages.rpmuploads import added, check_conflict, package_key, read_headers_of, read_upload
 from pkgd.packages.serving import Serving, media_type_of
 from pkgd.packages.shelf import Shelf
@@ -66,7 +66,7 @@ class RpmRepository:
         self._staging = Staging(spool, blocking)
         self._blocking = blocking
         self._clock = clock
-        self._signing = PackageSigning(settings.sign_packages, header_signer, spool, blocking)
+        self._signing = PackageSigning(settings.sign_packages, header_signer, spool, blocking, clock)
         shelf = Shelf(directory, store, blocking)
         self._publisher = Publisher(shelf, RpmMetadata(settings, signer), clock, settings.window)
         self._serving = Serving(self._publisher)
@@ -98,8 +98,8 @@ class RpmRepository:
         try:
             return await self._add(signed, package)
         finally:
-            if signed is not arrival:
-                await self._signing.remove(signed)
+            if signed.arrival is not arrival:
+                await self._signing.remove(signed.arrival)
 
     async def put_extra(self, kind: str, arrival: Arrival) -> int:
         """Publish a document of `EXTRAS` whole, in place of the one that is there; returns the generation.
@@ -191,10 +191,12 @@ class RpmRepository:
 
         :param by_mirrorlist: False for clients that remember what a mirrorlist said.
 
-        Packages are checked only where all are signed by keys that key.asc has; the metadata always is, and says
-        what each package has to be.
+        Packages are checked only where all are known to be signed by keys that key.asc has; the metadata always is,
+        and says what each package has to be.
         """
-        return repo_file(self.settings.name, url, self.settings.sign_packages != "keep", by_mirrorlist)
+        current = self._publisher.kept.current
+        are_signed = self._signing.covers(current.signers if current else frozenset())
+        return repo_file(self.settings.name, url, are_signed, by_mirrorlist)
 
     # -- what is not needed any more --
 
@@ -212,7 +214,8 @@ class RpmRepository:
 
     # -- how it is done --
 
-    async def _add(self, arrival: Arrival, package: RpmPackage) -> Added:
+    async def _add(self, signed: Signed, package: RpmPackage) -> Added:
+        arrival = signed.arrival
         digest = arrival.hashes.sha256
         path = rpm_path(digest, package.file_name)
         key = package_key(package)
@@ -224,6 +227,7 @@ class RpmRepository:
             if await check_conflict(draft, key, digest, package.nevra):
                 return False
             draft.put(PACKAGES, key, (text.primary, text.filelists, text.other))
+            draft.vouch(signed.signers)
             return True
 
         self._publisher.check_loaded()

@@ -57,15 +57,15 @@ class RpmMetadata:
         self._signer = signer
 
     def required(self) -> Iterable[str]:
-        """See `Composer.required`."""
+        """See `Plan.required`."""
         return (PACKAGES,)
 
     def is_whole(self, slot: str) -> bool:
-        """See `Composer.is_whole`."""
+        """See `Plan.is_whole`."""
         return slot.startswith(_EXTRA)
 
     def whole_shape(self, slot: str) -> Shape:
-        """See `Composer.whole_shape`."""
+        """See `Plan.whole_shape`."""
         return self._whole
 
     def marks(self) -> str:

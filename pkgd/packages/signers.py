@@ -12,9 +12,7 @@ from twisted.logger import Logger
 
 from pkgd.blocking import Blocking
 from pkgd.errors import InvalidKey, PkgdError, SigningError
-from pkgd.formats.openpgp import PrivateKey, read_private_keys, rpm_header_signature
-from pkgd.formats.openpgp.packets import read_packets
-from pkgd.formats.openpgp.signaturepackets import read_signature
+from pkgd.formats.openpgp import Certificate, PrivateKey, read_private_keys, rpm_header_signature
 from pkgd.packages.gnupgsigner import GnupgSettings, GnupgSigner
 from pkgd.packages.keyring import KeyRing, default_user_id, read_secret_file
 from pkgd.packages.records import Clock
@@ -75,13 +73,10 @@ class StartedSigner:
         except InvalidKey as error:
             raise SigningError(error.message) from error
 
-    def is_ours(self, packet: bytes) -> bool:
+    def certificates(self) -> Sequence[Certificate]:
         """See `HeaderSigner`."""
-        try:
-            issuers = {read_signature(one.body).issuer for one in read_packets(packet)}
-        except InvalidKey:
-            return False
-        return any(key.signer.key_id in issuers for key in self._keys)
+        self._ready()
+        return [key.certificate for key in self._keys]
 
     def _ready(self) -> Signer:
         if self._signer is None:

@@ -49,8 +49,8 @@ class HeaderSigner(Protocol):
     async def sign_header(self, header: bytes) -> bytes:
         """An OpenPGP signature packet over a package's header. Raises `SigningError`."""
 
-    def is_ours(self, packet: bytes) -> bool:
-        """Whether a signature packet names a key of ours as its issuer; nothing is verified."""
+    def certificates(self) -> Sequence[Certificate]:
+        """The keys that clients know, and check packages with. Raises `SigningError` if they could not be read."""
 
 
 @frozen

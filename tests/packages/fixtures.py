@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from pkgd.blocking import InlineBlocking
 from pkgd.errors import SigningError
 from pkgd.formats.filehashes import FileHashes
+from pkgd.formats.openpgp import Certificate, rpm_header_signature
 from pkgd.packages.layout import SPOOL
 from pkgd.packages.records import Arrival, Served
 from pkgd.storage.fsops import DurableTree, FileSystem
@@ -22,6 +23,7 @@ from pkgd.storage.local import LocalStore
 from pkgd.storage.memory import MemoryStore
 from pkgd.storage.spool import Spool
 from tests.formats.debs import CONTROL, deb
+from tests.formats.openpgp.keyfiles import key
 from tests.storage.fixtures import QuietFileSystem
 
 __all__ = ["NOW", "FakeSigner", "Ground", "hashes_of", "made_deb", "result"]
@@ -51,6 +53,7 @@ class FakeSigner:
     def __init__(self) -> None:
         self.broken = False
         self.keys = b"KEYS"
+        self.rpm_key = key("pkgd-ed25519")
 
     async def clearsign(self, text: bytes) -> bytes:
         """The text between marks."""
@@ -67,14 +70,14 @@ class FakeSigner:
         return self.keys
 
     async def sign_header(self, header: bytes) -> bytes:
-        """A packet that rpm would file under RSA."""
+        """A real signature: rpm's are looked at."""
         self._check()
-        body = b"\x04\x00\x01\x08" + hashlib.sha256(header).digest()
-        return b"\xc2" + bytes([len(body)]) + body
+        return rpm_header_signature(self.rpm_key, header, NOW)
 
-    def is_ours(self, packet: bytes) -> bool:
-        """Those that `sign_header` has made."""
-        return packet[2:6] == b"\x04\x00\x01\x08"
+    def certificates(self) -> list[Certificate]:
+        """That of the key."""
+        self._check()
+        return [self.rpm_key.certificate]
 
     def _check(self) -> None:
         if self.broken:

@@ -9,11 +9,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.errors import AlreadyExists, InvalidPackage, SigningError, UnknownPackage
 from pkgd.formats import rpmtags as tags
+from pkgd.formats.openpgp import rpm_header_signature
 from pkgd.formats.rpm import read_rpm
 from pkgd.packages.records import RpmSettings
 from pkgd.packages.rpm import RpmRepository
+from tests.formats.openpgp.keyfiles import key
 from tests.formats.rpms import binary, int32, reader, rpm, string
-from tests.packages.fixtures import FakeSigner, Ground, result
+from tests.packages.fixtures import NOW, FakeSigner, Ground, result
 from tests.packages.readers import read_rpm_repository
 
 _DAY = 24 * 3600
@@ -251,14 +253,57 @@ class RpmSigningTests(_RpmCase):
     """`sign_packages`."""
 
     def test_unsigned_packages_are_refused_where_signatures_are_required(self) -> None:
-        """Signatures by other keys count as none."""
+        """Signatures by other keys count as none, and so do those of other packages in our key's name."""
         self.repository = self.made("strict", sign_packages="require")
-        ours = result(FakeSigner().sign_header(b""))
         with self.assertRaises(InvalidPackage):
             self.add(made_rpm())
-        with self.assertRaises(InvalidPackage):
-            self.add(made_rpm(signatures={tags.SIG_RSA: binary(b"\xc2\x06\x04\x00\x16\x08ab")}))
-        self.assertTrue(self.add(made_rpm(signatures={tags.SIG_RSA: binary(ours)})).created)
+        for packet in (self.signature(b"other"), self.signature(name="pkgd-rsa3072")):
+            with self.assertRaises(InvalidPackage):
+                self.add(made_rpm(signatures={tags.SIG_DSA: binary(packet)}))
+        self.assertEqual((self.packages(), self.files()), ([], []))
+        self.assertTrue(self.add(made_rpm(signatures={tags.SIG_DSA: binary(self.signature())})).created)
+
+    def test_where_keys_cannot_be_read_nobody_is_told_that_a_signature_is_wrong(self) -> None:
+        """It is the server's fault."""
+        self.repository = self.made("strict", sign_packages="require")
+        self.ground.signer.broken = True
+        with self.assertRaises(SigningError):
+            self.add(made_rpm())
+
+    def test_a_false_signature_is_replaced_where_packages_are_signed(self) -> None:
+        """It does not count because it names our key."""
+        self.repository = self.made("signed", sign_packages="sign")
+        data = self.fetch(self.add(made_rpm(signatures={tags.SIG_DSA: binary(self.signature(b"other"))})).path)
+        self.assertEqual(read_rpm(reader(data), len(data)).signatures[0].packet, self.signature())
+
+    def test_clients_check_packages_only_if_all_are_signed(self) -> None:
+        """Also after a restart: not before those are gone that came before it was required; not by other keys."""
+
+        def checks() -> bool:
+            return b"\ngpgcheck=1\n" in self.repository.repo_file("http://host/rpm/one")
+
+        self.repository = self.made("one")
+        self.add(made_rpm("unsigned"))
+        self.assertFalse(checks())
+        self.repository = self.made("one", sign_packages="require")
+        self.assertFalse(checks())
+        self.add(made_rpm(signatures={tags.SIG_DSA: binary(self.signature())}))
+        self.assertFalse(checks())
+        result(self.repository.remove("hello-1.0-1.x86_64.rpm"))
+        result(self.repository.remove("unsigned-1.0-1.x86_64.rpm"))
+        self.assertTrue(checks())
+        self.add(made_rpm(signatures={tags.SIG_DSA: binary(self.signature())}))
+        self.repository = self.made("one", sign_packages="require")
+        self.assertTrue(checks())
+        self.ground.signer.rpm_key = key("pkgd-rsa3072")
+        self.assertFalse(checks())
+
+    def signature(self, content: bytes | None = None, name: str = "pkgd-ed25519") -> bytes:
+        """Of the header of `made_rpm()`, or of something else."""
+        data = made_rpm()
+        package = read_rpm(reader(data), len(data))
+        header = data[package.header_start : package.header_end]
+        return rpm_header_signature(key(name), header if content is None else content, NOW)
 
     def test_packages_are_signed_where_that_is_wanted(self) -> None:
         """The file that is served is listed, and its signature is of its header."""
