@@ -15,9 +15,22 @@ from pathlib import Path
 
 from tests.live.tools import PACKAGES, install
 from tests.repositories.bench import Bench, Case
-from tests.repositories.server import BuiltIn, PackageServer, WithGnupg, free_environment, setup
+from tests.repositories.server import BuiltIn, PackageServer, WithGnupg, WithKeyFiles, free_environment, setup
 
-GROUPS = ["apt", "sources", "dnf", "zypper", "signatures", "signing", "gnupg", "uploads", "hostile", "churn", "crash"]
+GROUPS = [
+    "apt",
+    "sources",
+    "dnf",
+    "zypper",
+    "signatures",
+    "signing",
+    "requiring",
+    "gnupg",
+    "uploads",
+    "hostile",
+    "churn",
+    "crash",
+]
 # Programs, and Debian's packages of them.
 _PROGRAMS = {
     "apt-get": "apt",
@@ -32,7 +45,7 @@ _PROGRAMS = {
     "dput": "dput",
     "curl": "curl",
 }
-_SERVERS: dict[str, type[PackageServer]] = {"dnf": BuiltIn, "gnupg": WithGnupg}
+_SERVERS: dict[str, type[PackageServer]] = {"dnf": BuiltIn, "gnupg": WithGnupg, "requiring": WithKeyFiles}
 """The servers of groups that want another than that with many repositories."""
 _PORT = 24100
 

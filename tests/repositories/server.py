@@ -129,6 +129,45 @@ class WithGnupg(PackageServer):
         super().remove()
 
 
+class WithKeyFiles(PackageServer):
+    """pkgd with repositories that require signatures, by keys that were made with GnuPG."""
+
+    ALGORITHMS = ("rsa3072", "ed25519")
+
+    @property
+    def home(self) -> Path:
+        """A GnuPG home with the keys, and with one that no repository has."""
+        return self.folder / "gnupg"
+
+    def fingerprint(self, name: str) -> str:
+        """That of a key, in hex."""
+        said = run("gpg", "--homedir", str(self.home), "--batch", "--with-colons", "-K", f"{name}@example.org")
+        return next(line.split(":")[9] for line in said.splitlines() if line.startswith("fpr:"))
+
+    def repositories(self) -> dict[str, Any]:
+        """One for each algorithm."""
+        rpm = [{"name": f"require-{one}", "signing_key": one, "sign_packages": "require"} for one in self.ALGORITHMS]
+        return {"rpm": rpm}
+
+    def keys(self) -> dict[str, Any]:
+        """Exported at the first call."""
+        if not self.home.exists():
+            self.home.mkdir(mode=0o700)
+            gpg = ("gpg", "--homedir", str(self.home), "--batch", "--passphrase", "")
+            for name, algorithm in (*zip(self.ALGORITHMS, self.ALGORITHMS, strict=True), ("stranger", "rsa3072")):
+                run(*gpg, "--quick-generate-key", f"{name}@example.org", algorithm, "sign", "never")
+                secret = self.home / f"{name}.asc"
+                run(*gpg, "--armor", "-o", str(secret), "--export-secret-keys", f"{name}@example.org")
+                secret.chmod(0o600)
+        return {name: {"key_file": str(self.home / f"{name}.asc")} for name in self.ALGORITHMS}
+
+    def remove(self) -> None:
+        """As others, and with the agent."""
+        if self.home.exists():
+            run("gpgconf", "--homedir", str(self.home), "--kill", "all")
+        super().remove()
+
+
 def setup(name: str, port: int) -> Setup:
     """How a server of this suite runs."""
     return Setup(name, "127.0.0.1", port)
