@@ -14,7 +14,7 @@ from twisted.python import usage
 
 from pkgd import __version__
 from pkgd.config import json_schema, load, masked, read_passphrase, read_password
-from pkgd.errors import PkgdError
+from pkgd.errors import ConfigError, PkgdError
 
 __all__ = ["main"]
 
@@ -153,7 +153,7 @@ class _OneKey(_WithConfig):
 class _NewKey(_OneKey):
     optParameters = [
         *_WithConfig.optParameters,
-        ["algorithm", "a", "rsa3072", "One of rsa3072, rsa4096, ed25519; yum on EL7 knows RSA only."],
+        ["algorithm", "a", None, "One of rsa3072, rsa4096, ed25519; by default that of the configuration."],
         ["user-id", "u", None, "Whose key it is; by default `pkgd signing key` and the host's name."],
     ]
 
@@ -326,7 +326,13 @@ def _signing_key(options: Any) -> None:
     from pkgd.signing_command import SigningKeys, run
 
     given = options.subOptions
-    keys = SigningKeys.below(str(load(given["config"], os.environ).state_dir), int(time.time()))
+    config = load(given["config"], os.environ)
+    key = config.signing.key("default")
+    if key.key_file is not None or key.backend != "native":
+        where = key.key_file or "GnuPG"
+        raise ConfigError("signing.keys.default", f"it is in {where}; this command is for keys in the state directory")
+    passphrase = read_passphrase("default", key)
+    keys = SigningKeys.below(str(config.state_dir), int(time.time()), passphrase, key.algorithm)
     print(run(keys, options.subCommand, given, getattr(sys.stdin, "buffer", None)), end="")
 
 

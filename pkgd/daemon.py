@@ -30,6 +30,7 @@ from pkgd.composition import compose
 from pkgd.config import Config, hints
 from pkgd.errors import AlreadyRunning, ConfigError, NotReady, PkgdError, SigningError
 from pkgd.outbound.settings import Limits
+from pkgd.packages.expiry import KeyExpiry
 from pkgd.sharing import Tasks
 from pkgd.storage.fsops import FileSystem, storage_errors
 from pkgd.web.api.packages import ApiV1
@@ -96,6 +97,8 @@ class Daemon(Service):
         self._access_log = parts.access_log
         self._mirror = parts.mirror
         self._packages = parts.packages
+        warn = config.signing.rotate_warn
+        self._key_expiry = KeyExpiry(parts.packages.signers, reactor, warn, parts.mirror.metrics.key_expiry)
         self._site = Site(reactor, parts.blocking, parts.http_limits, self._route, parts.access_log)
 
     def _route(self, request: Request) -> Handler:
@@ -257,7 +260,8 @@ class Daemon(Service):
         return self._readiness.phase is Phase.DRAINING
 
     async def _sweep(self) -> None:
-        """Give up the generations of package repositories that are out of their window."""
+        """Give up the generations of package repositories that are out of their window, and look at their keys."""
+        await self._key_expiry.run()
         for repository in self._packages.repositories:
             if repository not in self._packages.site.waiting:
                 await repository.sweep()

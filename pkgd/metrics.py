@@ -88,6 +88,12 @@ class Metrics:
         self._cached = self._gauge("mirror_cached_bytes", "What is kept of the upstream.")
         self._received = self._counter("mirror_upstream_received_bytes", "Bytes of bodies that upstreams have sent.")
         self._evicted = self._counter("mirror_evicted_bytes", "Cached bytes that were evicted.")
+        self._key_expiry = Gauge(
+            "pkgd_signing_key_expiry_timestamp_seconds",
+            "When a signing key expires; keys that never do are not here.",
+            ["key", "fingerprint"],
+            registry=self._registry,
+        )
         for host in self._labels:
             for child in (self._open(host), self._cached(host)):
                 child.set(0)
@@ -152,6 +158,12 @@ class Metrics:
     def evicted(self, upstream: str, count: int) -> None:
         """That many cached bytes of an upstream were evicted."""
         self._evicted(self._label(upstream)).inc(count)
+
+    # -- signing keys --
+
+    def key_expiry(self, name: str, fingerprint: str, seconds: int) -> None:
+        """A signing key, by its name in the configuration, expires at that time, in seconds since the epoch."""
+        self._key_expiry.labels(name, fingerprint).set(seconds)
 
     def _set(self, gauge: _Children, upstream: str, value: float) -> None:
         """Set a gauge that has no meaning for several upstreams together."""

@@ -14,7 +14,14 @@ from attrs import frozen
 
 from pkgd.errors import ConfigError
 from pkgd.formats.openpgp import PrivateKey, armored, read_private_keys
-from pkgd.packages.keyring import KeyRing, StoredKey, default_user_id, read_passphrase, read_secret_file
+from pkgd.packages.keyring import (
+    DEFAULT_ALGORITHM,
+    KeyRing,
+    StoredKey,
+    default_user_id,
+    read_passphrase,
+    read_secret_file,
+)
 
 __all__ = ["SigningKeys", "run"]
 
@@ -31,25 +38,31 @@ class SigningKeys:
 
     _ring: KeyRing
     _now: int
+    _algorithm: str = DEFAULT_ALGORITHM
 
     @classmethod
-    def below(cls, state_dir: str, now: int) -> SigningKeys:
-        """The keys of the daemon whose state this is."""
-        return cls(KeyRing(f"{state_dir}/keys"), now)
+    def below(
+        cls, state_dir: str, now: int, passphrase: str | None = None, algorithm: str = DEFAULT_ALGORITHM
+    ) -> SigningKeys:
+        """The keys of the daemon whose state this is.
 
-    def generate(self, algorithm: str, user_id: str | None) -> str:
+        :param passphrase: what the daemon reads them with; `algorithm`: what keys are made with unless it is said.
+        """
+        return cls(KeyRing(f"{state_dir}/keys", passphrase), now, algorithm)
+
+    def generate(self, algorithm: str | None, user_id: str | None) -> str:
         """Make the first key."""
         if self._ring.active():
             raise ConfigError("", "there is a signing key already; `rotate` makes another one")
-        key = self._ring.generate(user_id or default_user_id(), self._now, algorithm)
+        key = self._ring.generate(user_id or default_user_id(), self._now, algorithm or self._algorithm)
         return f"made {_line(key)}\n{_RESTART}\n"
 
-    def rotate(self, algorithm: str, user_id: str | None) -> str:
+    def rotate(self, algorithm: str | None, user_id: str | None) -> str:
         """Make a key that signs along with those that there are."""
         old = self._ring.active()
         if not old:
             raise ConfigError("", "there is no signing key yet; `generate` makes one")
-        key = self._ring.generate(user_id or default_user_id(), self._now, algorithm)
+        key = self._ring.generate(user_id or default_user_id(), self._now, algorithm or self._algorithm)
         commands = "".join(f"  pkgd signing-key retire {one.fingerprint}\n" for one in old)
         return (
             f"made {_line(key)}\n{_RESTART}\nOnce every client has the new key (`export` shows both), let it sign"

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
 
 import yaml
 from attrs import frozen
@@ -14,6 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd import __version__
 from pkgd.__main__ import main
+from pkgd.errors import InvalidKey
+from pkgd.formats.openpgp import read_private_key
 
 _WITH_PASSWORD = "mirror: {registries: {docker.io: {username: bob, password: hunter2-canary}}}"
 
@@ -322,6 +325,36 @@ class SigningKeyTests(CommandCase):
         self.assertEqual(self.keys("rotate", "--algorithm", "ed25519").status, 0)
         self.assertEqual(self.keys("retire", fingerprint).status, 0)
         self.assertEqual({line.split()[0] for line in self.keys("list").output.splitlines()}, {"retired", "signs"})
+
+    def test_passphrase(self) -> None:
+        """Keys are kept, and read, under the passphrase of the configuration, with its algorithm."""
+        secret = self.write("correct horse\n")
+        Path(secret).chmod(0o600)
+        state = os.path.abspath(self.mktemp())
+        key = f"{{passphrase_file: {os.path.abspath(secret)}, algorithm: ed25519}}"
+        self.config = self.write(f"state_dir: {state}\nsigning: {{keys: {{default: {key}}}}}")
+        for command in ("generate", "rotate"):
+            self.assertIn("  ed25519  ", self.keys(command).output)
+        found = sorted(Path(state, "keys").iterdir())
+
+        self.assertEqual(len(found), 2)
+        for path in found:
+            self.assertTrue(read_private_key(path.read_bytes(), "correct horse").fingerprint in path.name)
+            self.assertRaises(InvalidKey, read_private_key, path.read_bytes())
+        self.assertEqual(self.keys("list").output.count("signs"), 2)
+        self.config = self.write(f"state_dir: {state}")
+        self.assertEqual(self.keys("list").status, 1)
+
+    def test_keys_elsewhere(self) -> None:
+        """What is in a file of its own, or in GnuPG, is not looked after here, and nothing is made in its place."""
+        state = self.mktemp()
+        for key in ("{key_file: /etc/key.asc}", f"{{backend: gnupg, fingerprint: {'A1' * 20}}}"):
+            self.config = self.write(f"state_dir: {state}\nsigning: {{keys: {{default: {key}}}}}")
+            found = self.keys("generate")
+
+            self.assertEqual((found.status, found.output), (1, ""))
+            self.assertIn("signing.keys.default", found.errors)
+        self.assertFalse(Path(state, "keys").exists())
 
     def test_refused(self) -> None:
         """What cannot be done is 1 and one line on standard error."""

@@ -54,6 +54,13 @@ class TextTests(MetricsCase):
 
         self.assertEqual(self.value("pkgd_build_info", **build), 1.0)
 
+    def test_key_expiry(self) -> None:
+        """Of each signing key that expires: when."""
+        self.metrics.key_expiry("release", "ab12", 1_800_000_000)
+
+        labels = {"key": "release", "fingerprint": "ab12"}
+        self.assertEqual(self.value("pkgd_signing_key_expiry_timestamp_seconds", **labels), 1_800_000_000)
+
     def test_start(self) -> None:
         """The start is a time of the wall clock."""
         self.assertEqual(self.value("pkgd_process_start_time_seconds"), 1_750_000_000.5)

@@ -66,6 +66,7 @@ class Signing(Section, frozen=True):
     """`signing`: the keys that repositories name. One called `default` is there without being written."""
 
     keys: dict[str, SigningKey] = {}
+    rotate_warn: Duration = 30 * 86400.0
 
     def key(self, name: str) -> SigningKey:
         """A key by its name, whether or not it has a section."""

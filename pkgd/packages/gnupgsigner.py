@@ -82,6 +82,12 @@ class GnupgSigner:
         """See `Signer`."""
         return armored(self._certificate.encode(), "PUBLIC KEY BLOCK")
 
+    @property
+    def expires(self) -> int:
+        """When nothing of the key can sign any more, in seconds since the epoch; 0 is never."""
+        ends = [one.expires for one in self._certificate.signing]
+        return 0 if 0 in ends else max(ends, default=0)
+
     def _sign(self, content: bytes, clearsign: bool, detach: bool) -> bytes:
         # Not `keyid`: it becomes --default-key, in place of which gpg takes another key if it can't be used.
         which = ["--local-user", self._settings.fingerprint]

@@ -6,8 +6,9 @@ published goes on.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+from attrs import frozen
 from twisted.logger import Logger
 
 from pkgd.blocking import Blocking
@@ -22,8 +23,19 @@ __all__ = ["StartedSigner", "gnupg_key", "key_file", "key_ring"]
 
 log = Logger()
 
-# What signs, and the keys that may also sign the headers of rpm packages.
-Opened = tuple[Signer, Sequence[PrivateKey]]
+
+@frozen
+class Opened:
+    """What signs, the keys that may also sign the headers of rpm packages, and when keys expire, by fingerprint."""
+
+    signer: Signer
+    keys: Sequence[PrivateKey]
+    expiries: Mapping[str, int]
+
+    @classmethod
+    def native(cls, blocking: Blocking, keys: Sequence[PrivateKey], clock: Clock) -> Opened:
+        """With keys of ours."""
+        return cls(NativeSigner.of(blocking, keys, clock.seconds), keys, {one.fingerprint: one.expires for one in keys})
 
 
 class StartedSigner:
@@ -38,34 +50,33 @@ class StartedSigner:
         self._opening = opening
         self._blocking = blocking
         self._clock = clock
-        self._signer: Signer | None = None
-        self._keys: Sequence[PrivateKey] = ()
+        self._opened: Opened | None = None
         self._problem = "its keys have not been read yet"
 
     async def start(self) -> None:
         """Read the keys. May be called again."""
         try:
-            self._signer, self._keys = await self._opening()
+            self._opened = await self._opening()
         except PkgdError as error:
             self._problem = error.message
             log.error("the signing key {name} cannot be used: {reason}", name=self._name, reason=error.message)
 
     async def clearsign(self, text: bytes) -> bytes:
         """See `Signer`."""
-        return await self._ready().clearsign(text)
+        return await self._ready().signer.clearsign(text)
 
     async def detach(self, data: bytes) -> bytes:
         """See `Signer`."""
-        return await self._ready().detach(data)
+        return await self._ready().signer.detach(data)
 
     def public_keys(self) -> bytes:
         """See `Signer`."""
-        return self._ready().public_keys()
+        return self._ready().signer.public_keys()
 
     async def sign_header(self, header: bytes) -> bytes:
         """See `HeaderSigner`: by the first key that can."""
         now = int(self._clock.seconds())
-        usable = [key for key in self._keys if not key.problem(now)]
+        usable = [key for key in self._ready().keys if not key.problem(now)]
         if not usable:
             raise SigningError(f"the signing key {self._name} cannot sign packages")
         try:
@@ -75,13 +86,16 @@ class StartedSigner:
 
     def certificates(self) -> Sequence[Certificate]:
         """See `HeaderSigner`."""
-        self._ready()
-        return [key.certificate for key in self._keys]
+        return [key.certificate for key in self._ready().keys]
 
-    def _ready(self) -> Signer:
-        if self._signer is None:
+    def expiries(self) -> Mapping[str, int]:
+        """When its keys expire, in seconds since the epoch, by fingerprint; 0 is never. Empty before they are read."""
+        return self._opened.expiries if self._opened is not None else {}
+
+    def _ready(self) -> Opened:
+        if self._opened is None:
             raise SigningError(f"signing key {self._name}: {self._problem}")
-        return self._signer
+        return self._opened
 
 
 def key_ring(
@@ -92,7 +106,7 @@ def key_ring(
     async def opening() -> Opened:
         ring = KeyRing(directory, passphrase)
         keys = await blocking.work(ring.ensure, default_user_id(), int(clock.seconds()), algorithm)
-        return NativeSigner.of(blocking, keys, clock.seconds), keys
+        return Opened.native(blocking, keys, clock)
 
     return opening
 
@@ -104,8 +118,7 @@ def key_file(path: str, passphrase: str | None, blocking: Blocking, clock: Clock
         return read_private_keys(read_secret_file(path), passphrase, int(clock.seconds()))
 
     async def opening() -> Opened:
-        keys = await blocking.work(read)
-        return NativeSigner.of(blocking, keys, clock.seconds), keys
+        return Opened.native(blocking, await blocking.work(read), clock)
 
     return opening
 
@@ -114,6 +127,7 @@ def gnupg_key(settings: GnupgSettings, blocking: Blocking, clock: Clock) -> Call
     """Opens a key of GnuPG's, which signs no packages."""
 
     async def opening() -> Opened:
-        return await GnupgSigner.open(blocking, settings, clock.seconds), ()
+        signer = await GnupgSigner.open(blocking, settings, clock.seconds)
+        return Opened(signer, (), {settings.fingerprint.lower(): signer.expires})
 
     return opening
