@@ -205,6 +205,26 @@ class _SigningKey(usage.Options):
             raise usage.UsageError("which command of signing-key?")
 
 
+class _Rebuild(_WithConfig):
+    longdesc = (
+        "Derives anew, from what is in the state directory, what can be derived: index.sqlite, and what package"
+        " repositories publish. No daemon may be running on it."
+    )
+    optFlags = [
+        ["discard", None, "Remove files of pools that nothing names, if they are older than a day."],
+        ["json", None, "Report as JSON."],
+    ]
+
+    def __init__(self) -> None:
+        base: Any = super()
+        base.__init__()
+        self["adopt"] = []
+
+    def opt_adopt(self, name: str) -> None:
+        """Publish, in apt:NAME/SUITE or rpm:NAME, the files of its pool that nothing names. May be given again."""
+        self["adopt"].append(name)
+
+
 class _Command(usage.Options):
     """pkgd: an OCI registry, and what grows around it."""
 
@@ -215,6 +235,7 @@ class _Command(usage.Options):
         ["mirror", None, _Mirror, "What the mirror can be told to do."],
         ["upload", None, _Upload, "Put packages into a repository."],
         ["signing-key", None, _SigningKey, "The keys that sign apt and rpm repositories."],
+        ["rebuild", None, _Rebuild, "Derive anew what is derived from the state, after damage."],
         ["version", None, usage.Options, "Print the version."],
     ]
 
@@ -336,6 +357,13 @@ def _signing_key(options: Any) -> None:
     print(run(keys, options.subCommand, given, getattr(sys.stdin, "buffer", None)), end="")
 
 
+def _rebuild(options: Any) -> int:
+    from pkgd.rebuild.command import Request, Streams, rebuild
+
+    request = Request(frozenset(options["adopt"]), bool(options["discard"]), bool(options["json"]))
+    return rebuild(load(options["config"], os.environ), request, Streams.standard())
+
+
 def _version(_: Any) -> None:
     print(__version__)
 
@@ -347,6 +375,7 @@ _COMMANDS: dict[str, Callable[[Any], int | None]] = {
     "mirror": _mirror,
     "upload": _upload,
     "signing-key": _signing_key,
+    "rebuild": _rebuild,
     "version": _version,
 }
 

@@ -6,7 +6,6 @@ load balancers, stop listening, let requests finish, drop what is left, close.
 
 from __future__ import annotations
 
-import fcntl
 import gc
 import os
 import resource
@@ -28,7 +27,8 @@ from twisted.python.failure import Failure
 from pkgd import __version__
 from pkgd.composition import compose
 from pkgd.config import Config, hints
-from pkgd.errors import AlreadyRunning, ConfigError, NotReady, PkgdError, SigningError
+from pkgd.errors import ConfigError, NotReady, PkgdError, SigningError
+from pkgd.locking import lock_state
 from pkgd.outbound.settings import Limits
 from pkgd.packages.expiry import KeyExpiry
 from pkgd.sharing import Tasks
@@ -131,18 +131,11 @@ class Daemon(Service):
                 os.makedirs(path, mode=0o750, exist_ok=True)
                 if os.stat(path).st_mode & stat.S_IWOTH:
                     raise ConfigError("state_dir", f"{path} may be written by everybody: chmod o-w it")
-            self._lock(os.path.join(state, "pkgd.lock"))
+            self._lock_fd = lock_state(state)
             self._database.open()
             self._access_log.open()
         except OSError as error:
             raise ConfigError("state_dir", f"{error.filename or state}: {error.strerror}") from error
-
-    def _lock(self, path: str) -> None:
-        self._lock_fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        try:
-            fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AlreadyRunning(path) from None
 
     def _listen(self) -> None:
         """Listen on every endpoint; with certificate files, all of them speak TLS.

@@ -16,7 +16,7 @@ from pkgd.config import RpmRepository as RpmSection
 from pkgd.packages.apt import AptRepository
 from pkgd.packages.gnupgsigner import GnupgSettings
 from pkgd.packages.layout import SPOOL
-from pkgd.packages.records import AptSettings, RpmSettings, SuiteSettings, Window
+from pkgd.packages.records import AptSettings, Clock, RpmSettings, SuiteSettings, Window
 from pkgd.packages.rpm import RpmRepository
 from pkgd.packages.signers import StartedSigner, gnupg_key, key_file, key_ring
 from pkgd.sharing import Tasks
@@ -34,7 +34,7 @@ from pkgd.web.packages.receiving import Receiver
 from pkgd.web.packages.rpm import RpmEndpoints
 from pkgd.web.packages.sets import Sets
 
-__all__ = ["PackageParts", "host_packages"]
+__all__ = ["PackageParts", "apt_settings", "host_packages", "rpm_settings", "signers_of"]
 
 _Signers = Mapping[str, StartedSigner]
 
@@ -68,10 +68,10 @@ def host_packages(reactor: Any, config: Config, fs: FileSystem, blocking: Blocki
     spool = Spool(tree, SPOOL)
     store = LocalStore(tree, blocking, spool)
     space = FreeSpace(tree, blocking, reactor, int(files.min_free))
-    signers = _signers(reactor, config, blocking)
+    signers = signers_of(reactor, config, blocking)
     apt = {
         one.name: Hosted(
-            AptRepository(_apt(one), store, spool, blocking, signers[one.signing_key], reactor),
+            AptRepository(apt_settings(one), store, spool, blocking, signers[one.signing_key], reactor),
             signers[one.signing_key],
         )
         for one in config.repositories.apt
@@ -96,16 +96,21 @@ def _hosted_rpm(
     section: RpmSection, store: LocalStore, spool: Spool, blocking: Blocking, signers: _Signers, reactor: Any
 ) -> Hosted[RpmRepository]:
     signer = signers[section.signing_key]
-    settings = RpmSettings(
+    return Hosted(RpmRepository(rpm_settings(section), store, spool, blocking, signer, reactor, signer), signer)
+
+
+def rpm_settings(section: RpmSection) -> RpmSettings:
+    """What the configuration says of an rpm repository."""
+    return RpmSettings(
         name=section.name,
         form=section.compression,
         sign_packages=section.sign_packages,
         window=Window(section.keep_generations),
     )
-    return Hosted(RpmRepository(settings, store, spool, blocking, signer, reactor, signer), signer)
 
 
-def _apt(section: AptSection) -> AptSettings:
+def apt_settings(section: AptSection) -> AptSettings:
+    """What the configuration says of an apt repository."""
     return AptSettings(
         name=section.name,
         suites=tuple(_suite(one) for one in section.suites),
@@ -128,7 +133,7 @@ def _suite(section: AptSuite) -> SuiteSettings:
     )
 
 
-def _signers(reactor: Any, config: Config, blocking: Blocking) -> _Signers:
+def signers_of(reactor: Clock, config: Config, blocking: Blocking) -> _Signers:
     """The keys that repositories use, by their names."""
     repositories = config.repositories
     used = [*(one.signing_key for one in repositories.apt), *(one.signing_key for one in repositories.rpm)]
@@ -136,7 +141,7 @@ def _signers(reactor: Any, config: Config, blocking: Blocking) -> _Signers:
     return {name: _signer(name, config.signing.key(name), config, blocking, reactor) for name in names}
 
 
-def _signer(name: str, key: SigningKey, config: Config, blocking: Blocking, reactor: Any) -> StartedSigner:
+def _signer(name: str, key: SigningKey, config: Config, blocking: Blocking, reactor: Clock) -> StartedSigner:
     if key.backend == "gnupg":
         opening = gnupg_key(GnupgSettings(str(key.fingerprint), key.gpg, key.homedir), blocking, reactor)
     elif key.key_file is not None:

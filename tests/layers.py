@@ -41,12 +41,16 @@ ROOMS: dict[str, frozenset[str]] = {
     "web": _BELOW_WEB,
     "hosting": _BELOW_WEB | {"config", "web"},
     "composition": _BELOW_WEB | {"state", "config", "outbound", "web", "hosting"},
-    "daemon": _BELOW_WEB | {"state", "config", "web", "outbound", "composition"},
+    "daemon": _BELOW_WEB | {"state", "config", "web", "outbound", "composition", "locking"},
     "tap": frozenset(["config", "daemon"]),
     "prefetch": frozenset(["errors", "formats"]),
     "upload": frozenset(["errors", "prefetch", "pkgd"]),
+    "locking": frozenset(["errors"]),
+    "rebuild": _BELOW_WEB | {"state", "config", "hosting", "locking"},
     "signing_command": frozenset(["errors", "formats", "packages"]),
-    "__main__": frozenset(["errors", "config", "logs", "tap", "web", "prefetch", "upload", "signing_command"]),
+    "__main__": frozenset(
+        ["errors", "config", "logs", "tap", "web", "prefetch", "upload", "signing_command", "rebuild"]
+    ),
     "door": frozenset(["tap"]),
 }
 
@@ -59,12 +63,12 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "treq": ("pkgd.outbound",),
     "prometheus_client": ("pkgd.metrics",),
     "gnupg": ("pkgd.packages.gnupgsigner",),
-    "tqdm": ("pkgd.prefetch", "pkgd.upload"),
+    "tqdm": ("pkgd.prefetch", "pkgd.upload", "pkgd.rebuild.report"),
     "OpenSSL": ("pkgd.web.tls",),
     "sqlite3": ("pkgd.state",),
     "twisted.enterprise": ("pkgd.state",),
     "yaml": ("pkgd.config",),
-    "fcntl": ("pkgd.daemon",),
+    "fcntl": ("pkgd.locking",),
     "pathlib": ("pkgd.storage",),
     "shutil": ("pkgd.storage",),
     "tempfile": ("pkgd.storage",),
@@ -78,7 +82,9 @@ FILES_IN = (
     "pkgd.storage",
     "pkgd.config",  # its own file
     "pkgd.state",  # a damaged index is begun anew
-    "pkgd.daemon",  # the state directory and its lock
+    "pkgd.daemon",  # the state directory
+    "pkgd.locking",  # and its lock
+    "pkgd.rebuild.command",  # which it needs, too
     "pkgd.packages.keyring",  # signing keys, which nobody else may read
     "pkgd.prefetch.command",  # the list of images
     "pkgd.upload.command",  # what is uploaded

@@ -303,6 +303,23 @@ class PrefetchTests(CommandCase):
         self.assertEqual(run("mirror", "prefetch", "-"), Run(130, "", "pkgd: interrupted\n"))
 
 
+class RebuildTests(CommandCase):
+    """`rebuild`; what it does is tested in `tests.rebuild`."""
+
+    def test_empty(self) -> None:
+        """An empty state is rebuilt."""
+        path = self.write(f"state_dir: {self.mktemp()}\nrepositories: {{apt: [], rpm: []}}")
+
+        self.assertEqual(run("rebuild", "-c", path), Run(0, "index.sqlite: 0 repositories\n", ""))
+
+    def test_refused(self) -> None:
+        """What is not configured adopts nothing."""
+        found = run("rebuild", "--adopt", "rpm:none", "-c", self.write(f"state_dir: {self.mktemp()}"))
+
+        self.assertEqual((found.status, found.output), (1, ""))
+        self.assertIn("apt:main/stable, rpm:main", found.errors)
+
+
 class SigningKeyTests(CommandCase):
     """`signing-key` works on the keys of the configuration's state directory."""
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from pkgd.errors import NotReady
+from pkgd.errors import FailedStorage, NotReady
 from pkgd.packages.indices import Index
 from pkgd.packages.layout import current_key, generation_key, generations_prefix
 from pkgd.packages.leaves import Key
@@ -20,7 +20,7 @@ from pkgd.packages.records import Window
 from pkgd.packages.shelf import Shelf
 from pkgd.sharing import SingleFlight
 
-__all__ = ["FileRef", "Generation", "Gone", "Kept", "signers_after"]
+__all__ = ["FileRef", "Generation", "Gone", "Kept", "read_pointer", "signers_after"]
 
 _REMEMBERED = 16
 
@@ -82,17 +82,23 @@ class Generation:
 
     @classmethod
     def decode(cls, found: Any) -> Generation:
-        """A generation from its document."""
-        return cls(
-            found["number"],
-            found["date"],
-            found["marks"],
-            found["indices"],
-            {path: FileRef(*one) for path, one in found["files"].items()},
-            {path: text.encode() for path, text in found["documents"].items()},
-            tuple(Gone(slot, tuple(key), tuple(paths)) for slot, key, paths in found["gone"]),
-            None if found.get("signers") is None else frozenset(found["signers"]),
-        )
+        """A generation from its document.
+
+        :raises FailedStorage: if it is none.
+        """
+        try:
+            return cls(
+                int(found["number"]),
+                int(found["date"]),
+                found["marks"],
+                dict(found["indices"]),
+                {path: FileRef(*one) for path, one in found["files"].items()},
+                {path: text.encode() for path, text in found["documents"].items()},
+                tuple(Gone(slot, tuple(key), tuple(paths)) for slot, key, paths in found["gone"]),
+                None if found.get("signers") is None else frozenset(found["signers"]),
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise FailedStorage("a generation is damaged") from error
 
 
 @frozen
@@ -119,13 +125,18 @@ class Kept:
         self._flights: SingleFlight[None] = SingleFlight()
 
     async def load(self) -> None:
-        """Read the pointer, and the current generation."""
-        pointer = await self._shelf.find_json(current_key(self._shelf.base))
-        if pointer is None:
+        """Read the pointer, and the current generation.
+
+        :raises FailedStorage: if it is missing or damaged.
+        """
+        number = await read_pointer(self._shelf)
+        if number is None:
             self._complete = True
             return
-        found = await self._shelf.read(generation_key(self._shelf.base, pointer["generation"]), "a generation")
-        self.add(Generation.decode(json.loads(found)))
+        found = await self._read(number)
+        if found is None:
+            raise FailedStorage("the generation that is published is missing")
+        self.add(found)
 
     def add(self, generation: Generation) -> None:
         """A generation has become the current one."""
@@ -212,6 +223,19 @@ class Kept:
     async def _read(self, number: int) -> Generation | None:
         found = await self._shelf.find_json(generation_key(self._shelf.base, number))
         return None if found is None else Generation.decode(found)
+
+
+async def read_pointer(shelf: Shelf) -> int | None:
+    """Which generation is published; None if none ever was.
+
+    :raises FailedStorage: if what says it is damaged.
+    """
+    found = await shelf.find_json(current_key(shelf.base))
+    match found:
+        case None | {"generation": int()}:
+            return None if found is None else int(found["generation"])
+        case _:
+            raise FailedStorage("the pointer to what is published is damaged")
 
 
 def signers_after(

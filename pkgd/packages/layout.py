@@ -7,6 +7,7 @@
     …/indices/<n>-<sha256>          one index: its leaves, and how its files begin and end
     …/leaves/<n>-<sha256>.<form>    a few hundred stanzas or fragments, compressed
     rpm/<repo>/Packages/<letter>/<12 hex>/<file>                    a package, as it is served
+    {apt,rpm}/<repo>/=damaged/…                                     what `pkgd rebuild` has taken out of a pool
     rpm/<repo>/{current,generations,indices,leaves}                 as above
     spool/                                                          uploads, owned by pkgd.storage.spool
 
@@ -32,6 +33,7 @@ __all__ = [
     "rpm_directory",
     "rpm_path",
     "suite_directory",
+    "suites_prefix",
 ]
 
 SPOOL = "spool"
@@ -44,9 +46,14 @@ def apt_directory(name: str) -> str:
     return f"apt/{name}"
 
 
+def suites_prefix(name: str) -> str:
+    """Where the suites of an apt repository are."""
+    return f"{apt_directory(name)}/suites"
+
+
 def suite_directory(name: str, suite: str) -> str:
     """The prefix of a suite."""
-    return f"{apt_directory(name)}/suites/{suite}"
+    return f"{suites_prefix(name)}/{suite}"
 
 
 def apt_pool_path(component: str, prefix: str, source: str, sha256: str, file_name: str) -> str:

@@ -14,13 +14,13 @@ from typing import Any, TypeVar
 
 from attrs import frozen
 from twisted.enterprise.adbapi import ConnectionPool
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python.failure import Failure
 
 from pkgd.errors import FailedStorage
 
-__all__ = ["Database", "Tables", "refusal", "rows"]
+__all__ = ["Database", "InlineDatabase", "Tables", "refusal", "rows"]
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class Tables:
 class Database:
     """The file at `path`. `open` before use; `run` returns when the database has done it."""
 
-    def __init__(self, reactor: IReactorFromThreads, path: str) -> None:
+    def __init__(self, reactor: IReactorFromThreads | None, path: str) -> None:
         self._path = path
         self._pool: Any = ConnectionPool(
             "sqlite3",
@@ -73,9 +73,7 @@ class Database:
         try:
             self._prepare()
         except sqlite3.DatabaseError:
-            for suffix in ("", "-wal", "-shm"):
-                with suppress(FileNotFoundError):
-                    os.unlink(self._path + suffix)
+            self._remove()
             self._prepare()
 
     def start(self) -> None:
@@ -85,10 +83,7 @@ class Database:
     def close(self) -> None:
         """Let the owners withdraw what they know to be wrong, note that the stop is clean, and close. Blocks."""
         self._pool.close()
-        with suppress(sqlite3.Error), closing(sqlite3.connect(self._path)) as database, database:
-            for tables in self._tables:
-                tables.settle(database)
-            database.execute("INSERT OR REPLACE INTO mark VALUES ('clean', 1)")
+        self._settle()
 
     def run(self, interaction: Callable[[Any], T]) -> Deferred[T]:
         """Run one transaction in the database's thread, in the order of the calls.
@@ -102,6 +97,17 @@ class Database:
 
         done: Deferred[T] = self._pool.runInteraction(interaction)
         return done.addErrback(refuse)
+
+    def _remove(self) -> None:
+        for suffix in ("", "-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                os.unlink(self._path + suffix)
+
+    def _settle(self) -> None:
+        with suppress(sqlite3.Error), closing(sqlite3.connect(self._path)) as database, database:
+            for tables in self._tables:
+                tables.settle(database)
+            database.execute("INSERT OR REPLACE INTO mark VALUES ('clean', 1)")
 
     def _prepare(self) -> None:
         # Closed at once: a connection that lingers would take the files of a new database with it.
@@ -117,6 +123,42 @@ class Database:
                 if not self.was_clean:
                     database.executescript(tables.distrust)
             database.execute("INSERT OR REPLACE INTO mark VALUES ('clean', 0), ('version', ?)", (VERSION,))
+
+
+class InlineDatabase(Database):
+    """A database without a thread, for commands: `run` has done it when it returns. `begin_anew` before use."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(None, path)
+        self._connection: sqlite3.Connection | None = None
+
+    def begin_anew(self) -> None:
+        """Make a new file in place of the one that is there.
+
+        :raises FailedStorage: if that cannot be done.
+        """
+        try:
+            self._remove()
+            self._prepare()
+            self._connection = sqlite3.connect(self._path)
+            _open_connection(self._connection)
+        except (OSError, sqlite3.Error) as error:
+            raise FailedStorage(f"index: {error}") from error
+
+    def run(self, interaction: Callable[[Any], T]) -> Deferred[T]:
+        """See `Database.run`."""
+        assert self._connection is not None, "begin_anew has not been called"
+        try:
+            with self._connection:
+                return succeed(interaction(self._connection.cursor()))
+        except sqlite3.Error as error:
+            return fail(FailedStorage(f"index: {error}"))
+
+    def close(self) -> None:
+        """See `Database.close`."""
+        if self._connection is not None:
+            self._connection.close()
+            self._settle()
 
 
 def _open_connection(connection: sqlite3.Connection) -> None:

@@ -263,6 +263,20 @@ class CrashTests(SynchronousTestCase):
         self.assertEqual(len(result(repository.list("stable"))), 1)
         self.assertEqual(result(repository.open("dists/stable/Release")).generation, 2)
 
+    def test_a_damaged_record_is_the_storages_failure(self) -> None:
+        """What is published is left as it is, for `pkgd rebuild`: pointer and generation, damaged in any way."""
+        for key in ("current", "generations/2"):
+            for data in (b"", b"{", b"[]", b"{}", b'{"generation": "2"}', b'{"generation": 9}', b'{"number": 2}'):
+                ground = Ground(self.mktemp())
+                model = _Model(ground)
+                model.step("add", "stable", "a0", "1")
+                objects: dict[str, bytes] = ground.store.objects  # type: ignore[attr-defined]
+                objects[f"apt/main/suites/stable/{key}"] = data
+                before = dict(objects)
+                with self.assertRaises(FailedStorage):
+                    model.begin()
+                self.assertEqual(objects, before)
+
     def test_every_call_of_one_sweep_may_be_the_last(self) -> None:
         """What it has not removed the next one does; what is published stays whole."""
         for after, lasting in ((False, True), (True, True), (False, False), (True, False)):
