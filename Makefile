@@ -49,6 +49,7 @@ mirror: $(STAMP)
 
 crash: $(STAMP)
 	$(BIN)/python -m tests.crash --rounds $(CRASH_ROUNDS)
+	$(BIN)/python -m tests.crash.packages
 
 # Installs exactly what the lock files say, each file checked by its hash.
 $(STAMP): requirements/runtime.txt requirements/development.txt setup.py

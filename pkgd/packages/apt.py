@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 
 from pkgd.blocking import Blocking
 from pkgd.errors import PkgdError, Storage, UnknownPackage, UnknownRepository
 from pkgd.formats.aptindex import packages_stanza
 from pkgd.formats.deb import KINDS, file_name, pool_prefix, read_deb
-from pkgd.packages.aptindices import SOURCE, component_of, is_udeb_slot, paths_of, read_listed
+from pkgd.packages.aptindices import SOURCE, StanzaShape, component_of, is_udeb_slot, paths_of, read_listed
 from pkgd.packages.aptlistings import Found, named
 from pkgd.packages.aptsources import read_source
 from pkgd.packages.aptsuite import AptSuite
 from pkgd.packages.drafts import Draft
 from pkgd.packages.generations import Gone
-from pkgd.packages.layout import apt_directory, apt_pool_path, suite_directory
+from pkgd.packages.layout import apt_directory, apt_pool_path, suite_directory, suites_prefix
+from pkgd.packages.orphans import Orphans, named_by, named_by_strangers
 from pkgd.packages.pool import Pool
+from pkgd.packages.poolfiles import PoolFiles
 from pkgd.packages.publishing import Publisher
 from pkgd.packages.records import Added, AptSettings, Arrival, Clock, Listed, Removed, Served
 from pkgd.packages.serving import Serving, media_type_of
@@ -58,6 +61,9 @@ class AptRepository:
         self._pool = Pool(apt_directory(settings.name), store, blocking, self._is_named)
         self._sweeping = Sweeping(f"the apt repository {settings.name}", self._sweep)
         self._clock = clock
+        self._named_by_strangers = partial(named_by_strangers, store, blocking, suites_prefix(settings.name))
+        files = PoolFiles(apt_directory(settings.name), store, blocking)
+        self._orphans = Orphans(self._pool, files, "pool", self._named, clock)
 
     async def start(self) -> None:
         """Read what is published; publish suites that have nothing yet, or that settings or keys have changed.
@@ -209,6 +215,7 @@ class AptRepository:
         Runs after publishes, too; to be called every hour.
         """
         await self._sweeping.run()
+        await self._orphans.run()
 
     async def finished(self) -> None:
         """Wait until no publish and no sweep runs: for the stop."""
@@ -277,6 +284,13 @@ class AptRepository:
         _, number = await self._publishers[suite].submit(change)
         self._sweeping.soon()
         return Removed(suite, [read_listed(*one) for one in found], number)
+
+    async def _named(self) -> Collection[str]:
+        """Every file that any generation of any suite names, configured or not."""
+        found = await self._named_by_strangers(self._suites, StanzaShape(self.settings.forms), paths_of)
+        for one in self._publishers.values():
+            found |= await named_by(one.shelf, one.kept, one.composer.shape, paths_of)
+        return found
 
     async def _is_named(self, gone: Gone, path: str) -> bool:
         """Whether any suite names a file, or has a generation that does."""

@@ -167,6 +167,11 @@ class Kept:
         self._known[:0] = reversed(older)
         self._complete = True
 
+    @property
+    def numbers(self) -> Sequence[int]:
+        """Which are known, oldest first: all that are kept, once `complete` has been called."""
+        return [one.number for one in self._known]
+
     async def find(self, digest: str) -> FileRef | None:
         """A file of any generation that is kept, by its SHA-256 or SHA-512."""
         if digest not in self._files:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from attrs import evolve
 
@@ -15,7 +15,9 @@ from pkgd.packages.drafts import Draft
 from pkgd.packages.generations import Gone
 from pkgd.packages.layout import rpm_directory, rpm_path
 from pkgd.packages.leaves import Key, Texts
+from pkgd.packages.orphans import Orphans, named_by
 from pkgd.packages.pool import Pool
+from pkgd.packages.poolfiles import PoolFiles
 from pkgd.packages.publishing import Publisher
 from pkgd.packages.records import (
     Added,
@@ -27,7 +29,7 @@ from pkgd.packages.records import (
     Served,
 )
 from pkgd.packages.rpmextras import EXTRAS, MAX_EXTRA, read_extra
-from pkgd.packages.rpmindices import PACKAGES, read_listed
+from pkgd.packages.rpmindices import PACKAGES, paths_of, read_listed
 from pkgd.packages.rpmmetadata import RpmMetadata, extra_slot, repo_file
 from pkgd.packages.rpmsigning import PackageSigning, Signed
 from pkgd.packages.rpmuploads import added, check_conflict, package_key, read_headers_of, read_upload
@@ -72,6 +74,8 @@ class RpmRepository:
         self._serving = Serving(self._publisher)
         self._pool = Pool(directory, store, blocking, self._is_named)
         self._sweeping = Sweeping(f"the rpm repository {settings.name}", self._sweep)
+        files = PoolFiles(directory, store, blocking)
+        self._orphans = Orphans(self._pool, files, "Packages", self._named, clock)
 
     async def start(self) -> None:
         """See `AptRepository.start`."""
@@ -203,6 +207,7 @@ class RpmRepository:
     async def sweep(self) -> None:
         """See `AptRepository.sweep`."""
         await self._sweeping.run()
+        await self._orphans.run()
 
     async def finished(self) -> None:
         """See `AptRepository.finished`."""
@@ -274,6 +279,12 @@ class RpmRepository:
                 if f"/{read_listed(texts[0]).path}".endswith(f"/{path}"):
                     found.append((key, texts))
         return found
+
+    async def _named(self) -> Collection[str]:
+        """Every file that any generation names."""
+        publisher = self._publisher
+        shape = publisher.composer.shape
+        return await named_by(publisher.shelf, publisher.kept, shape, paths_of)
 
     async def _is_named(self, gone: Gone, path: str) -> bool:
         """Whether the current generation, or one that is kept, names a file."""

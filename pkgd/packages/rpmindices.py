@@ -12,7 +12,7 @@ from pkgd.formats.repodata import DOCUMENTS, closing, opening
 from pkgd.packages.leaves import Key
 from pkgd.packages.records import Listed
 
-__all__ = ["PACKAGES", "FragmentShape", "WholeShape", "key_of", "read_listed"]
+__all__ = ["PACKAGES", "FragmentShape", "WholeShape", "key_of", "paths_of", "read_listed"]
 
 # What the one index of packages is called in its generation.
 PACKAGES = "packages"
@@ -90,6 +90,11 @@ def read_listed(text: bytes) -> Listed:
     (size,), (path,) = _search(_SIZE, text), _search(_LOCATION, text)
     whole = f"{version}-{release}" if epoch == "0" else f"{epoch}:{version}-{release}"
     return Listed(name, whole, arch, "", path, int(size), digest)
+
+
+def paths_of(text: bytes) -> tuple[str, ...]:
+    """The file of a fragment's package, below the repository; none if the text is another document."""
+    return _search(_LOCATION, text) if _IDENTITY.match(text) else ()
 
 
 def _match(pattern: re.Pattern[bytes], text: bytes) -> tuple[str, ...]:

@@ -76,10 +76,15 @@ class Shelf:
     async def _read_file(self, part: LeafPart, form: str) -> bytes:
         return await self.read(layout.leaf_key(self.base, part.name, form), "a leaf of an index")
 
-    async def _read_text(self, part: LeafPart) -> bytes:
+    async def peek(self, part: LeafPart) -> bytes:
+        """A leaf's text, which is not kept in memory."""
+        found = self._leaves.get((part.name, ""))
+        return await self._read_text(part, keep=False) if found is None else found
+
+    async def _read_text(self, part: LeafPart, keep: bool = True) -> bytes:
         # Whatever is read fastest.
         form = next(one for one in ("zst", "gz", "xz") if one in part.forms)
-        data = await self.file(part, form)
+        data = await (self.file(part, form) if keep else self._read_file(part, form))
         try:
             text = await self.blocking.work(expand, form, data)
         except Exception as error:

@@ -39,7 +39,7 @@ _IMAGE_SIZE = 192 << 20
 _JOURNAL_MEGABYTES = 8
 _LARGEST_BLOB = 96 * 1024
 _REPOSITORIES = ("team/app", "team/app/sub", "a/b/c/d", "solo")
-_RECORDING_OPTIONS = "commit=3600,noauto_da_alloc"
+RECORDING_OPTIONS = "commit=3600,noauto_da_alloc"
 """Nothing reaches the disk by itself: ext4 would hide a missing fsync for most of the time."""
 _TREE = "state/oci"
 _CONTROL_STATES = 50
@@ -146,10 +146,10 @@ def record(server: Pkgd, directory: Path, seconds: float, seed: int) -> Recordin
 
     :raises WorkloadFailed: if a push went wrong.
     """
-    image = _make_image(directory / "image")
+    image = make_image(directory / "image")
     disk = RecordedDisk(image, directory / "log")
     ledger = Ledger(disk.position)
-    with attached(disk, directory / "disk", _RECORDING_OPTIONS):
+    with attached(disk, directory / "disk", RECORDING_OPTIONS):
         server.start()
         try:
             stock = Stock(_REPOSITORIES, SHARED_TAGS, _LARGEST_BLOB)
@@ -161,7 +161,7 @@ def record(server: Pkgd, directory: Path, seconds: float, seed: int) -> Recordin
     return Recording(image, list(read_log(directory / "log")), ledger)
 
 
-def _make_image(path: Path) -> bytearray:
+def make_image(path: Path) -> bytearray:
     """An empty ext4."""
     with path.open("wb") as image:
         image.truncate(_IMAGE_SIZE)
