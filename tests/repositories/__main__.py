@@ -17,20 +17,8 @@ from tests.live.tools import PACKAGES, install
 from tests.repositories.bench import Bench, Case
 from tests.repositories.server import BuiltIn, PackageServer, WithGnupg, WithKeyFiles, free_environment, setup
 
-GROUPS = [
-    "apt",
-    "sources",
-    "dnf",
-    "zypper",
-    "signatures",
-    "signing",
-    "requiring",
-    "gnupg",
-    "uploads",
-    "hostile",
-    "churn",
-    "crash",
-]
+GROUPS = ["apt", "sources", "dnf", "zypper", "signatures", "signing", "requiring", "gnupg", "uploads", "hostile"]
+GROUPS += ["churn", "crash", "rebuild"]
 # Programs, and Debian's packages of them.
 _PROGRAMS = {
     "apt-get": "apt",

@@ -31,7 +31,7 @@ from tests.crash.replay import Cut, Replay, choose_cuts
 from tests.crash.server import NotReady, install
 
 _PORT = 23400
-_CONTROL_STATES = 40
+_CONTROL_STATES = 25
 _SHOWN = 10
 
 
@@ -88,7 +88,7 @@ def main() -> int:
 def _parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.crash.packages", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=10, help="how often the server is killed")
-    parser.add_argument("--states", type=int, default=120, help="how many power cuts are replayed")
+    parser.add_argument("--states", type=int, default=90, help="how many power cuts are replayed")
     parser.add_argument("--boots", type=int, default=6, help="on how many of them the server itself is started")
     parser.add_argument("--seconds", type=float, default=2.0, help="how long clients work between rotations of keys")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1 << 32), help="for the random choices")
