@@ -49,6 +49,9 @@ TABLE: dict[type[e.PkgdError], tuple[int, str]] = {
     e.UnknownPackage: (404, "NAME_UNKNOWN"),
     e.UnknownRoute: (404, "NAME_UNKNOWN"),
     e.Denied: (403, "DENIED"),
+    e.Unauthenticated: (401, "UNAUTHORIZED"),
+    e.Throttled: (429, "TOOMANYREQUESTS"),
+    e.AuthUnavailable: (503, "UNAVAILABLE"),
     e.Unsupported: (405, "UNSUPPORTED"),
     e.DigestMismatch: (400, "DIGEST_INVALID"),
     e.OffsetMismatch: (416, "BLOB_UPLOAD_INVALID"),
@@ -142,7 +145,9 @@ def _headers(error: e.PkgdError) -> bytes:
         return b"Content-Range: bytes */%d\r\n" % error.size
     if isinstance(error, e.Unsupported) and error.allowed:
         return b"Allow: %b\r\n" % ", ".join(error.allowed).encode("ascii")
-    if isinstance(error, e.UpstreamBusy):
+    if isinstance(error, e.Unauthenticated) and error.challenge:
+        return b"WWW-Authenticate: %b\r\n" % error.challenge.encode("ascii")
+    if isinstance(error, e.UpstreamBusy | e.Throttled | e.AuthUnavailable):
         return b"Retry-After: %d\r\n" % max(1, math.ceil(error.retry_after))
     if isinstance(error, e.BusyStorage | e.NotReady | e.ReadOnlyStorage | e.SigningError):
         return b"Retry-After: 5\r\n"
