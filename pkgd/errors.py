@@ -16,6 +16,7 @@ __all__ = [
     "AuthUnavailable",
     "BusyStorage",
     "ClientGone",
+    "Concealed",
     "ConfigError",
     "Conflict",
     "Denied",
@@ -221,6 +222,21 @@ class Denied(Refused):
     def message(self) -> str:
         """One sentence for the user."""
         return f"access denied: {self.what}"
+
+
+@define(auto_exc=True, eq=False)
+class Concealed(Refused):
+    """repository not known to the registry
+
+    Or known, and not to be read by who asks: the two look alike. It is no `Unknown`, for nobody has looked.
+    """
+
+    name: str
+
+    @property
+    def message(self) -> str:
+        """One sentence for the user: the same as if the repository were not there."""
+        return f"repository not known to the registry: {self.name}"
 
 
 @define(auto_exc=True, eq=False)

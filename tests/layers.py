@@ -40,7 +40,8 @@ ROOMS: dict[str, frozenset[str]] = {
     "auth": _DOMAIN | {"outbound", "metrics"},
     "web": _BELOW_WEB,
     "hosting": _BELOW_WEB | {"config", "web"},
-    "composition": _BELOW_WEB | {"state", "config", "outbound", "web", "hosting"},
+    "authentication": _BELOW_WEB | {"state", "config", "outbound", "web"},
+    "composition": _BELOW_WEB | {"state", "config", "outbound", "web", "hosting", "authentication"},
     "daemon": _BELOW_WEB | {"state", "config", "web", "outbound", "composition"},
     "tap": frozenset(["config", "daemon"]),
     "prefetch": frozenset(["errors", "formats"]),
@@ -82,6 +83,8 @@ FILES_IN = (
     "pkgd.state",  # a damaged index is begun anew
     "pkgd.daemon",  # the state directory and its lock
     "pkgd.packages.keyring",  # signing keys, which nobody else may read
+    "pkgd.auth.htpasswd",  # users, read again when they change
+    "pkgd.auth.tokenkeys",  # keys of tokens, which nobody else may read
     "pkgd.prefetch.command",  # the list of images
     "pkgd.upload.command",  # what is uploaded
     "pkgd.web.accesslog",

@@ -7,11 +7,11 @@ case the next one is asked; one that cannot be asked raises `AuthUnavailable`.
 from __future__ import annotations
 
 from enum import Enum
-from typing import Protocol
+from typing import Literal, Protocol, runtime_checkable
 
-from pkgd.auth.model import Identity
+from pkgd.auth.model import Cap, Identity
 
-__all__ = ["PasswordSource", "TokenSource", "Verdict"]
+__all__ = ["Narrowing", "PasswordSource", "RefreshTokens", "Remembering", "TokenSource", "Verdict"]
 
 
 class Verdict(Enum):
@@ -60,3 +60,41 @@ class TokenSource(Protocol):
 
     def is_current(self, identity: Identity) -> bool:
         """As in `PasswordSource`."""
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A password source that knows at once what it has lately accepted, so that a success is never delayed."""
+
+    def remembered(self, user: str, password: str) -> Identity | Literal[Verdict.UNKNOWN] | None:
+        """What it would say; None if it has to be asked. At once."""
+
+
+@runtime_checkable
+class Narrowing(Protocol):
+    """A source whose credentials are narrower than their owner's rights, and so the access tokens given for them.
+
+    Of any other source, whoever is narrowed gets no access tokens.
+    """
+
+    def narrows(self, identity: Identity) -> Cap | None:
+        """What the credentials behind an access token are meant for now; None is everything. At once."""
+
+
+class RefreshTokens(Protocol):
+    """Tokens that buy access tokens for a long time (distribution, `spec/auth/oauth.md`), for one user and service."""
+
+    async def issue(self, identity: Identity, service: str, client: str) -> str:
+        """A new one.
+
+        :param client: what the client calls itself, for the list of them.
+        """
+
+    async def redeem(self, token: str, service: str) -> Identity | Verdict:
+        """Whose it is; it stays valid.
+
+        :raises AuthUnavailable: if it cannot be told now.
+        """
+
+    async def revoke(self, token: str) -> None:
+        """It is worth nothing any more."""

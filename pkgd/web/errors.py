@@ -23,7 +23,7 @@ from pkgd.web.respond import send_body
 if TYPE_CHECKING:
     from pkgd.web.request import Request
 
-__all__ = ["TABLE", "answer"]
+__all__ = ["API_VERSION", "TABLE", "answer"]
 
 log = Logger()
 
@@ -49,6 +49,7 @@ TABLE: dict[type[e.PkgdError], tuple[int, str]] = {
     e.UnknownPackage: (404, "NAME_UNKNOWN"),
     e.UnknownRoute: (404, "NAME_UNKNOWN"),
     e.Denied: (403, "DENIED"),
+    e.Concealed: (404, "NAME_UNKNOWN"),
     e.Unauthenticated: (401, "UNAUTHORIZED"),
     e.Throttled: (429, "TOOMANYREQUESTS"),
     e.AuthUnavailable: (503, "UNAVAILABLE"),
@@ -77,6 +78,8 @@ TABLE: dict[type[e.PkgdError], tuple[int, str]] = {
     e.UpstreamBusy: (429, "TOOMANYREQUESTS"),
     e.LoopDetected: (508, "UNSUPPORTED"),
 }
+
+API_VERSION = b"Docker-Distribution-API-Version: registry/2.0\r\n"
 
 # Whose errors people read in the output of apt, dnf, dput and curl.
 _IN_TEXT = (b"/apt/", b"/rpm/", b"/api/packages/", b"/api/v4/", b"/repository/", b"/artifactory/")
@@ -117,7 +120,7 @@ def answer(request: Request, failure: Failure) -> None:
         _send(request, error.status, _http_code(error.status), error.message, allow)
     elif isinstance(error, e.PkgdError):
         status, code = lookup(type(error))
-        _send(request, status, code, error.message, _headers(error))
+        _send(request, status, code, error.message, _headers(error) + _version(request, status))
     else:
         reference = secrets.token_hex(8)
         log.failure("internal error {reference}", failure, reference=reference)
@@ -134,6 +137,11 @@ def lookup(kind: type[BaseException]) -> tuple[int, str]:
 
 def _http_code(status: int) -> str:
     return {405: "UNSUPPORTED", 408: "BLOB_UPLOAD_INVALID", 413: "SIZE_INVALID"}.get(status, "UNSUPPORTED")
+
+
+def _version(request: Request, status: int) -> bytes:
+    """What tells a client, which isn't let in yet, that this is a registry (distribution's token specification)."""
+    return API_VERSION if status == 401 and request.path.startswith(b"/v2/") else b""
 
 
 def _headers(error: e.PkgdError) -> bytes:

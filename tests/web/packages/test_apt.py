@@ -10,6 +10,7 @@ from pkgd.auth.model import Access, Action, Principal
 from tests.packages.fixtures import made_deb
 from tests.web.messages import Response, Row, each
 from tests.web.packages.fixtures import PackagesEdge
+from tests.web.policies import Explained
 
 HELLO = made_deb()
 OTHER = made_deb(Priority="extra")
@@ -279,7 +280,7 @@ class ConditionTests(SynchronousTestCase):
         self.assertEqual([one.status for one in client.answers()], [200] * 10)
 
 
-class Deny:
+class Deny(Explained):
     """A policy that allows everything but one action on one resource."""
 
     def __init__(self, resource: str, action: Action) -> None:
