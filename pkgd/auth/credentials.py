@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import binascii
 import re
-from base64 import b64decode
 
 from attrs import field, frozen
 
@@ -63,7 +62,7 @@ def looks_like_jwt(text: str) -> bool:
 
 def _basic(encoded: bytes) -> Basic:
     try:
-        text = b64decode(encoded, validate=True).decode("utf-8")
+        text = binascii.a2b_base64(encoded, strict_mode=True).decode("utf-8")
     except (binascii.Error, UnicodeDecodeError):
         # No cause is passed on: it has the bytes in it.
         raise Unauthenticated("the Basic credentials cannot be read: user:password in UTF-8 and base64") from None
