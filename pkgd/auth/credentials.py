@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from base64 import b64encode
 
 from attrs import field, frozen
 
@@ -61,12 +62,15 @@ def looks_like_jwt(text: str) -> bool:
 
 
 def _basic(encoded: bytes) -> Basic:
+    unreadable = Unauthenticated("the Basic credentials cannot be read: user:password in UTF-8 and base64")
     try:
-        text = binascii.a2b_base64(encoded, strict_mode=True).decode("utf-8")
+        data = binascii.a2b_base64(encoded)
+        text = data.decode("utf-8")
     except (binascii.Error, UnicodeDecodeError):
         # No cause is passed on: it has the bytes in it.
-        raise Unauthenticated("the Basic credentials cannot be read: user:password in UTF-8 and base64") from None
+        raise unreadable from None
     user, colon, password = text.partition(":")
-    if not colon or len(user) > MAX_USER or _CONTROL.search(text):
-        raise Unauthenticated("the Basic credentials cannot be read: user:password in UTF-8 and base64")
+    # The library forgives much; one pair of credentials has one spelling here.
+    if b64encode(data) != encoded or not colon or len(user) > MAX_USER or _CONTROL.search(text):
+        raise unreadable
     return Basic(user, password)
