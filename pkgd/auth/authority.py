@@ -135,10 +135,10 @@ class Authority:
 
     def is_current(self, identity: Identity) -> bool:
         """Whether what vouches for it still does, as far as is known here."""
-        if identity.via == ANONYMOUS.via:
-            return True
-        source = self._named.get(self._source_of(identity))
-        return source is not None and source.is_current(identity)
+        source = self._named.get(identity.via) or self._named.get(identity.via.partition(":")[0])
+        if source is None:
+            return identity.via == ANONYMOUS.via
+        return source.is_current(identity)
 
     def can_narrow(self, identity: Identity) -> bool:
         """Whether an access token can be made as narrow as the identity's own credentials are."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections import Counter
@@ -33,6 +34,8 @@ class Table:
     hashes: Mapping[str, bytes] = field(default=Factory(dict), repr=False)
     weak: tuple[str, ...] = ()
     """Whose hashes cost less than `WEAK_COST`."""
+    stamps: Mapping[str, str] = field(default=Factory(dict), repr=False)
+    """What a token carries of a user's hash: it changes with it, and is of no use for guessing."""
     dummy: bytes = _NOBODY.format(cost=WEAK_COST).encode("ascii")
     """A hash that no password has, of the cost that most have."""
 
@@ -61,7 +64,8 @@ def parse_htpasswd(data: bytes, name: str) -> Table:
         hashes[user] = hashed
     usual = Counter(costs.values()).most_common(1)[0][0] if costs else WEAK_COST
     weak = tuple(user for user, cost in costs.items() if cost < WEAK_COST)
-    return Table(hashes, weak, _NOBODY.format(cost=usual).encode("ascii"))
+    stamps = {user: hashlib.sha256(b"pkgd " + hashed).hexdigest()[:16] for user, hashed in hashes.items()}
+    return Table(hashes, weak, stamps, _NOBODY.format(cost=usual).encode("ascii"))
 
 
 def _parse_line(line: str, known: Mapping[str, bytes]) -> tuple[str, bytes, int]:

@@ -7,7 +7,6 @@ of this process alone: whoever is removed or changed in the table is out at the 
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import secrets
 from collections import OrderedDict
@@ -108,7 +107,7 @@ class HtpasswdPasswords:
         if hashed is None:
             return Verdict.UNKNOWN
         until = self._right.get(self._digest(user, password, hashed))
-        return self._identity(user, hashed) if until is not None and until > self._now() else None
+        return self._identity(user) if until is not None and until > self._now() else None
 
     async def check(self, user: str, password: str) -> Identity | Verdict:
         """Look at the table: what isn't in it is unknown, without any work."""
@@ -121,7 +120,7 @@ class HtpasswdPasswords:
                 return Verdict.REJECTED
             self._remember(digest)
         # The file may have changed meanwhile.
-        return self._identity(user, hashed) if self.table.hashes.get(user) == hashed else Verdict.REJECTED
+        return self._identity(user) if self.table.hashes.get(user) == hashed else Verdict.REJECTED
 
     async def pretend(self, password: str) -> None:
         """Take as long as with a user that is in the table: time must not tell who is.
@@ -132,8 +131,7 @@ class HtpasswdPasswords:
 
     def is_current(self, identity: Identity) -> bool:
         """Whether the user is in the table with the same hash."""
-        hashed = self.table.hashes.get(identity.principal.name or "")
-        return hashed is not None and hmac.compare_digest(_stamp(hashed), identity.stamp)
+        return self.table.stamps.get(identity.principal.name or "") == identity.stamp
 
     def forget(self) -> None:
         """Check everything anew from now on."""
@@ -147,8 +145,8 @@ class HtpasswdPasswords:
             return False
         return await self._hashing.check(data, hashed)
 
-    def _identity(self, user: str, hashed: bytes) -> Identity:
-        return Identity(Principal(user), self.name, _stamp(hashed))
+    def _identity(self, user: str) -> Identity:
+        return Identity(Principal(user), self.name, self.table.stamps[user])
 
     def _digest(self, user: str, password: str, hashed: bytes) -> bytes:
         text = f"{len(user)}:{user}{len(password)}:{password}".encode("utf-8", "surrogatepass")
@@ -159,8 +157,3 @@ class HtpasswdPasswords:
         self._right.move_to_end(digest)
         while len(self._right) > MAX_REMEMBERED:
             self._right.popitem(last=False)
-
-
-def _stamp(hashed: bytes) -> str:
-    """What a token carries of a hash: it changes with it, and is of no use for guessing."""
-    return hashlib.sha256(b"pkgd " + hashed).hexdigest()[:16]

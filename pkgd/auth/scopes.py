@@ -27,6 +27,7 @@ _ACTION = re.compile(r"[a-z]{1,32}|\*")
 _KIND = re.compile(r"([a-z0-9]{1,32})(?:\([a-z0-9]{1,32}\))?")
 
 _WORDS = {Action.PULL: "pull", Action.PUSH: "push", Action.OVERWRITE: "push", Action.DELETE: "delete"}
+_CATALOG = ("registry", "catalog")
 _KINDS = {"oci": "repository", "mirror": "repository", "apt": "apt", "rpm": "rpm"}
 
 
@@ -73,7 +74,7 @@ def scope_of(access: Access) -> Scope | None:
     """The scope that covers an access, as the client calls its resource; None if no scope names it."""
     word = _WORDS.get(access.action)
     if access.resource == "registry":
-        return Scope("registry", "catalog", ("*",)) if access.action is Action.LIST else None
+        return Scope(*_CATALOG, ("*",)) if access.action is Action.LIST else None
     kind, _, name = access.resource.partition(":")
     if kind not in _KINDS or word is None:
         return None
@@ -93,8 +94,13 @@ class TokenCap:
 
     def covers(self, access: Access) -> bool:
         """See `Cap`: any token enters the registry, and none does what no scope can name."""
-        scope = scope_of(access)
-        if scope is None:
-            return access.resource == "registry" and access.action is Action.ENTER
-        actions = self.access.get((scope.kind, scope.name), frozenset())
-        return "*" in actions or scope.actions[0] in actions
+        place, _, name = access.resource.partition(":")
+        kind = _KINDS.get(place)
+        if kind is None:
+            return place == "registry" and not name and self._enters(access.action)
+        actions = self.access.get((kind, access.asked or name))
+        word = _WORDS.get(access.action)
+        return actions is not None and word is not None and (word in actions or "*" in actions)
+
+    def _enters(self, action: Action) -> bool:
+        return action is Action.ENTER or (action is Action.LIST and "*" in self.access.get(_CATALOG, ()))

@@ -8,7 +8,7 @@ cap), and words every refusal. A route declares the access that it needs; what h
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import frozen
@@ -42,7 +42,8 @@ class Grant:
 
     identity: Identity
     policy: Policy
-    refusal: Callable[[Identity, Access], PkgdError]
+    request: Request
+    refusal: Callable[[Request, Identity, Access], PkgdError]
 
     @property
     def principal(self) -> Principal:
@@ -57,7 +58,7 @@ class Grant:
         :raises Concealed: if he is not to know whether it is there.
         """
         if not self.may(access):
-            raise self.refusal(self.identity, access)
+            raise self.refusal(self.request, self.identity, access)
 
     def may(self, access: Access) -> bool:
         """Whether he may also do this: the policy allows it, and what he has shown is meant for it."""
@@ -138,7 +139,7 @@ class Gate:
 
     def _grant(self, request: Request, identity: Identity, access: Access | None) -> Grant:
         request.user_name = identity.principal.name
-        grant = Grant(identity, self.policy, partial(self._refusal, request))
+        grant = Grant(identity, self.policy, request, self._refusal)
         if access is not None:
             if access.action is Action.ENTER and not identity.presented and self._authority is not None:
                 # docker and podman send no credentials ever to who lets them in without.
@@ -178,6 +179,7 @@ class Gate:
         return Unauthenticated(reason, bearer(request, self.outside, access, error))
 
 
+@lru_cache(1024)
 def anonymous(address: str | None) -> Identity:
     """Who shows nothing, from an address."""
     return Identity(Principal(address=address), presented=False)
