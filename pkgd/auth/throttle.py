@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from ipaddress import IPv6Address
 
 from attrs import frozen
 
@@ -62,7 +63,7 @@ class Throttle:
 
     def succeeded(self, user: str, address: str | None) -> None:
         """Remember that the user logs in from there."""
-        key = (address or "", user)
+        key = (_network(address), user)
         self._known[key] = None
         self._known.move_to_end(key)
         if len(self._known) > self._size:
@@ -70,7 +71,7 @@ class Throttle:
 
     def _keys(self, user: str, address: str | None) -> list[tuple[tuple[str, str], Rate]]:
         """The buckets that count for an attempt."""
-        here = address or ""
+        here = _network(address)
         if (here, user) in self._known:
             return [((here, user), self._per_user)]
         return [((here, ""), self._per_address), (("", user), self._per_user)]
@@ -78,3 +79,13 @@ class Throttle:
     def _failures(self, key: tuple[str, str], rate: Rate) -> float:
         count, at = self._buckets.get(key, (0.0, 0.0))
         return max(0.0, count - (self._now() - at) * rate.count / rate.seconds)
+
+
+def _network(address: str | None) -> str:
+    """Where somebody is: of IPv6, everybody has a network of 64 bits to choose addresses from."""
+    if address is None or ":" not in address:
+        return address or ""
+    try:
+        return str(int(IPv6Address(address)) >> 64)
+    except ValueError:
+        return address
