@@ -141,10 +141,12 @@ class Gate:
         request.user_name = identity.principal.name
         grant = Grant(identity, self.policy, request, self._refusal)
         if access is not None:
-            if access.action is Action.ENTER and not identity.presented and self._authority is not None:
-                # docker and podman send no credentials ever to who lets them in without.
-                raise self._challenged(request, access)
-            grant.require(access)
+            if access.action is Action.ENTER and access.resource == "registry" and self._authority is not None:
+                # docker and podman never send credentials to who lets them in without; any are good enough here.
+                if not identity.presented:
+                    raise self._challenged(request, access)
+            else:
+                grant.require(access)
         return grant
 
     # -- refusals --

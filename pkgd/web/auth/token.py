@@ -30,7 +30,7 @@ from pkgd.web.gate import anonymous
 from pkgd.web.outside import Outside
 from pkgd.web.request import Request
 from pkgd.web.respond import send_json
-from pkgd.web.target import parse_path, parse_query
+from pkgd.web.target import parse_path
 
 __all__ = ["TokenApi", "TokenParts"]
 
@@ -109,7 +109,7 @@ class TokenApi:
 
     async def _get(self, request: Request) -> None:
         """A token for the credentials of the header, or for nobody."""
-        query = parse_query(request.uri.partition(b"?")[2])
+        query = _Form(request.uri.partition(b"?")[2])
         order = self._order(
             request,
             query.all("scope"),
@@ -211,7 +211,7 @@ class TokenApi:
 
 
 class _Form:
-    """`application/x-www-form-urlencoded`."""
+    """`application/x-www-form-urlencoded`, as which the query is read, too: scopes and users may have spaces."""
 
     def __init__(self, body: bytes) -> None:
         """
@@ -221,7 +221,7 @@ class _Form:
             text = body.decode("utf-8")
             self._fields = parse_qs(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
         except ValueError:
-            raise InvalidRequest("", "the body is no form") from None
+            raise InvalidRequest("", "the parameters cannot be read") from None
 
     def all(self, name: str) -> list[str]:
         """Every value of a field."""
