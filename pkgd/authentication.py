@@ -21,6 +21,7 @@ from pkgd.auth.tokens import AccessTokens, TokenSettings
 from pkgd.blocking import Blocking
 from pkgd.config import Auth, Config
 from pkgd.errors import ConfigError, InvalidName
+from pkgd.metrics import Metrics
 from pkgd.mirror.origins import origin_at
 from pkgd.sharing import Tasks
 from pkgd.web.auth.token import TokenApi, TokenParts
@@ -48,13 +49,20 @@ class Authentication:
     """The gate, the token service if there is one, and what of both has a life of its own."""
 
     def __init__(
-        self, gate: Gate, door: TokenApi | None, hashing: ThreadedHashing, keys: TokenKeys, passwords: _Passwords | None
+        self,
+        gate: Gate,
+        door: TokenApi | None,
+        hashing: ThreadedHashing,
+        keys: TokenKeys,
+        passwords: _Passwords | None,
+        metrics: Metrics,
     ) -> None:
         self.gate = gate
         self.door = door
         self._hashing = hashing
         self._keys = keys
         self._passwords = passwords
+        self._metrics = metrics
 
     def open(self) -> None:
         """Read the keys of tokens, or make them. Blocks.
@@ -80,8 +88,10 @@ class Authentication:
             table = await blocking.disk(self._passwords.file.read_if_changed)
         except ConfigError as error:
             log.error("{reason}; the users that were known before stay", reason=error.message)
+            self._metrics.users_stale(True)
             return
         if table is not None:
+            self._metrics.users_stale(False)
             self._passwords.source.table = table
             log.info("{count} users have been read", count=len(table.hashes))
             _warn_of_weak(table)
@@ -96,7 +106,9 @@ class Authentication:
             log.error("{reason}; the keys of tokens stay as they are", reason=error.message)
 
 
-def authenticate(reactor: Any, config: Config, tasks: Tasks, now: Callable[[], float] = time.time) -> Authentication:
+def authenticate(
+    reactor: Any, config: Config, metrics: Metrics, tasks: Tasks, now: Callable[[], float] = time.time
+) -> Authentication:
     """Make everything.
 
     :param tasks: where requests run.
@@ -112,13 +124,13 @@ def authenticate(reactor: Any, config: Config, tasks: Tasks, now: Callable[[], f
     policy = _policy(config)
     ignores_foreign = config.mirror.foreign_credentials == "ignore"
     if auth.mode == "none":
-        return Authentication(Gate(policy, None, outside), None, hashing, keys, None)
+        return Authentication(Gate(policy, None, outside), None, hashing, keys, None, metrics)
     passwords = _passwords(auth, hashing, reactor.seconds)
     tokens = AccessTokens(keys, _token_settings(config, auth), now)
-    authority = Authority(_sources(passwords), tokens, _throttle(auth, reactor.seconds), now)
+    authority = Authority(_sources(passwords), tokens, _throttle(auth, reactor.seconds), now, metrics.login)
     granting = Granting(policy, authority, _upstreams(config), config.mirror_enabled)
     door = TokenApi(TokenParts(authority, tokens, granting, keys), outside, ignores_foreign, tasks)
-    return Authentication(Gate(policy, authority, outside, ignores_foreign), door, hashing, keys, passwords)
+    return Authentication(Gate(policy, authority, outside, ignores_foreign), door, hashing, keys, passwords, metrics)
 
 
 def _policy(config: Config) -> Policy:

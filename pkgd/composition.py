@@ -130,7 +130,7 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
     catalog = Catalog(storage.store)
     door = MirrorEndpoints(mirrors, _origin_rules(config), catalog, storage.blocking, own_id)
     uploads = Uploads(storage.spool, storage.blobs, storage.space, storage.blocking, int(config.limits.upload_size))
-    authentication = authenticate(reactor, config, tasks)
+    authentication = authenticate(reactor, config, metrics, tasks)
     gate = authentication.gate
     registry = _registry(config, gate, storage, catalog, uploads, door, tasks)
     packages = host_packages(reactor, config, gate, fs, storage.blocking, tasks)

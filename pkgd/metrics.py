@@ -88,6 +88,12 @@ class Metrics:
         self._cached = self._gauge("mirror_cached_bytes", "What is kept of the upstream.")
         self._received = self._counter("mirror_upstream_received_bytes", "Bytes of bodies that upstreams have sent.")
         self._evicted = self._counter("mirror_evicted_bytes", "Cached bytes that were evicted.")
+        self._logins = self._counter("auth_logins", "Passwords that were shown.", "result")
+        self._stale = Gauge(
+            "pkgd_auth_users_stale",
+            "1 while the file of users is broken and the one before is used.",
+            registry=self._registry,
+        )
         for host in self._labels:
             for child in (self._open(host), self._cached(host)):
                 child.set(0)
@@ -108,6 +114,19 @@ class Metrics:
 
     def _gauge(self, name: str, text: str) -> _Children:
         return _Children(Gauge(f"pkgd_{name}", text, ["upstream"], registry=self._registry))
+
+    # -- authentication --
+
+    def login(self, result: str) -> None:
+        """Somebody has shown a password.
+
+        :param result: right, wrong, throttled or unavailable.
+        """
+        self._logins(result).inc()
+
+    def users_stale(self, is_stale: bool) -> None:
+        """The file of users cannot be used, or can be again."""
+        self._stale.set(is_stale)
 
     # -- the mirror --
 

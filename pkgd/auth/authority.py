@@ -19,7 +19,7 @@ from pkgd.auth.model import ANONYMOUS, Access, Cap, Identity
 from pkgd.auth.sources import Narrowing, PasswordSource, Remembering, TokenSource, Verdict
 from pkgd.auth.throttle import Throttle
 from pkgd.auth.tokens import AccessTokens
-from pkgd.errors import AuthUnavailable, Unauthenticated
+from pkgd.errors import AuthUnavailable, Throttled, Unauthenticated
 
 __all__ = ["Authority", "Pretending", "Sources"]
 
@@ -58,10 +58,19 @@ class _Both:
 class Authority:
     """Identifies requests."""
 
-    def __init__(self, sources: Sources, tokens: AccessTokens, throttle: Throttle, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        sources: Sources,
+        tokens: AccessTokens,
+        throttle: Throttle,
+        now: Callable[[], float],
+        count: Callable[[str], None] = lambda result: None,
+    ) -> None:
         """
         :param now: seconds since the epoch.
+        :param count: told what becomes of each password: right, wrong, throttled or unavailable.
         """
+        self._count = count
         self._sources = sources
         every: list[PasswordSource | TokenSource] = [*sources.tokens, *sources.passwords]
         self._named = {one.name: one for one in every}
@@ -123,11 +132,17 @@ class Authority:
         user, password = credentials.user, credentials.password
         if self._has_form(password):
             return _at(await self._ask_token(password, WRONG), address)
-        self._throttle.check(user, address)
-        verdict = await self._ask(user, password, local_only)
+        try:
+            self._throttle.check(user, address)
+            verdict = await self._ask(user, password, local_only)
+        except (Throttled, AuthUnavailable) as error:
+            self._count("throttled" if isinstance(error, Throttled) else "unavailable")
+            raise
         if isinstance(verdict, Identity):
             self._throttle.succeeded(user, address)
+            self._count("right")
             return _at(verdict, address)
+        self._count("wrong")
         if verdict is Verdict.REJECTED or not local_only:
             # A foreign user's failure tells nobody anything about ours, and costs nothing.
             self._throttle.failed(user, address)
