@@ -89,7 +89,7 @@ class Pool:
         reader = await self._store.open(self._key(path))
         if reader is None:
             raise UnknownPackage(path)
-        return Served(reader, media_type, parts[-2], 0, is_immutable=True)
+        return Served(reader, media_type, parts[-2], reader.modified, is_immutable=True)
 
     def _key(self, path: str) -> str:
         return f"{self._directory}/{path}"

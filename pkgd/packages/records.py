@@ -146,7 +146,7 @@ class Served:
     """A file of a repository, open. Whoever asked closes the `reader`.
 
     :param sha256: of its bytes, in hex: the strong ETag.
-    :param modified: Last-Modified, in seconds.
+    :param modified: Last-Modified, in seconds since 1970: of an index its generation's date, of a package when it came.
     :param is_immutable: what this path answers never changes: it may be cached for good.
     :param shares_second: another generation was published in the second of `modified`: no 304 by date then.
     :param generation: which one it was taken from; 0 for files of packages.

@@ -13,7 +13,7 @@ from pkgd.errors import Conflict, FailedStorage, NotReady, PkgdError, UnknownPac
 from pkgd.packages.apt import AptRepository
 from pkgd.packages.records import AptSettings, RpmSettings, SuiteSettings, Window
 from pkgd.packages.rpm import RpmRepository
-from pkgd.storage.interfaces import Entries, ObjectStore, Reader, Staged
+from pkgd.storage.interfaces import Entries, ObjectStore, Staged, StoredReader
 from tests.packages.fixtures import Ground, made_deb, result
 from tests.packages.readers import read_rpm_repository, read_suite
 from tests.packages.test_rpm import made_rpm
@@ -69,7 +69,7 @@ class FragileStore:
         self._check()
         return await self._store.stat(key)
 
-    async def open(self, key: str) -> Reader | None:
+    async def open(self, key: str) -> StoredReader | None:
         """A read."""
         self._check()
         return await self._store.open(key)

@@ -118,6 +118,7 @@ class _Group:
         partial_file = apt.archives / "partial" / name
         partial_file.write_bytes(whole[:1_000_000])
         modified = parsedate_to_datetime(answer.headers["last-modified"]).timestamp()
+        must(abs(modified - time.time()) < 300, "a package's file has the date of its upload")
         os.utime(partial_file, (modified, modified))  # as apt does when it is interrupted
         log = LogTail(self._bench.server.log)
         apt("apt-get", "install", "--download-only", "large")
