@@ -8,11 +8,12 @@ from collections.abc import Iterable, Sequence
 from attrs import field, frozen
 
 from pkgd.errors import FailedStorage
+from pkgd.formats.debnames import parse_source
 from pkgd.packages.leaves import Key
 from pkgd.packages.records import Listed
 
 __all__ = ["SOURCE", "StanzaShape", "architectures_of", "binary_slot", "component_of", "is_udeb_slot", "read_listed"]
-__all__ += ["paths_of", "source_files", "source_slot"]
+__all__ += ["paths_of", "read_source_of", "source_files", "source_slot"]
 
 # What stands for an architecture in the keys of sources, whose own architectures are those of what they build.
 SOURCE = "source"
@@ -21,6 +22,7 @@ _INSTALLER = "debian-installer"
 _NAMES = (b"Package", b"Version", b"Architecture")
 _IDENTITY = {name: re.compile(rb"^%s:[ \t]*([^\n]*)$" % name, re.MULTILINE) for name in _NAMES}
 _FILENAME = re.compile(rb"^Filename:[ \t]*([^\n]+)$", re.MULTILINE)
+_SOURCE = re.compile(rb"^Source:[ \t]*([^\n]+)$", re.MULTILINE)
 _SIZE = re.compile(rb"^Size:[ \t]*([0-9]+)$", re.MULTILINE)
 _SHA256 = re.compile(rb"^SHA256:[ \t]*([0-9a-f]{64})$", re.MULTILINE)
 _DIRECTORY = re.compile(rb"^Directory:[ \t]*([^\n]+)$", re.MULTILINE)
@@ -87,6 +89,15 @@ def read_listed(slot: str, key: Key, text: bytes) -> Listed:
     else:
         path, size, digest = source_files(text)[0]
     return Listed(key[0], key[1], key[2], component_of(slot), path, size, digest)
+
+
+def read_source_of(text: bytes, name: str, version: str) -> tuple[str, str]:
+    """Name and version of the source that a package was built from, or that it is.
+
+    :param name: of the package, and `version`, which are the source's where the stanza doesn't say.
+    """
+    found = _SOURCE.search(text) if _is_binary(text) else None
+    return parse_source(found[1].decode().strip(), version) if found else (name, version)
 
 
 def paths_of(text: bytes) -> tuple[str, ...]:

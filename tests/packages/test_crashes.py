@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.errors import Conflict, FailedStorage, NotReady, PkgdError, UnknownPackage
-from pkgd.packages.apt import AptRepository
+from pkgd.packages.apt import AptRepository, Upload, Wanted
 from pkgd.packages.records import AptSettings, RpmSettings, SuiteSettings, Window
 from pkgd.packages.rpm import RpmRepository
 from pkgd.storage.interfaces import Entries, ObjectStore, Staged, StoredReader
@@ -100,6 +100,7 @@ _NAMES = st.sampled_from(["a0", "b1", "c2"])
 _VERSIONS = st.sampled_from(["1", "2"])
 _STEPS = st.one_of(
     st.tuples(st.just("add"), st.sampled_from(_SUITES), _NAMES, _VERSIONS),
+    st.tuples(st.just("set"), st.sampled_from(_SUITES), st.just(""), _VERSIONS),
     st.tuples(st.just("remove"), st.sampled_from(_SUITES), _NAMES, _VERSIONS),
     st.tuples(st.just("copy"), st.sampled_from(_SUITES), _NAMES, _VERSIONS),
     st.tuples(st.just("later"), st.just(""), st.just(""), st.just("")),
@@ -139,6 +140,11 @@ class _Model:
             data = made_deb(name, version, _ARCHITECTURES[name])
             call = self.repository.add(suite, "main", self.ground.arrival("x.deb", data))
             self._run(call, self.state | {self._entry(suite, name, version)})
+        elif kind == "set":
+            files = [made_deb(one, version, _ARCHITECTURES[one]) for one in ("a0", "c2")]
+            uploads = [Upload("main", self.ground.arrival("x.deb", data)) for data in files]
+            wanted = self.state | {self._entry(suite, one, version) for one in ("a0", "c2")}
+            self._run(self.repository.add_together([suite], uploads), wanted)
         elif kind == "remove":
             file_name = f"{name}_{version}_{_ARCHITECTURES[name]}.deb"
             self._run(
@@ -146,26 +152,31 @@ class _Model:
             )
         else:
             other = _SUITES[suite == _SUITES[0]]
-            call = self.repository.copy(suite, other, name, version)
+            call = self.repository.copy(suite, other, Wanted(name, version))
             self._run(call, self.state | {self._entry(other, name, version)})
 
     def _entry(self, suite: str, name: str, version: str) -> tuple[str, str, str, str]:
         return suite, name, version, _ARCHITECTURES[name]
 
     def _run(self, call: Any, wanted: State) -> None:
+        changed = {suite for suite, *_ in wanted ^ self.state}
+        # Suites are published one by one: what another one may have come to is as open as before.
+        now_known = {
+            frozenset({one for one in wanted if one[0] in changed} | {one for one in old if one[0] not in changed})
+            for old in self.possible
+        }
         try:
             result(call)
         except Killed:
-            self.possible.add(wanted)
+            self.possible |= now_known
             self.check()
         except (UnknownPackage, Conflict):
             pass
         except PkgdError:
-            self.possible.add(wanted)
+            self.possible |= now_known
         else:
             # Whatever was in doubt before: this was built on what this process knows.
-            if wanted != self.state:
-                self.possible = {wanted}
+            self.possible = now_known
             self.state = wanted
 
     def check(self) -> None:
@@ -217,6 +228,19 @@ class CrashTests(SynchronousTestCase):
                 model.check()
                 model.step("add", "stable", "a0", "1")
                 self.assertEqual(len(model.state), 2)
+                model.check()
+
+    def test_every_call_of_one_set_may_be_the_last(self) -> None:
+        """A restart finds all of its packages or none, and takes it again."""
+        for after, lasting in ((False, True), (True, True), (False, False), (True, False)):
+            for left in range(14):
+                model = _Model(Ground(self.mktemp()))
+                model.step("add", "stable", "b1", "1")
+                model.fragile.arm(left, after, lasting)
+                model.step("set", "stable", "", "1")
+                model.check()
+                model.step("set", "stable", "", "1")
+                self.assertEqual(len(model.state), 3)
                 model.check()
 
     def test_a_refused_publish_leaves_nothing_behind(self) -> None:
