@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from pkgd.blocking import Blocking
 from pkgd.errors import PkgdError, Storage, UnknownPackage, UnknownRepository
+from pkgd.packages.aptfilling import Filling
 from pkgd.packages.aptindices import component_of, is_udeb_slot, paths_of, read_listed
 from pkgd.packages.aptlistings import Found, Wanted, named, select, with_file
+from pkgd.packages.aptserving import AptServing
 from pkgd.packages.aptsuite import AptSuite
 from pkgd.packages.aptuploads import Prepared, Upload, Uploads
 from pkgd.packages.drafts import Draft
 from pkgd.packages.generations import Gone
 from pkgd.packages.layout import apt_directory, suite_directory
+from pkgd.packages.pathlists import PathLists
 from pkgd.packages.pool import Pool
 from pkgd.packages.publishing import Publisher
 from pkgd.packages.records import Added, AptSettings, Arrival, Clock, Listed, Removed, Served
-from pkgd.packages.serving import Serving, media_type_of
 from pkgd.packages.shelf import Shelf
 from pkgd.packages.signing import Signer
 from pkgd.packages.staging import Staging
@@ -26,9 +27,6 @@ from pkgd.storage.interfaces import ObjectStore
 from pkgd.storage.spool import Spool
 
 __all__ = ["AptRepository", "Upload", "Wanted"]
-
-_GENERATION = re.compile(r"@([1-9][0-9]{0,14})")
-_BY_HASH = re.compile(r".+/by-hash/(?:SHA256/[0-9a-f]{64}|SHA512/[0-9a-f]{128})")
 
 
 class AptRepository:
@@ -47,14 +45,20 @@ class AptRepository:
         :param store: rooted at the state directory; `spool` is in the same tree, at `pkgd.packages.layout.SPOOL`.
         """
         self.settings = settings
-        self._uploads = Uploads(Staging(spool, blocking))
-        self._suites = {one.codename: AptSuite(settings, one, signer) for one in settings.suites}
+        directory = apt_directory(settings.name)
+        self._uploads = Uploads(Staging(spool, blocking), settings.contents)
+        self._lists = PathLists(directory, store, blocking)
+        self._suites = {one.codename: AptSuite(settings, one, signer, self._lists) for one in settings.suites}
         self._publishers = {
             name: Publisher(Shelf(suite_directory(settings.name, name), store, blocking), suite, clock, settings.window)
             for name, suite in self._suites.items()
         }
-        self._pool = Pool(apt_directory(settings.name), store, blocking, self._is_named)
-        self._sweeping = Sweeping(f"the apt repository {settings.name}", self._sweep)
+        self._pool = Pool(directory, store, blocking, self._is_named, self._lists)
+        self._serving = AptServing(self._publishers, self._pool)
+        contents = [(one.contents, self._publishers[name]) for name, one in self._suites.items() if one.contents]
+        self._filling = Filling(contents, self._lists, self._pool)
+        self._sweeping = Sweeping(f"the sweep of the apt repository {settings.name}", self._sweep)
+        self._filler = Sweeping(f"filling Contents of the apt repository {settings.name}", self._filling.run)
         self._clock = clock
 
     async def start(self) -> None:
@@ -67,9 +71,11 @@ class AptRepository:
         """
         for publisher in self._publishers.values():
             await publisher.load()
+        self._filling.resume()
         for publisher in self._publishers.values():
             await publisher.ensure()
         self._sweeping.soon()
+        self._filler.soon()
 
     # -- changes --
 
@@ -183,21 +189,7 @@ class AptRepository:
 
         :raises UnknownPackage: if there is none.
         """
-        first, _, rest = path.partition("/")
-        number = None
-        if first.startswith("@"):
-            found = _GENERATION.fullmatch(first)
-            number = int(found[1]) if found else 0
-            first, _, rest = rest.partition("/")
-        if first == "pool":
-            return await self._pool.open(f"pool/{rest}", media_type_of(rest))
-        suite, _, below = rest.partition("/")
-        if first != "dists" or suite not in self._publishers:
-            raise UnknownPackage(path)
-        serving = Serving(self._publishers[suite])
-        if _BY_HASH.fullmatch(below):
-            return await serving.open_digest(below.rpartition("/")[2], path)
-        return await serving.open(below, number)
+        return await self._serving.open(path)
 
     # -- what is not needed any more --
 
@@ -210,11 +202,14 @@ class AptRepository:
 
     async def finished(self) -> None:
         """Wait until no publish and no sweep runs: for the stop."""
+        self._filling.stop()
         for publisher in self._publishers.values():
             await publisher.finished()
         await self._sweeping.finished()
+        await self._filler.finished()
 
     async def _sweep(self) -> None:
+        self._filler.soon()
         for publisher in self._publishers.values():
             await self._refresh(publisher)
             # All have to be known before a file counts as named by none.
@@ -244,6 +239,8 @@ class AptRepository:
         try:
             for one in prepared:
                 await self._pool.fill(one.placed, one.linked)
+                if one.contents is not None:
+                    await self._lists.keep(one.paths[0], one.contents)
             for name in suites:
                 news, number = await self._publishers[name].submit(_putting(self._suites[name], prepared))
                 created = [old or new for old, new in zip(created, news, strict=True)]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from pkgd.packages.aptindices import component_of, paths_of, read_source_of
+from pkgd.packages.aptindices import component_of, is_contents_slot, own_architecture, paths_of, read_source_of
 from pkgd.packages.drafts import Published
 from pkgd.packages.leaves import Key
 
@@ -38,11 +38,10 @@ async def named(view: Published, components: Sequence[str], name: str | None) ->
     """The packages of a name, or all; each once, in the index of its own architecture."""
     found: list[Found] = []
     for slot in sorted(view.slots):
-        if component_of(slot) not in components:
+        if component_of(slot) not in components or is_contents_slot(slot):
             continue
         entries = await view.named(slot, name) if name is not None else [one async for one in view.all(slot)]
-        own = slot.split("/")[-2].removeprefix("binary-")
-        found += [(slot, key, texts[0]) for key, texts in entries if key[2] == own]
+        found += [(slot, key, texts[0]) for key, texts in entries if key[2] == own_architecture(slot)]
     return found
 
 

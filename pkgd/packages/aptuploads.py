@@ -40,6 +40,8 @@ class Prepared:
     found: Found
     placed: Mapping[str, Arrival] = field(repr=False)
     linked: Mapping[str, str] = field(repr=False, factory=dict)
+    # Of a binary package, for Contents, where those are wanted.
+    contents: Sequence[bytes] | None = field(repr=False, default=None)
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -55,8 +57,9 @@ class Prepared:
 class Uploads:
     """Reads what has arrived, so that nothing that is no package goes any further."""
 
-    def __init__(self, staging: Staging) -> None:
+    def __init__(self, staging: Staging, with_contents: bool) -> None:
         self._staging = staging
+        self._with_contents = with_contents
 
     async def prepare(self, view: Readable, suite: AptSuite, uploads: Sequence[Upload]) -> list[Prepared]:
         """Read files that belong together, all of them.
@@ -89,4 +92,6 @@ class Uploads:
         path = apt_pool_path(component, pool_prefix(package.source), package.source, digest, file_name(package))
         slot = suite.slot(component, package.architecture, package.is_udeb)
         key = (package.name, package.version, package.architecture)
-        return Prepared((slot, key, packages_stanza(package, path, arrival.hashes)), {path: arrival})
+        found = slot, key, packages_stanza(package, path, arrival.hashes)
+        contents = await self._staging.paths(arrival) if self._with_contents else None
+        return Prepared(found, {path: arrival}, {}, contents)

@@ -64,12 +64,18 @@ class SuiteSettings:
 
 @frozen(kw_only=True)
 class AptSettings:
-    """An apt repository: `forms` are those of `APT_FORMS` that are published; `valid_for` is in seconds."""
+    """An apt repository.
+
+    :param forms: those of `APT_FORMS` that are published.
+    :param valid_for: in seconds.
+    :param contents: whether there are indices of the paths in packages.
+    """
 
     name: str
     suites: Sequence[SuiteSettings] = field(factory=lambda: (SuiteSettings(codename="stable"),))
     forms: Sequence[str] = ("gz", "zst")
     valid_for: int | None = None
+    contents: bool = False
     window: Window = Window()
 
 

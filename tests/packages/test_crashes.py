@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -15,7 +16,7 @@ from pkgd.packages.records import AptSettings, RpmSettings, SuiteSettings, Windo
 from pkgd.packages.rpm import RpmRepository
 from pkgd.storage.interfaces import Entries, ObjectStore, Staged, StoredReader
 from tests.packages.fixtures import Ground, made_deb, result
-from tests.packages.readers import read_rpm_repository, read_suite
+from tests.packages.readers import Suite, read_rpm_repository, read_suite
 from tests.packages.test_rpm import made_rpm
 from tests.properties import brief
 
@@ -113,19 +114,21 @@ _ARCHITECTURES = {"a0": "amd64", "b1": "all", "c2": "arm64"}
 class _Model:
     """A repository beside the set of what should be in it; `possible` are the states that a restart may find."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Ground, contents: bool = False) -> None:
         self.ground = ground
+        self.contents = contents
         self.fragile = FragileStore(ground.store)
         self.state: State = frozenset()
         self.possible = {self.state}
         self.begin()
 
-    def begin(self) -> None:
+    def begin(self, revived: bool = True) -> None:
         """A new process."""
-        self.fragile.revive()
+        if revived:
+            self.fragile.revive()
         ground = self.ground
         suites = [SuiteSettings(codename=name, architectures=("amd64",)) for name in _SUITES]
-        apt = AptSettings(name="main", suites=suites, window=Window(1, 50))
+        apt = AptSettings(name="main", suites=suites, window=Window(1, 50), contents=self.contents)
         self.repository = AptRepository(apt, self.fragile, ground.spool, ground.blocking, ground.signer, ground.clock)
         result(self.repository.start())
 
@@ -137,11 +140,11 @@ class _Model:
         elif kind == "restart":
             self.check()
         elif kind == "add":
-            data = made_deb(name, version, _ARCHITECTURES[name])
+            data = self._made(name, version)
             call = self.repository.add(suite, "main", self.ground.arrival("x.deb", data))
             self._run(call, self.state | {self._entry(suite, name, version)})
         elif kind == "set":
-            files = [made_deb(one, version, _ARCHITECTURES[one]) for one in ("a0", "c2")]
+            files = [self._made(one, version) for one in ("a0", "c2")]
             uploads = [Upload("main", self.ground.arrival("x.deb", data)) for data in files]
             wanted = self.state | {self._entry(suite, one, version) for one in ("a0", "c2")}
             self._run(self.repository.add_together([suite], uploads), wanted)
@@ -154,6 +157,9 @@ class _Model:
             other = _SUITES[suite == _SUITES[0]]
             call = self.repository.copy(suite, other, Wanted(name, version))
             self._run(call, self.state | {self._entry(other, name, version)})
+
+    def _made(self, name: str, version: str) -> bytes:
+        return made_deb(name, version, _ARCHITECTURES[name], paths=["./both", f"./{name}", f"./{name}-{version}"])
 
     def _entry(self, suite: str, name: str, version: str) -> tuple[str, str, str, str]:
         return suite, name, version, _ARCHITECTURES[name]
@@ -192,12 +198,23 @@ class _Model:
         for suite in _SUITES:
             indices = read_suite(lambda path: self.ground.read(result(self.repository.open(path))), suite)
             for slot, stanzas in indices.items():
+                if "/Contents-" in slot:
+                    continue
                 own = slot.split("/")[-2].removeprefix("binary-")
                 found |= {(suite, one["Package"], one["Version"], own) for one in stanzas if one["Architecture"] == own}
                 if own != "all" and slot.endswith("Packages"):
                     everywhere = [one for one in indices["main/binary-all/Packages"] if one not in stanzas]
                     assert not everywhere, "packages of all are not in every architecture"
+                if slot.endswith("Packages"):
+                    self._check_contents(indices, own, [one for one in stanzas if one["Architecture"] == own])
         return frozenset(found)
+
+    def _check_contents(self, indices: Suite, own: str, stanzas: list[dict[str, str]]) -> None:
+        if self.contents:
+            paths = {"both"} if stanzas else set()
+            for one in stanzas:
+                paths |= {one["Package"], f"{one['Package']}-{one['Version']}"}
+            assert {line["path"] for line in indices[f"main/Contents-{own}"]} == paths, "other Contents than packages"
 
 
 class CrashTests(SynchronousTestCase):
@@ -216,6 +233,42 @@ class CrashTests(SynchronousTestCase):
             finally:
                 model.fragile.left = -1
         model.check()
+
+    @settings(brief)
+    @given(st.lists(st.tuples(_STEPS, st.none() | _FAILURES), max_size=10))
+    def test_contents_are_those_of_the_packages(self, steps: Any) -> None:
+        """Whatever call of the storage fails, or is the last of a process."""
+        model = _Model(Ground(self.mktemp()), contents=True)
+        for step, failure in steps:
+            if failure is not None:
+                model.fragile.arm(*failure)
+            try:
+                model.step(*step)
+            finally:
+                model.fragile.left = -1
+        model.check()
+        self.flushLoggedErrors(Killed)
+
+    def test_every_call_of_filling_contents_may_be_the_last(self) -> None:
+        """The next start or sweep goes on, and in the end they are those of the packages."""
+        for after, lasting in ((False, True), (True, True), (False, False), (True, False)):
+            for left in range(24):
+                model = _Model(Ground(self.mktemp()))
+                for name in _ARCHITECTURES:
+                    model.step("add", "stable", name, "1")
+                model.contents = True
+                model.fragile.arm(left, after, lasting)
+                with contextlib.suppress(Killed, PkgdError):
+                    model.begin(revived=False)
+                model.fragile.left = -1
+                if lasting:
+                    model.begin()
+                else:
+                    result(model.repository.start())
+                model.step("later", "", "", "")
+                self.assertEqual(len(model.read()), 3)
+        # What ends a process ends its background, too.
+        self.flushLoggedErrors(Killed)
 
     def test_every_call_of_one_upload_may_be_the_last(self) -> None:
         """One after the other, for apt: a restart finds all of the package or nothing, and takes it again."""
