@@ -83,6 +83,9 @@ class _Line:
         return (contents_line(self.path, locations),) if locations else None
 
 
+_Lines = dict[Key, _Line]
+
+
 class Contents:
     """The Contents of one suite.
 
@@ -103,9 +106,9 @@ class Contents:
         """See `Composer.derive`. An entry that is put again as it was is taken for new: nothing comes of that but
         that its paths are sure to be there.
         """
-        found: dict[str, dict[Key, _Line]] = {}
+        found: dict[str, _Lines] = {}
         for slot in filter(is_packages_slot, draft.slots):
-            lines: dict[Key, _Line] = {}
+            lines: _Lines = {}
             edits = {key: texts for key, texts in draft.edits.get(slot, {}).items() if key[2] == own_architecture(slot)}
             # What comes has the last word on lines that packages which go have, too.
             for key in [key for key, texts in edits.items() if texts is None]:
@@ -117,27 +120,34 @@ class Contents:
                 found[contents_slot(slot)] = lines
         return found
 
-    async def _add(self, lines: dict[Key, _Line], text: bytes) -> None:
-        location = _location(text)
-        for path in await self._paths(text):
-            line = lines.setdefault(_key(path), _Line(path))
-            line.added = (*line.added, location)
+    async def _add(self, lines: _Lines, text: bytes) -> None:
+        await self._lists.blocking.work(_mark, lines, await self._paths(text), _location(text), True)
 
-    async def _remove(self, lines: dict[Key, _Line], slot: str, key: Key, published: Published, draft: Draft) -> None:
+    async def _remove(self, lines: _Lines, slot: str, key: Key, published: Published, draft: Draft) -> None:
         """A package goes; the paths that another version of it has stay."""
         gone = await published.find(slot, key)
         if gone is None:
             return
-        location, left = _location(gone[0]), {*await self._paths(gone[0])}
+        location, work = _location(gone[0]), self._lists.blocking.work
+        left = await work(set, await self._paths(gone[0]))
         for other, texts in await draft.named(slot, key[0]):
             if left and other[2] == key[2] and _location(texts[0]) == location:
-                left.difference_update(await self._paths(texts[0]))
-        for path in left:
-            line = lines.setdefault(_key(path), _Line(path))
-            line.removed = (*line.removed, location)
+                await work(left.difference_update, await self._paths(texts[0]))
+        await work(_mark, lines, left, location, False)
 
-    async def _paths(self, text: bytes) -> Iterable[bytes]:
+    async def _paths(self, text: bytes) -> list[bytes]:
         return await self._lists.read(paths_of(text)[0])
+
+
+def _mark(lines: _Lines, paths: Iterable[bytes], location: str, is_there: bool) -> None:
+    """Note for each path that a package has it, or has it no more."""
+    one = (location,)
+    for path in paths:
+        line = lines.setdefault(_key(path), _Line(path))
+        if is_there:
+            line.added = line.added + one if line.added else one
+        else:
+            line.removed = line.removed + one if line.removed else one
 
 
 def lists_contents(generation: Generation | None) -> bool:

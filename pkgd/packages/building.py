@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from attrs import define, evolve, field, frozen
 
 from pkgd.packages.forms import piece
 from pkgd.packages.indices import Index, IndexFile, frames, write_index
-from pkgd.packages.leaves import Edits, Entry, Key, Leaf, LeafPart, Shape, make_leaves, make_part, runs
+from pkgd.packages.leaves import Edits, Entry, Leaf, LeafPart, Shape, make_leaves, make_part, runs
 from pkgd.packages.shelf import Shelf, expanded
 
 if TYPE_CHECKING:
@@ -76,17 +77,14 @@ class Builder:
         """The leaves after the edits, and the files of those that are new."""
         files: dict[tuple[str, str], bytes] = {}
         changed = list(leaves)
-        keys = sorted(edits)
-        if not keys and not extra:
+        if not edits and not extra:
             return changed, files
-        removals = sum(edit.may_remove if callable(edit) else edit is None for edit in edits.values())
         # From the end on, so that positions stay what they are.
-        for start, end in reversed(runs(leaves, keys, removals, shape.cut.least)):
+        for start, end, mine in reversed(await self._shelf.blocking.work(_plan, shape, leaves, edits)):
             run = leaves[start:end]
             entries = [*extra]
             for leaf in run:
                 entries += await self._shelf.entries(shape, leaf)
-            mine = _between(edits, keys, leaves[start].first if start else None, _first(leaves, end))
             made = await self._shelf.blocking.work(make_leaves, shape, generation, entries, mine)
             if [_content(one.leaf) for one in made] == [_content(one) for one in run]:
                 continue
@@ -182,10 +180,13 @@ def _content(leaf: Leaf) -> tuple[str, ...]:
     return tuple(part.name.partition("-")[2] for part in leaf.parts)
 
 
-def _first(leaves: Sequence[Leaf], at: int) -> Key | None:
-    return leaves[at].first if at < len(leaves) else None
-
-
-def _between(edits: Edits, keys: Sequence[Key], start: Key | None, end: Key | None) -> Edits:
-    """The edits of a run: from its first key on, to the first of the next."""
-    return {key: edits[key] for key in keys if (start is None or key >= start) and (end is None or key < end)}
+def _plan(shape: Shape, leaves: Sequence[Leaf], edits: Edits) -> list[tuple[int, int, Edits]]:
+    """The runs of leaves that are made anew, each with the edits from its first key on, to the first of the next."""
+    keys = sorted(edits)
+    removals = sum(edit.may_remove if callable(edit) else edit is None for edit in edits.values())
+    found: list[tuple[int, int, Edits]] = []
+    for start, end in runs(leaves, keys, removals, shape.cut.least):
+        low = bisect_left(keys, leaves[start].first) if start else 0
+        high = bisect_left(keys, leaves[end].first) if end < len(leaves) else len(keys)
+        found.append((start, end, {key: edits[key] for key in keys[low:high]}))
+    return found

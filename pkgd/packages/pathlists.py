@@ -69,14 +69,14 @@ class PathLists:
         """
         self._directory = directory
         self._store = store
-        self._blocking = blocking
+        self.blocking = blocking
 
     async def keep(self, file: str, paths: Sequence[bytes]) -> None:
         """Keep the list of a package.
 
         :raises Storage: if the machine refuses.
         """
-        data = await self._blocking.work(compress, _FORM, b"\n".join(paths))
+        data = await self.blocking.work(_pack, paths)
         await self._store.put_bytes(apt_paths_key(self._directory, file), data)
 
     async def read(self, file: str) -> list[bytes]:
@@ -87,11 +87,9 @@ class PathLists:
         data = await self._load(apt_paths_key(self._directory, file))
         if data is not None:
             try:
-                text = await self._blocking.work(expand, _FORM, data)
+                return await self.blocking.work(_unpack, data)
             except Exception as error:
                 log.warn("the paths of {file} are read anew: {reason}", file=file, reason=error)
-            else:
-                return text.split(b"\n") if text else []
         return await self._make(file)
 
     async def discard(self, file: str) -> None:
@@ -104,7 +102,7 @@ class PathLists:
             log.warn("Contents are without {file}, whose file is missing", file=file)
             return []
         try:
-            paths = await read_paths(self._blocking, reader.read_at, reader.size)
+            paths = await read_paths(self.blocking, reader.read_at, reader.size)
         except InvalidPackage as error:
             log.warn("Contents are without {file}: {reason}", file=file, reason=error)
             paths = []
@@ -118,6 +116,15 @@ class PathLists:
         if reader is None:
             return None
         try:
-            return await self._blocking.disk(reader.read_at, 0, reader.size)
+            return await self.blocking.disk(reader.read_at, 0, reader.size)
         finally:
             reader.close()
+
+
+def _pack(paths: Sequence[bytes]) -> bytes:
+    return compress(_FORM, b"\n".join(paths))
+
+
+def _unpack(data: bytes) -> list[bytes]:
+    text = expand(_FORM, data)
+    return text.split(b"\n") if text else []
