@@ -11,7 +11,7 @@ from pkgd.packages.aptindices import component_of, is_udeb_slot, paths_of, read_
 from pkgd.packages.aptlistings import Found, Wanted, named, select, with_file
 from pkgd.packages.aptserving import AptServing
 from pkgd.packages.aptsuite import AptSuite
-from pkgd.packages.aptuploads import Prepared, Upload, Uploads
+from pkgd.packages.aptuploads import Prepared, Upload, Uploads, weight_of
 from pkgd.packages.drafts import Draft
 from pkgd.packages.generations import Gone
 from pkgd.packages.layout import apt_directory, suite_directory
@@ -242,7 +242,8 @@ class AptRepository:
                 if one.contents is not None:
                     await self._lists.keep(one.paths[0], one.contents)
             for name in suites:
-                news, number = await self._publishers[name].submit(_putting(self._suites[name], prepared))
+                change = _putting(self._suites[name], prepared)
+                news, number = await self._publishers[name].submit(change, weight_of(prepared))
                 created = [old or new for old, new in zip(created, news, strict=True)]
                 numbers.append(number)
         except PkgdError as error:

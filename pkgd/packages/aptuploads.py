@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import field, frozen
 
@@ -15,10 +15,15 @@ from pkgd.packages.aptsources import read_source
 from pkgd.packages.aptsuite import AptSuite
 from pkgd.packages.drafts import Readable
 from pkgd.packages.layout import apt_pool_path
+from pkgd.packages.pathlists import PathList
 from pkgd.packages.records import Arrival
 from pkgd.packages.staging import Staging
 
-__all__ = ["Prepared", "Upload", "Uploads"]
+__all__ = ["Prepared", "Upload", "Uploads", "weight_of"]
+
+# What a publish has to hold in memory of packages: those of so many paths weigh as one.
+_USUAL_PATHS = 500
+_MOST_TOGETHER = 2000
 
 
 @frozen
@@ -41,7 +46,7 @@ class Prepared:
     placed: Mapping[str, Arrival] = field(repr=False)
     linked: Mapping[str, str] = field(repr=False, factory=dict)
     # Of a binary package, for Contents, where those are wanted.
-    contents: Sequence[bytes] | None = field(repr=False, default=None)
+    contents: PathList | None = None
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -54,12 +59,21 @@ class Prepared:
         return read_listed(*self.found).sha256
 
 
+def weight_of(prepared: Iterable[Prepared]) -> int:
+    """How much work they are for a publish: as many packages of the usual size."""
+    return sum(1 + (one.contents.count // _USUAL_PATHS if one.contents else 0) for one in prepared)
+
+
 class Uploads:
     """Reads what has arrived, so that nothing that is no package goes any further."""
 
-    def __init__(self, staging: Staging, with_contents: bool) -> None:
+    def __init__(self, staging: Staging, with_contents: bool, most_together: int = _MOST_TOGETHER) -> None:
+        """
+        :param most_together: how much work may be uploaded together.
+        """
         self._staging = staging
         self._with_contents = with_contents
+        self._most_together = most_together
 
     async def prepare(self, view: Readable, suite: AptSuite, uploads: Sequence[Upload]) -> list[Prepared]:
         """Read files that belong together, all of them.
@@ -67,8 +81,10 @@ class Uploads:
         :param view: what is published, for files of sources that have come with another version.
         :raises InvalidPackage: for the first that isn't what it should be; of several, with the file's name.
         """
-        prepared = []
+        prepared: list[Prepared] = []
         for one in uploads:
+            if weight_of(prepared) > self._most_together:
+                raise InvalidPackage(one.arrival.file_name, "there are too many paths in what is uploaded together")
             try:
                 prepared.append(await self._read(view, suite, one))
             except InvalidPackage as error:

@@ -5,9 +5,10 @@ A list is made of a package's own bytes, so it may be lost and is made again; it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from itertools import islice
 
+from attrs import field, frozen
 from twisted.logger import Logger
 
 from pkgd.blocking import Blocking
@@ -19,7 +20,7 @@ from pkgd.packages.forms import compress, expand
 from pkgd.packages.layout import apt_paths_key
 from pkgd.storage.interfaces import ObjectStore
 
-__all__ = ["PathLists", "read_paths"]
+__all__ = ["PathList", "PathLists", "read_paths"]
 
 log = Logger()
 
@@ -31,7 +32,15 @@ _PATHS = 2048
 _PAUSES = 32
 
 
-async def read_paths(blocking: Blocking, read_at: ReadAt, size: int, limit: int = MOST_EXPANDED) -> list[bytes]:
+@frozen
+class PathList:
+    """A list as it is kept: how many paths there are, and their compressed text."""
+
+    count: int
+    data: bytes = field(repr=False)
+
+
+async def read_paths(blocking: Blocking, read_at: ReadAt, size: int, limit: int = MOST_EXPANDED) -> PathList:
     """The paths in a package's file that Contents can have, sorted.
 
     Reads all of it, in many hops, so that small packages need not wait for a large one.
@@ -43,7 +52,7 @@ async def read_paths(blocking: Blocking, read_at: ReadAt, size: int, limit: int 
     found: set[bytes] = set()
     while await blocking.work(_walk_on, walk, found):
         pass
-    return await blocking.work(sorted, found)
+    return await blocking.work(_pack, found)
 
 
 def _walk_on(walk: Iterator[bytes], found: set[bytes]) -> bool:
@@ -71,13 +80,12 @@ class PathLists:
         self._store = store
         self.blocking = blocking
 
-    async def keep(self, file: str, paths: Sequence[bytes]) -> None:
+    async def keep(self, file: str, paths: PathList) -> None:
         """Keep the list of a package.
 
         :raises Storage: if the machine refuses.
         """
-        data = await self.blocking.work(_pack, paths)
-        await self._store.put_bytes(apt_paths_key(self._directory, file), data)
+        await self._store.put_bytes(apt_paths_key(self._directory, file), paths.data)
 
     async def read(self, file: str) -> list[bytes]:
         """The list of a package, made anew if it isn't there. One that cannot be read has no paths; the log says why.
@@ -105,11 +113,11 @@ class PathLists:
             paths = await read_paths(self.blocking, reader.read_at, reader.size)
         except InvalidPackage as error:
             log.warn("Contents are without {file}: {reason}", file=file, reason=error)
-            paths = []
+            paths = _pack(())
         finally:
             reader.close()
         await self.keep(file, paths)
-        return paths
+        return await self.blocking.work(_unpack, paths.data)
 
     async def _load(self, key: str) -> bytes | None:
         reader = await self._store.open(key)
@@ -121,8 +129,8 @@ class PathLists:
             reader.close()
 
 
-def _pack(paths: Sequence[bytes]) -> bytes:
-    return compress(_FORM, b"\n".join(paths))
+def _pack(paths: Collection[bytes]) -> PathList:
+    return PathList(len(paths), compress(_FORM, b"\n".join(sorted(paths))))
 
 
 def _unpack(data: bytes) -> list[bytes]:

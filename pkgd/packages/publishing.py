@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from itertools import accumulate
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -35,8 +36,8 @@ log = Logger()
 T = TypeVar("T")
 Change = Callable[[Draft], Awaitable[Any]]
 
-# More than that wait for the next publish.
-_MOST_CHANGES = 1000
+# What weighs more than that together waits for the next publish.
+_MOST_WEIGHT = 1000
 
 
 class Publisher:
@@ -51,7 +52,7 @@ class Publisher:
         self._window = window
         self._builder = Builder(shelf)
         self._next = 1
-        self._pending: list[tuple[Change, Deferred[Any]]] = []
+        self._pending: list[tuple[Change, Deferred[Any], int]] = []
         self._running = False
         self._loaded = False
         self._tasks = Tasks()
@@ -94,16 +95,17 @@ class Publisher:
         if current is None or current.marks != self.composer.marks():
             await self.submit(_touch)
 
-    async def submit(self, change: Callable[[Draft], Awaitable[T]]) -> tuple[T, int]:
+    async def submit(self, change: Callable[[Draft], Awaitable[T]], weight: int = 1) -> tuple[T, int]:
         """Have a change published: its result, and the generation that contains it.
 
         :param change: edits the draft it is given; if it raises, nothing of it is published.
+        :param weight: how many packages of the usual size it is worth.
         :raises SigningError, Storage: if the publish fails.
         :raises NotReady: if what is published has not been read, and would be lost.
         """
         self.check_loaded()
         waiting: Deferred[tuple[T, int]] = Deferred()
-        self._pending.append((change, waiting))
+        self._pending.append((change, waiting, weight))
         if not self._running:
             self._running = True
             self._tasks.start("publishing", self._run())
@@ -118,8 +120,10 @@ class Publisher:
     async def _run(self) -> None:
         try:
             while self._pending:
-                batch, self._pending = self._pending[:_MOST_CHANGES], self._pending[_MOST_CHANGES:]
-                await self._publish(batch)
+                weights = accumulate(weight for _, _, weight in self._pending)
+                count = max(1, sum(weight <= _MOST_WEIGHT for weight in weights))
+                batch, self._pending = self._pending[:count], self._pending[count:]
+                await self._publish([(change, waiting) for change, waiting, _ in batch])
         finally:
             self._running = False
 

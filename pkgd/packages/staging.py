@@ -8,7 +8,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from pkgd.blocking import Blocking
 from pkgd.errors import TooLarge
-from pkgd.packages.pathlists import read_paths
+from pkgd.packages.pathlists import PathList, read_paths
 from pkgd.packages.records import Arrival
 from pkgd.storage.interfaces import Reader
 from pkgd.storage.spool import Spool
@@ -40,7 +40,7 @@ class Staging:
         async with self._opened(arrival) as reader:
             return await self._blocking.work(parser, reader.read_at, reader.size, *args, **kwargs)
 
-    async def paths(self, arrival: Arrival) -> list[bytes]:
+    async def paths(self, arrival: Arrival) -> PathList:
         """The paths in a Debian package, as `read_paths` has them.
 
         :raises InvalidPackage, Storage: as `parse`.
