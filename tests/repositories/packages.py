@@ -95,10 +95,12 @@ class Workshop:
         size: int = 0,
         architecture: str = "all",
         paths: Sequence[str] = (),
+        fields: str = "",
     ) -> Path:
         """A .deb with one text file, and one of zeros that are not compressed, if it is to have a size.
 
         :param paths: of further files.
+        :param fields: further lines of its control file.
         """
         root = self.folder / "tree" / f"{name}-{version}-{len(text)}"
         doc = root / "usr/share/doc" / name
@@ -107,7 +109,7 @@ class Workshop:
         (root / "DEBIAN/control").write_text(
             f"Package: {name}\nVersion: {version}\nArchitecture: {architecture}\n"
             f"Maintainer: Tests <tests@example.org>\nSection: utils\n"
-            f"Priority: optional\nDescription: package of pkgd's tests\n {name}, {text}\n"
+            f"Priority: optional\n{fields}Description: package of pkgd's tests\n {name}, {text}\n"
         )
         (doc / "note").write_text(f"{name} {version} {text}\n")
         for path in paths:

@@ -19,6 +19,7 @@ REPOSITORIES: dict[str, Any] = {
             "name": "full",
             "compression": ["gz", "zst", "xz"],
             "valid_for": "7d",
+            "contents": True,
             "suites": [
                 {"codename": "stable", "components": _BOTH, "architectures": ["amd64"], "origin": "Tests"},
                 {"codename": "testing", "components": _BOTH, "not_automatic": True, "but_automatic_upgrades": True},
