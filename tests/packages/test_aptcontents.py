@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.errors import FailedStorage, InvalidPackage, SigningError
@@ -264,6 +265,22 @@ class FillingTests(_Case):
         result(self.repository.sweep())
         self.assertEqual(list(self.lines()), ["meanwhile", "usr/1", "usr/2", "usr/3", "usr/4", "usr/common"])
 
+    def test_stop(self) -> None:
+        """A stop waits for the package that is being read, and for no other; the next start goes on."""
+        ground = self.ground
+        store = _Slow(ground.store)
+        settings = AptSettings(name="main", suites=_SUITES, contents=True)
+        self.repository = AptRepository(settings, store, ground.spool, ground.blocking, ground.signer, ground.clock)
+        result(self.repository.start())
+        stopped: list[None] = []
+        Deferred.fromCoroutine(self.repository.finished()).addBoth(stopped.append)
+        self.assertEqual((len(store.waiting), stopped), (1, []))
+        store.waiting.pop().callback(None)
+        self.assertEqual((len(store.waiting), stopped), (0, [None]))
+        self.assertEqual(len(self.objects("/paths/")), 1)
+        self.repository = self.made()
+        self.assertEqual(len(self.lines()), 6)
+
     def release(self) -> bytes:
         """The text of Release."""
         return self.ground.read(result(self.repository.open("dists/stable/Release")))
@@ -303,6 +320,24 @@ class _Reluctant:
         """Refuse those of the pool."""
         if self.refuses and "/pool/" in key and "p2" in key:
             raise FailedStorage("for now")
+        return await self._store.open(key)
+
+
+class _Slow:
+    """A store that opens packages when the test lets it."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self.waiting: list[Deferred[None]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def open(self, key: str) -> Any:
+        """Wait first."""
+        if "/pool/" in key:
+            self.waiting.append(Deferred())
+            await self.waiting[-1]
         return await self._store.open(key)
 
 
