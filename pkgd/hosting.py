@@ -110,6 +110,7 @@ def _apt(section: AptSection) -> AptSettings:
         name=section.name,
         suites=tuple(_suite(one) for one in section.suites),
         forms=tuple(section.compression),
+        contents=section.contents,
         valid_for=None if section.valid_for is None else int(section.valid_for),
         window=Window(section.keep_generations),
     )

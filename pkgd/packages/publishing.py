@@ -9,11 +9,11 @@ anything, and whatever fails before leaves the published generation as it was.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import Any, Protocol, TypeVar
+from itertools import accumulate
+from typing import Any, TypeVar
 
-from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -21,55 +21,23 @@ from twisted.python.failure import Failure
 from pkgd.errors import NotReady, PkgdError, Storage
 from pkgd.packages import layout
 from pkgd.packages.building import Builder
+from pkgd.packages.composing import Composer
 from pkgd.packages.drafts import Draft, Published
-from pkgd.packages.generations import FileRef, Generation, Gone, Kept
+from pkgd.packages.generations import Generation, Gone, Kept
 from pkgd.packages.indices import Index
-from pkgd.packages.leaves import Shape
 from pkgd.packages.records import Clock, Window
 from pkgd.packages.shelf import Shelf
 from pkgd.sharing import Tasks
 
-__all__ = ["Composer", "Composition", "Publisher"]
+__all__ = ["Publisher"]
 
 log = Logger()
 
 T = TypeVar("T")
 Change = Callable[[Draft], Awaitable[Any]]
 
-# More than that wait for the next publish.
-_MOST_CHANGES = 1000
-
-
-@frozen
-class Composition:
-    """What makes a generation of indices: at which paths their files are, and the documents that name them."""
-
-    files: Mapping[str, FileRef]
-    documents: Mapping[str, bytes]
-
-
-class Composer(Protocol):
-    """What kind of repository it is."""
-
-    shape: Shape
-
-    def required(self) -> Iterable[str]:
-        """The indices that are there even if they are empty."""
-
-    def whole_shape(self, slot: str) -> Shape:
-        """The shape of an index that is no list of entries."""
-
-    def is_whole(self, slot: str) -> bool:
-        """Whether an index is no list of entries."""
-
-    def marks(self) -> str:
-        """A text that changes when what is published would change though no package has."""
-
-    async def compose(self, number: int, date: int, indices: Mapping[str, Index]) -> Composition:
-        """Name the files and sign the documents.
-
-        :raises SigningError: if they cannot be signed.
-        """
+# What weighs more than that together waits for the next publish.
+_MOST_WEIGHT = 1000
 
 
 class Publisher:
@@ -84,7 +52,7 @@ class Publisher:
         self._window = window
         self._builder = Builder(shelf)
         self._next = 1
-        self._pending: list[tuple[Change, Deferred[Any]]] = []
+        self._pending: list[tuple[Change, Deferred[Any], int]] = []
         self._running = False
         self._loaded = False
         self._tasks = Tasks()
@@ -127,16 +95,17 @@ class Publisher:
         if current is None or current.marks != self.composer.marks():
             await self.submit(_touch)
 
-    async def submit(self, change: Callable[[Draft], Awaitable[T]]) -> tuple[T, int]:
+    async def submit(self, change: Callable[[Draft], Awaitable[T]], weight: int = 1) -> tuple[T, int]:
         """Have a change published: its result, and the generation that contains it.
 
         :param change: edits the draft it is given; if it raises, nothing of it is published.
+        :param weight: how many packages of the usual size it is worth.
         :raises SigningError, Storage: if the publish fails.
         :raises NotReady: if what is published has not been read, and would be lost.
         """
         self.check_loaded()
         waiting: Deferred[tuple[T, int]] = Deferred()
-        self._pending.append((change, waiting))
+        self._pending.append((change, waiting, weight))
         if not self._running:
             self._running = True
             self._tasks.start("publishing", self._run())
@@ -151,8 +120,10 @@ class Publisher:
     async def _run(self) -> None:
         try:
             while self._pending:
-                batch, self._pending = self._pending[:_MOST_CHANGES], self._pending[_MOST_CHANGES:]
-                await self._publish(batch)
+                weights = accumulate(weight for _, _, weight in self._pending)
+                count = max(1, sum(weight <= _MOST_WEIGHT for weight in weights))
+                batch, self._pending = self._pending[:count], self._pending[count:]
+                await self._publish([(change, waiting) for change, waiting, _ in batch])
         finally:
             self._running = False
 
@@ -202,25 +173,31 @@ class Publisher:
 
     async def _build(self, draft: Draft, number: int, objects: dict[str, bytes]) -> dict[str, Index]:
         """Every index of the new generation; what has to be written for it is put into `objects`."""
-        shape, indices = self.composer.shape, dict(self.published.indices)
+        composer, indices = self.composer, dict(self.published.indices)
+        derived = await composer.derive(self.published, draft)
         for slot, like in draft.begun.items():
             if like in indices:
                 indices[slot] = indices[like]
         outdated = [
             slot
             for slot, one in indices.items()
-            if not self.composer.is_whole(slot) and one.forms != tuple(shape.forms)
+            if not composer.is_whole(slot) and one.forms != tuple(composer.shape_of(slot).forms)
         ]
-        missing = [slot for slot in self.composer.required() if slot not in indices]
-        for slot in sorted({*draft.edits, *outdated, *missing}):
-            base, edits = indices.get(slot), draft.edits.get(slot, {})
-            built = await self._builder.build(slot, shape, base, edits, number)
+        missing = [slot for slot in composer.required() if slot not in indices]
+        changed = sorted({*draft.edits, *outdated, *missing, *derived})
+        # Memory goes to those first that are looked into.
+        for slot in sorted(changed, key=lambda one: not composer.shape_of(one).keeps_texts):
+            edits = derived.get(slot, draft.edits.get(slot, {}))
+            if edits is None:
+                indices.pop(slot, None)
+                continue
+            built = await self._builder.build(slot, composer.shape_of(slot), indices.get(slot), edits, number)
             self._take(slot, built, indices, objects)
         for slot, text in draft.whole.items():
             if text is None:
                 indices.pop(slot, None)
                 continue
-            built = await self._builder.build_whole(slot, self.composer.whole_shape(slot), text, number)
+            built = await self._builder.build_whole(slot, composer.shape_of(slot), text, number)
             self._take(slot, built, indices, objects)
         return indices
 

@@ -71,7 +71,7 @@ class RpmRepository:
         self._publisher = Publisher(shelf, RpmMetadata(settings, signer), clock, settings.window)
         self._serving = Serving(self._publisher)
         self._pool = Pool(directory, store, blocking, self._is_named)
-        self._sweeping = Sweeping(f"the rpm repository {settings.name}", self._sweep)
+        self._sweeping = Sweeping(f"the sweep of the rpm repository {settings.name}", self._sweep)
 
     async def start(self) -> None:
         """See `AptRepository.start`."""

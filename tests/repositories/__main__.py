@@ -15,12 +15,27 @@ from pathlib import Path
 
 from tests.live.tools import PACKAGES, install
 from tests.repositories.bench import Bench, Case
-from tests.repositories.server import BuiltIn, PackageServer, WithGnupg, free_environment, setup
+from tests.repositories.server import BuiltIn, PackageServer, SwitchedContents, WithGnupg, free_environment, setup
 
-GROUPS = ["apt", "sources", "dnf", "zypper", "signatures", "signing", "gnupg", "uploads", "hostile", "churn", "crash"]
+GROUPS = [
+    "apt",
+    "sources",
+    "contents",
+    "dnf",
+    "zypper",
+    "signatures",
+    "signing",
+    "gnupg",
+    "uploads",
+    "hostile",
+    "churn",
+    "crash",
+]
 # Programs, and Debian's packages of them.
 _PROGRAMS = {
     "apt-get": "apt",
+    "apt-file": "apt-file",
+    "apt-ftparchive": "apt-utils",
     "dpkg-source": "dpkg-dev",
     "dnf": "dnf",
     "zypper": "zypper",
@@ -32,7 +47,7 @@ _PROGRAMS = {
     "dput": "dput",
     "curl": "curl",
 }
-_SERVERS: dict[str, type[PackageServer]] = {"dnf": BuiltIn, "gnupg": WithGnupg}
+_SERVERS: dict[str, type[PackageServer]] = {"contents": SwitchedContents, "dnf": BuiltIn, "gnupg": WithGnupg}
 """The servers of groups that want another than that with many repositories."""
 _PORT = 24100
 
