@@ -22,10 +22,12 @@ setup(
     install_requires=[
         "attrs>=24.2",
         "backports.zstd>=1.3; python_version < '3.14'",
+        "bcrypt>=5,<6",
         "cryptography>=44",
         "klein>=24.8,<26",
         "msgspec>=0.19,<1",
         "prometheus-client>=0.23,<1",
+        "pyjwt>=2.13,<3",
         "pyopenssl>=25",
         "python-gnupg>=0.5.4,<0.6",
         "pyyaml>=6.0.2",

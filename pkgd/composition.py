@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 
-from pkgd.auth.policy import AllowAll
+from pkgd.authentication import Authentication, authenticate
 from pkgd.blocking import ThreadedBlocking
 from pkgd.config import Config, Mirror, read_password
 from pkgd.errors import ConfigError
@@ -94,6 +94,7 @@ class Parts:
     http_limits: HttpLimits
     mirror: MirrorParts
     packages: PackageParts
+    authentication: Authentication
 
 
 @frozen
@@ -129,8 +130,10 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
     catalog = Catalog(storage.store)
     door = MirrorEndpoints(mirrors, _origin_rules(config), catalog, storage.blocking, own_id)
     uploads = Uploads(storage.spool, storage.blobs, storage.space, storage.blocking, int(config.limits.upload_size))
-    registry = _registry(config, storage, catalog, uploads, door, tasks)
-    packages = host_packages(reactor, config, fs, storage.blocking, tasks)
+    authentication = authenticate(reactor, config, metrics, tasks)
+    gate = authentication.gate
+    registry = _registry(config, gate, storage, catalog, uploads, door, tasks)
+    packages = host_packages(reactor, config, gate, fs, storage.blocking, tasks)
     readiness = Readiness(storage.store, storage.space, lambda: storage.blocking.disk(storage.spool.probe))
     return Parts(
         blocking=storage.blocking,
@@ -145,6 +148,7 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
             MetricsApi(metrics, storage.blocking) if config.metrics.enabled else None,
             packages.doors,
             packages.api,
+            authentication.door,
         ),
         access_log=AccessLog(reactor, storage.blocking, config.logging.access.file, config.trusted_networks),
         http_limits=HttpLimits(
@@ -154,6 +158,7 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
         ),
         mirror=MirrorParts(upstreams, fills, evictor, survey, storage.ledger, metrics),
         packages=packages,
+        authentication=authentication,
     )
 
 
@@ -185,7 +190,13 @@ def _storage(reactor: Any, config: Config, fs: FileSystem) -> _Storage:
 
 
 def _registry(
-    config: Config, storage: _Storage, catalog: Catalog, uploads: Uploads, door: MirrorEndpoints, tasks: Tasks
+    config: Config,
+    gate: Gate,
+    storage: _Storage,
+    catalog: Catalog,
+    uploads: Uploads,
+    door: MirrorEndpoints,
+    tasks: Tasks,
 ) -> RegistryApi:
     """`/v2/`."""
     manifests = Manifests(
@@ -207,7 +218,7 @@ def _registry(
         *UploadEndpoints(uploads, storage.blobs).endpoints(),
         *ManifestEndpoints(storage.stored, manifests, int(config.limits.manifest_size)).endpoints(),
     ]
-    return RegistryApi(Gate(AllowAll()), endpoints, tasks, door)
+    return RegistryApi(gate, endpoints, tasks, door)
 
 
 # -- the mirror --

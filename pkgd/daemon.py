@@ -34,6 +34,7 @@ from pkgd.packages.expiry import KeyExpiry
 from pkgd.sharing import Tasks
 from pkgd.storage.fsops import FileSystem, storage_errors
 from pkgd.web.api.packages import ApiV1
+from pkgd.web.auth.token import TokenApi
 from pkgd.web.health import Phase
 from pkgd.web.packages.api import PackagesApi
 from pkgd.web.registry.api import RegistryApi
@@ -54,6 +55,9 @@ EXPIRY_INTERVAL = 600.0
 FLUSH_INTERVAL = 60.0
 EVICTION_INTERVAL = 600.0
 SWEEP_INTERVAL = 3600.0
+# How often the file of users is looked at, and whether it is time for a new key of tokens.
+USERS_INTERVAL = 2.0
+KEYS_INTERVAL = 3600.0
 # How long the stop waits for connections that it has dropped.
 ABORT_SECONDS = 1.0
 
@@ -99,11 +103,14 @@ class Daemon(Service):
         self._packages = parts.packages
         warn = config.signing.rotate_warn
         self._key_expiry = KeyExpiry(parts.packages.signers, reactor, warn, parts.mirror.metrics.key_expiry)
+        self._authentication = parts.authentication
         self._site = Site(reactor, parts.blocking, parts.http_limits, self._route, parts.access_log)
 
     def _route(self, request: Request) -> Handler:
         handler = self._root.route(request)
-        if self._readiness.phase is Phase.STARTING and isinstance(handler, RegistryApi | PackagesApi | ApiV1):
+        if self._readiness.phase is Phase.STARTING and isinstance(
+            handler, RegistryApi | PackagesApi | ApiV1 | TokenApi
+        ):
             raise NotReady()
         return handler
 
@@ -120,6 +127,7 @@ class Daemon(Service):
         self._listen()
         # Last: threads would keep a process whose start has failed alive.
         self._blocking.start()
+        self._authentication.start()
         self._database.start()
         self._tasks.start("start", self._prepare())
 
@@ -133,6 +141,7 @@ class Daemon(Service):
                     raise ConfigError("state_dir", f"{path} may be written by everybody: chmod o-w it")
             self._lock_fd = lock_state(state)
             self._database.open()
+            self._authentication.open()
             self._access_log.open()
         except OSError as error:
             raise ConfigError("state_dir", f"{error.filename or state}: {error.strerror}") from error
@@ -180,6 +189,9 @@ class Daemon(Service):
         self._tasks.start("uses of the cache", self._every(FLUSH_INTERVAL, self._flush_uses))
         self._tasks.start("limits of the cache", self._every(EVICTION_INTERVAL, self._keep_limits))
         self._tasks.start("old generations", self._every(SWEEP_INTERVAL, self._sweep))
+        if self._authentication.door is not None:
+            self._tasks.start("users", self._every(USERS_INTERVAL, self._refresh_users))
+            self._tasks.start("keys of tokens", self._every(KEYS_INTERVAL, self._refresh_keys))
 
     def _prepare_storage(self) -> None:
         with storage_errors():
@@ -267,6 +279,12 @@ class Daemon(Service):
         if self._certificates is not None:
             await self._blocking.disk(self._certificates.refresh)
 
+    async def _refresh_users(self) -> None:
+        await self._authentication.refresh(self._blocking)
+
+    async def _refresh_keys(self) -> None:
+        await self._authentication.refresh_keys(self._blocking)
+
     async def _pause(self, seconds: float) -> None:
         """Wait, but not beyond the beginning of the stop, which wakes only those that have paused before."""
         if self._readiness.phase is Phase.DRAINING:
@@ -282,11 +300,13 @@ class Daemon(Service):
                 timer.cancel()
 
     def reload(self) -> None:
-        """SIGHUP: look at the certificates now, and open the access log anew."""
+        """SIGHUP: look at the certificates and the users now, and open the access log anew."""
         self._tasks.start("reload", self._reload())
 
     async def _reload(self) -> None:
         await self._refresh_certificates()
+        await self._refresh_users()
+        await self._refresh_keys()
         await self._blocking.disk(self._access_log.reopen)
 
     # -- the stop --
@@ -341,6 +361,7 @@ class Daemon(Service):
                 closing.callback(os.close, self._lock_fd)
             closing.callback(self._access_log.close)
             closing.callback(self._blocking.stop)
+            closing.callback(self._authentication.stop)
             closing.callback(self._database.close)
             closing.callback(self._site.halt)
         log.info("pkgd has stopped")

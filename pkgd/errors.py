@@ -13,8 +13,10 @@ __all__ = [
     "AddressRefused",
     "AlreadyExists",
     "AlreadyRunning",
+    "AuthUnavailable",
     "BusyStorage",
     "ClientGone",
+    "Concealed",
     "ConfigError",
     "Conflict",
     "Denied",
@@ -44,8 +46,10 @@ __all__ = [
     "SigningError",
     "SlowClient",
     "Storage",
+    "Throttled",
     "TooLarge",
     "TooManyTags",
+    "Unauthenticated",
     "UnexpectedStatus",
     "Unknown",
     "UnknownBlob",
@@ -218,6 +222,63 @@ class Denied(Refused):
     def message(self) -> str:
         """One sentence for the user."""
         return f"access denied: {self.what}"
+
+
+@define(auto_exc=True, eq=False)
+class Concealed(Refused):
+    """repository not known to the registry
+
+    Or known, and not to be read by who asks: the two look alike. It is no `Unknown`, for nobody has looked.
+    """
+
+    name: str
+
+    @property
+    def message(self) -> str:
+        """One sentence for the user: the same as if the repository were not there."""
+        return f"repository not known to the registry: {self.name}"
+
+
+@define(auto_exc=True, eq=False)
+class Unauthenticated(Refused):
+    """Credentials are needed, or those that were given are wrong.
+
+    `reason` is for the user, and never tells whether there is such a user. `challenge` is the value of
+    WWW-Authenticate (RFC 9110, 11.6.1), which the gate adds.
+    """
+
+    reason: str = "credentials are needed"
+    challenge: str = ""
+
+    @property
+    def message(self) -> str:
+        """One sentence for the user."""
+        return f"authentication required: {self.reason}"
+
+
+@define(auto_exc=True, eq=False)
+class Throttled(Refused):
+    """Too many wrong credentials of late; `retry_after` is in seconds."""
+
+    retry_after: float
+
+    @property
+    def message(self) -> str:
+        """One sentence for the user."""
+        return "too many failed attempts to log in: wait a little"
+
+
+@define(auto_exc=True, eq=False)
+class AuthUnavailable(PkgdError):
+    """Whoever knows whether the credentials are right cannot be asked now: nobody is let in on a guess."""
+
+    reason: str = ""
+    retry_after: float = 15.0
+
+    @property
+    def message(self) -> str:
+        """One sentence for the user."""
+        return "the credentials cannot be checked at present: try again in a moment"
 
 
 @define(auto_exc=True, eq=False)

@@ -8,7 +8,6 @@ from typing import Any
 
 from attrs import frozen
 
-from pkgd.auth.policy import AllowAll
 from pkgd.blocking import Blocking
 from pkgd.config import AptRepository as AptSection
 from pkgd.config import AptSuite, Config, SigningKey, read_passphrase
@@ -58,7 +57,9 @@ class PackageParts:
         return [*apt, *(one.repository for one in self.site.rpm.values())]
 
 
-def host_packages(reactor: Any, config: Config, fs: FileSystem, blocking: Blocking, tasks: Tasks) -> PackageParts:
+def host_packages(
+    reactor: Any, config: Config, gate: Gate, fs: FileSystem, blocking: Blocking, tasks: Tasks
+) -> PackageParts:
     """Make the repositories that are configured, their store below the state directory, and their doors.
 
     :raises ConfigError: if a file that the configuration names cannot be used.
@@ -81,7 +82,6 @@ def host_packages(reactor: Any, config: Config, fs: FileSystem, blocking: Blocki
     receiver = Receiver(spool, space, blocking, int(config.limits.upload_size))
     pending = Pending(receiver, reactor.seconds)
     sets = Sets(receiver, pending, spool, blocking)
-    gate = Gate(AllowAll())
     doors = PackagesApi(
         gate,
         site,
@@ -115,6 +115,7 @@ def apt_settings(section: AptSection) -> AptSettings:
         name=section.name,
         suites=tuple(_suite(one) for one in section.suites),
         forms=tuple(section.compression),
+        contents=section.contents,
         valid_for=None if section.valid_for is None else int(section.valid_for),
         window=Window(section.keep_generations),
     )

@@ -94,6 +94,12 @@ class Metrics:
             ["key", "fingerprint"],
             registry=self._registry,
         )
+        self._logins = self._counter("auth_logins", "Passwords that were shown.", "result")
+        self._stale = Gauge(
+            "pkgd_auth_users_stale",
+            "1 while the file of users is broken and the one before is used.",
+            registry=self._registry,
+        )
         for host in self._labels:
             for child in (self._open(host), self._cached(host)):
                 child.set(0)
@@ -114,6 +120,19 @@ class Metrics:
 
     def _gauge(self, name: str, text: str) -> _Children:
         return _Children(Gauge(f"pkgd_{name}", text, ["upstream"], registry=self._registry))
+
+    # -- authentication --
+
+    def login(self, result: str) -> None:
+        """Somebody has shown a password.
+
+        :param result: right, wrong, throttled or unavailable.
+        """
+        self._logins(result).inc()
+
+    def users_stale(self, is_stale: bool) -> None:
+        """The file of users cannot be used, or can be again."""
+        self._stale.set(is_stale)
 
     # -- the mirror --
 

@@ -37,10 +37,11 @@ ROOMS: dict[str, frozenset[str]] = {
     "outbound": _FLOOR | {"formats"},
     "mirror": _DOMAIN | {"storage", "registry", "outbound", "metrics"},
     "packages": _DOMAIN | {"storage"},
-    "auth": _DOMAIN,
+    "auth": _DOMAIN | {"outbound", "metrics"},
     "web": _BELOW_WEB,
     "hosting": _BELOW_WEB | {"config", "web"},
-    "composition": _BELOW_WEB | {"state", "config", "outbound", "web", "hosting"},
+    "authentication": _BELOW_WEB | {"state", "config", "outbound", "web"},
+    "composition": _BELOW_WEB | {"state", "config", "outbound", "web", "hosting", "authentication"},
     "daemon": _BELOW_WEB | {"state", "config", "web", "outbound", "composition", "locking"},
     "tap": frozenset(["config", "daemon"]),
     "prefetch": frozenset(["errors", "formats"]),
@@ -62,6 +63,8 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "twisted.web": ("pkgd.web", "pkgd.outbound"),
     "treq": ("pkgd.outbound",),
     "prometheus_client": ("pkgd.metrics",),
+    "jwt": ("pkgd.auth",),
+    "bcrypt": ("pkgd.auth",),
     "gnupg": ("pkgd.packages.gnupgsigner",),
     "tqdm": ("pkgd.prefetch", "pkgd.upload", "pkgd.rebuild.report"),
     "OpenSSL": ("pkgd.web.tls",),
@@ -86,6 +89,8 @@ FILES_IN = (
     "pkgd.locking",  # and its lock
     "pkgd.rebuild.command",  # which it needs, too
     "pkgd.packages.keyring",  # signing keys, which nobody else may read
+    "pkgd.auth.htpasswd",  # users, read again when they change
+    "pkgd.auth.tokenkeys",  # keys of tokens, which nobody else may read
     "pkgd.prefetch.command",  # the list of images
     "pkgd.upload.command",  # what is uploaded
     "pkgd.web.accesslog",

@@ -42,6 +42,7 @@ state_dir: state
 server: {{listen: ["tcp:5000:interface=127.0.0.1"], shutdown: {{delay: {delay}, drain: 30s}}, tls: {tls}}}
 storage: {{filesystem: {{fsync: false, min_free: 1}}}}
 logging: {{access: {{file: access.log}}}}
+auth: {auth}
 signing: {{keys: {{default: {{algorithm: ed25519}}}}}}
 """
 NAME = "team/app"
@@ -71,11 +72,11 @@ class DaemonCase(SynchronousTestCase):
         """A path in the directory."""
         return os.path.join(self.directory, name)
 
-    def make(self, delay: str = "0s", tls: str = "{}") -> Daemon:
+    def make(self, delay: str = "0s", tls: str = "{}", auth: str = "{mode: none}") -> Daemon:
         """A daemon that has not been started, on a loop of its own."""
         self.loop = Loop()
         self.loop.advance(1_750_000_000)
-        config = parse(CONFIGURATION.format(delay=delay, tls=tls), {}, os.path.abspath(self.directory))
+        config = parse(CONFIGURATION.format(delay=delay, tls=tls, auth=auth), {}, os.path.abspath(self.directory))
         loop = self.loop
         return Daemon(loop, config, self.fs, self.urls.append, lambda: loop.events.append("stopping"))
 
@@ -594,6 +595,31 @@ class ReloadTests(DaemonCase):
 
         with open(self.path("access.log"), encoding="ascii") as file:
             self.assertIn("_catalog", file.read())
+
+    def test_users(self) -> None:
+        """The file of users is read again, at the signal and by itself."""
+        users = self.path("users")
+
+        def write(*names: str) -> None:
+            with open(users, "w", encoding="ascii") as file:
+                file.writelines(f"{name}:$2y$10${'a' * 53}\n" for name in names)
+
+        write("alice")
+        daemon = self.make(auth="{mode: basic, basic_htpasswd_file: users}")
+        daemon.startService()
+        self.loop.until(lambda: self.urls)
+        self.addCleanup(self.stop, daemon)
+        self.assertEqual(self.call("GET", "/v2/").status, 401)
+        source: Any = daemon._authentication._passwords.source  # type: ignore[union-attr]
+
+        write("alice", "bob")
+        daemon.reload()
+        self.loop.until(lambda: "bob" in source.table.hashes)
+
+        self.loop.until(lambda: len(daemon._pauses) == 7)
+        write("alice", "bob", "carol")
+        self.loop.advance(2)
+        self.loop.until(lambda: "carol" in source.table.hashes)
 
     def test_certificate(self) -> None:
         """A new certificate is used at once."""

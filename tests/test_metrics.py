@@ -41,6 +41,27 @@ class MetricsCase(SynchronousTestCase):
         return {dict(labels)["upstream"]: value for labels, value in self.samples(name).items()}
 
 
+class AuthenticationTests(MetricsCase):
+    """Passwords, and the file that they are compared with."""
+
+    def test_logins(self) -> None:
+        """What becomes of passwords is counted by its result."""
+        for result in ("right", "wrong", "wrong"):
+            self.metrics.login(result)
+
+        self.assertEqual(self.value("pkgd_auth_logins_total", result="wrong"), 2.0)
+        self.assertEqual(self.value("pkgd_auth_logins_total", result="right"), 1.0)
+
+    def test_users(self) -> None:
+        """A broken file of users shows."""
+        values = [self.value("pkgd_auth_users_stale")]
+        for is_stale in (True, False):
+            self.metrics.users_stale(is_stale)
+            values.append(self.value("pkgd_auth_users_stale"))
+
+        self.assertEqual(values, [0.0, 1.0, 0.0])
+
+
 class TextTests(MetricsCase):
     """The text as a whole."""
 

@@ -1,12 +1,14 @@
-"""The words of access control: who asks (`Principal`), and for what (`Access`)."""
+"""The words of access control: who asks (`Principal`), how that is known (`Identity`), and for what (`Access`)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
+from typing import Protocol
 
-from attrs import frozen
+from attrs import Factory, field, frozen
 
-__all__ = ["Access", "Action", "Principal", "apt", "mirrored", "oci", "rpm"]
+__all__ = ["ANONYMOUS", "Access", "Action", "Cap", "Identity", "Principal", "apt", "mirrored", "oci", "rpm"]
 
 
 class Action(Enum):
@@ -34,11 +36,15 @@ class Access:
     `registry` for the registry's API as a whole.
 
     `private` says of an upstream's repository that its content was fetched with our credentials.
+
+    `asked` is what the client itself calls a mirrored repository, where that is not the whole resource: with `?ns=`,
+    its token is for `library/alpine`, and says nothing of the host.
     """
 
     resource: str
     action: Action
     private: bool = False
+    asked: str | None = None
 
     def __str__(self) -> str:
         return f"{self.action.value} {self.resource}"
@@ -46,9 +52,51 @@ class Access:
 
 @frozen
 class Principal:
-    """Who asks. The name is None for the anonymous."""
+    """Who asks. The name is None for the anonymous.
+
+    `groups` are those that the policy may name. `issuer` is whose token says so, for workloads of CI services and the
+    like; `claims` are that token's, as strings or lists of them. `address` is where the request comes from.
+    """
 
     name: str | None = None
+    groups: frozenset[str] = frozenset()
+    issuer: str | None = None
+    claims: Mapping[str, str | tuple[str, ...]] = field(default=Factory(dict), hash=False)
+    address: str | None = None
+
+
+class Cap(Protocol):
+    """What credentials narrow their owner's rights to: the access of a token, the scope of an API key."""
+
+    def covers(self, access: Access) -> bool:
+        """Whether it is within; never says that it is allowed."""
+
+
+@frozen
+class Identity:
+    """A principal, and how it is known.
+
+    `via` says what vouches for it: `anonymous`, `htpasswd`, `api:<back end>`, `oidc`, `workload:<issuer>`, `key:<id>`.
+    `stamp` is what `via` holds of the user, such as a fingerprint of the password's hash: a token carries it on, and is
+    worth nothing any more once it has changed.
+    `cap` is None for credentials that are not narrowed. `expires` is in seconds since the epoch; None is never.
+    `presented` says whether the request came with credentials at all; an anonymous token is some.
+    """
+
+    principal: Principal
+    via: str = "anonymous"
+    stamp: str = ""
+    cap: Cap | None = None
+    expires: float | None = None
+    presented: bool = True
+
+    def covers(self, access: Access) -> bool:
+        """Whether the credentials are meant for this access, too."""
+        return self.cap is None or self.cap.covers(access)
+
+
+ANONYMOUS = Identity(Principal(), presented=False)
+"""Who shows nothing."""
 
 
 def oci(repository: str, action: Action) -> Access:
@@ -56,9 +104,9 @@ def oci(repository: str, action: Action) -> Access:
     return Access(f"oci:{repository}", action)
 
 
-def mirrored(repository: str, private: bool) -> Access:
-    """Reading an upstream's repository, `<host>/<name>`."""
-    return Access(f"mirror:{repository}", Action.PULL, private)
+def mirrored(repository: str, private: bool, asked: str | None = None) -> Access:
+    """Reading an upstream's repository, `<host>/<name>`, which the client calls `asked`."""
+    return Access(f"mirror:{repository}", Action.PULL, private, asked)
 
 
 def apt(repository: str, action: Action) -> Access:

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from pkgd.auth.model import Access, Principal
+from attrs import frozen
 
-__all__ = ["AllowAll", "Policy"]
+from pkgd.auth.model import Access, Action, Principal
+
+__all__ = ["AllowAll", "Authenticated", "Decision", "Policy"]
+
+
+@frozen
+class Decision:
+    """What a policy says of an access, and why: the rule that decides, as a sentence for the user."""
+
+    allowed: bool
+    rule: str
 
 
 class Policy(Protocol):
@@ -15,6 +25,9 @@ class Policy(Protocol):
     def allows(self, principal: Principal, access: Access) -> bool:
         """Whether the principal may."""
 
+    def decide(self, principal: Principal, access: Access) -> Decision:
+        """The same, with the reason."""
+
 
 class AllowAll:
     """Everybody may do everything: `auth.mode: none`."""
@@ -22,3 +35,25 @@ class AllowAll:
     def allows(self, principal: Principal, access: Access) -> bool:
         """Yes."""
         return True
+
+    def decide(self, principal: Principal, access: Access) -> Decision:
+        """Yes, by the mode."""
+        return Decision(True, "auth.mode is none")
+
+
+class Authenticated:
+    """Whoever has a name may do everything but delete; the anonymous nothing."""
+
+    def allows(self, principal: Principal, access: Access) -> bool:
+        """Whether there is a name."""
+        if principal.name is None:
+            return access.action is Action.ENTER and access.resource == "registry"
+        return access.action is not Action.DELETE
+
+    def decide(self, principal: Principal, access: Access) -> Decision:
+        """The same, with the reason."""
+        if self.allows(principal, access):
+            return Decision(True, "without rules, whoever has logged in may pull and push")
+        if principal.name is None:
+            return Decision(False, "no rule allows it")
+        return Decision(False, "without rules, only administrators may delete")

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from pkgd.config.auth import Auth, Throttling, TokenService
 from pkgd.config.document import CONFIG_VARIABLE, overlay, read, structure
 from pkgd.config.hosted import AptRepository, AptSuite, RpmRepository, Signing, SigningKey
 from pkgd.config.hosting import check_hosting
@@ -23,7 +24,6 @@ from pkgd.config.mirroring import UPSTREAM_VARIABLE, canonical_mirror, canonical
 from pkgd.config.passwords import read_passphrase, read_password
 from pkgd.config.schema import (
     Access,
-    Auth,
     Config,
     Evict,
     FilesystemStorage,
@@ -39,7 +39,7 @@ from pkgd.config.schema import (
     Tls,
     UpstreamRegistry,
 )
-from pkgd.config.values import absolute, check
+from pkgd.config.values import absolute, check, open_to_others
 from pkgd.errors import ConfigError
 
 __all__ = [
@@ -65,7 +65,9 @@ __all__ = [
     "SigningKey",
     "Size",
     "Storage",
+    "Throttling",
     "Tls",
+    "TokenService",
     "UpstreamRegistry",
     "hints",
     "json_schema",
@@ -122,6 +124,13 @@ def hints(config: Config, environment: Mapping[str, str]) -> list[str]:
     proxies = [one for one in environment if one.upper() in _PROXY_VARIABLES and environment[one]]
     if proxies and config.mirror_enabled:
         found.append(f"ignored: {', '.join(sorted(proxies))}; upstream registries are asked without a proxy")
+    if config.auth_mode == "none":
+        if reachable := open_to_others(config):
+            found.append(
+                f"auth.mode is none: everybody who reaches {', '.join(reachable)} may push, overwrite and delete"
+            )
+    elif config.server.external_url is None:
+        found.append("without server.external_url, clients log in at whatever address they ask for: set it")
     return found
 
 

@@ -33,6 +33,7 @@ class AptRepository(Section, frozen=True):
     suites: list[AptSuite] = msgspec.field(default_factory=lambda: [AptSuite(codename="stable")])
     signing_key: str = "default"
     compression: list[AptCompression] = msgspec.field(default_factory=lambda: ["gz", "zst"])
+    contents: bool = False
     keep_generations: Annotated[int, msgspec.Meta(ge=3)] = 3
     valid_for: Duration | None = None
 

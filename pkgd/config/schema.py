@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from pkgd.config.auth import Auth
 from pkgd.config.hosted import AptRepository, RpmRepository, Signing
 from pkgd.config.kinds import MASK, Duration, Secret, Section, Size, Staleness
 from pkgd.formats.hosts import parse_configured_host
@@ -102,12 +103,6 @@ class Repositories(Section, frozen=True):
     rpm: list[RpmRepository] = msgspec.field(default_factory=lambda: [RpmRepository(name="main")])
 
 
-class Auth(Section, frozen=True):
-    """`auth`: who may."""
-
-    mode: Literal["none"] = "none"
-
-
 class UpstreamRegistry(Section, frozen=True):
     """`mirror.registries.<host>`: how one upstream registry is reached.
 
@@ -144,6 +139,7 @@ class Mirror(Section, frozen=True):
     fallback: list[str] = msgspec.field(default_factory=lambda: ["docker.io", "registry.k8s.io", "ghcr.io"])
     trust_registry_host_header: bool = True
     path_prefix: bool = True
+    foreign_credentials: Literal["ignore", "reject"] = "ignore"
     allow: list[str] = msgspec.field(default_factory=lambda: ["**"])
     deny: list[str] = []
     reserved: list[str] = []
@@ -211,6 +207,11 @@ class Config(Section, frozen=True):
     def mirror_enabled(self) -> bool:
         """Whether anything may be fetched from upstream: `enableProxy`, wherever it stands."""
         return self.mirror.enable_proxy
+
+    @property
+    def auth_mode(self) -> str:
+        """`auth.mode`, or what it is where nothing is said."""
+        return "none" if self.auth is None else self.auth.mode
 
     @property
     def trusted_networks(self) -> list[IPv4Network | IPv6Network]:

@@ -9,11 +9,12 @@ from ipaddress import ip_address, ip_network
 
 from msgspec.structs import replace
 
+from pkgd.config.authenticating import absolute_auth, check_auth
 from pkgd.config.hosted import Signing, SigningKey
 from pkgd.config.schema import Access, Config, Mirror, Storage, Tls, UpstreamRegistry
 from pkgd.errors import ConfigError
 
-__all__ = ["absolute", "check"]
+__all__ = ["absolute", "check", "open_to_others"]
 
 
 def check(config: Config) -> None:
@@ -29,6 +30,8 @@ def check(config: Config) -> None:
     tls = config.server.tls
     if (tls.certificate is None) != (tls.key is None):
         raise ConfigError("server.tls", "certificate and key are given together")
+    if config.auth is not None:
+        check_auth(config.auth)
     if not config.server.listen:
         raise ConfigError("server.listen", "at least one endpoint is needed")
     for endpoint in config.server.listen:
@@ -38,6 +41,11 @@ def check(config: Config) -> None:
                 f"{endpoint} is open to others, and nothing says who may do what; "
                 "if everybody may do everything, add\nauth:\n  mode: none",
             )
+
+
+def open_to_others(config: Config) -> list[str]:
+    """The endpoints that others than this machine may reach."""
+    return [one for one in config.server.listen if not _is_loopback(one)]
 
 
 def absolute(config: Config, environment: Mapping[str, str], base: str) -> Config:
@@ -53,6 +61,7 @@ def absolute(config: Config, environment: Mapping[str, str], base: str) -> Confi
         storage=Storage(filesystem=replace(files, root=os.path.normpath(os.path.join(state, files.root)))),
         mirror=_absolute_mirror(config.mirror, base),
         signing=_absolute_signing(config.signing, base),
+        auth=None if config.auth is None else absolute_auth(config.auth, base),
         logging=replace(
             config.logging, access=Access(file=access.file if access.file == "-" else _join(base, access.file))
         ),

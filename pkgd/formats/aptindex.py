@@ -1,4 +1,4 @@
-"""What apt reads of a repository: Packages, Translation and Sources stanzas, Contents lines, and Release.
+"""What apt reads of a repository: Packages, Translation and Sources stanzas, and Release.
 
 Stanzas are those of apt-ftparchive, byte for byte: its order of fields, the package's own text in them
 (apt, ftparchive/writer.cc, pkgTagSection::Write).
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from attrs import field, frozen
@@ -23,8 +23,6 @@ from pkgd.formats.filehashes import FileHashes
 __all__ = [
     "IndexEntry",
     "ReleaseFields",
-    "contents_lines",
-    "contents_location",
     "description_md5",
     "packages_stanza",
     "release_file",
@@ -42,7 +40,6 @@ _SOURCE_HASHES = {
 }
 
 _ONE_LINE = re.compile("[^\x00-\x1f\x7f-\x9f\u2028\u2029]*")
-_SECTION = re.compile(r"[A-Za-z0-9+./_-]+")
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -139,44 +136,6 @@ def _stanza(control: Stanza, order: Sequence[str], written: Mapping[str, str]) -
         lines.append(f"{name}:{'' if not value or value[0].isspace() else ' '}{value}\n")
     lines.append("\n")
     return "".join(lines).encode()
-
-
-# -- Contents ----------------------------------------------------------------------------------
-
-
-def contents_location(package: BinaryPackage) -> str:
-    """How Contents calls a package: `section/name`."""
-    usable = _SECTION.fullmatch(package.section)
-    return f"{package.section}/{package.name}" if usable else package.name
-
-
-def contents_lines(files: Iterable[tuple[str, str]]) -> Iterator[bytes]:
-    """The lines of Contents: each path once, and who has it.
-
-    :param files: paths, as `read_deb_paths` has them, and locations; in any order.
-    """
-    last, locations = b"", ""
-    for path, location in sorted({(_encoded(path), location) for path, location in files}):
-        if path == last:
-            locations = f"{locations},{location}"
-            continue
-        if last:
-            yield _contents_line(last, locations)
-        last, locations = path, location
-    if last:
-        yield _contents_line(last, locations)
-
-
-def _encoded(path: str) -> bytes:
-    return path.encode("utf-8", "surrogateescape")
-
-
-def _contents_line(path: bytes, locations: str) -> bytes:
-    """Columns meet at 60, with tabs as far as they go."""
-    width = max(60, len(path) + 1)
-    tabs = max(0, (width - 1) // 8 - len(path) // 8)
-    reached = (len(path) // 8 + tabs) * 8 if tabs else len(path)
-    return b"".join([path, b"\t" * tabs, b" " * (width - reached), locations.encode(), b"\n"])
 
 
 # -- Release -----------------------------------------------------------------------------------

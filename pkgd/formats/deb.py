@@ -25,11 +25,11 @@ from pkgd.formats.debnames import (
     pool_prefix,
 )
 from pkgd.formats.debrelations import check_relations
-from pkgd.formats.debtar import TarLimits, list_paths, read_control
+from pkgd.formats.debtar import TarLimits, read_control, walk_paths
 from pkgd.formats.debversion import without_epoch
 from pkgd.formats.expansion import expand
 
-__all__ = ["KINDS", "SERVER_FIELDS", "BinaryPackage", "file_name", "pool_prefix", "read_deb", "read_deb_paths"]
+__all__ = ["KINDS", "SERVER_FIELDS", "BinaryPackage", "file_name", "pool_prefix", "read_deb", "walk_deb_paths"]
 
 # Fields of an index that the repository itself writes: none of them is the package's to say.
 SERVER_FIELDS = ("Filename", "Size", "MD5sum", "SHA1", "SHA256", "SHA512")
@@ -96,15 +96,15 @@ def read_deb(read_at: ReadAt, size: int, kind: str | None = None) -> BinaryPacka
     return _describe(parse_stanza(text), kind)
 
 
-def read_deb_paths(read_at: ReadAt, size: int, limit: int, limits: TarLimits | None = None) -> list[str]:
-    """The paths in a package that are no directories, for Contents; reads all of it.
+def walk_deb_paths(read_at: ReadAt, size: int, limit: int, limits: TarLimits | None = None) -> Iterator[bytes]:
+    """The paths in a package that are no directories, as `walk_paths` gives them; reads all of it.
 
     :param limit: how many bytes data.tar may expand to.
     :raises InvalidPackage: if it is damaged, or larger than the limits.
     """
     data = _find_parts(read_at, size).data
     expanded = expand(_pieces(read_at, data), _compression(data), limit)
-    return list_paths(expanded, limits or TarLimits())
+    return walk_paths(expanded, limits or TarLimits())
 
 
 def file_name(package: BinaryPackage) -> str:

@@ -13,7 +13,9 @@ from attrs import define, field, frozen
 
 from pkgd.errors import InvalidPackage
 
-__all__ = ["TarLimits", "list_paths", "read_control"]
+__all__ = ["PAUSE", "TarLimits", "read_control", "walk_paths"]
+
+PAUSE = 1024 * 1024
 
 _BLOCK = 512
 _MAX_EXTENSION = 64 * 1024
@@ -181,17 +183,16 @@ def _check_extension(header: _Header) -> None:
         raise InvalidPackage("archive", f"a name in its tar archive is longer than {_MAX_EXTENSION} bytes")
 
 
-def list_paths(pieces: Iterator[bytes], limits: TarLimits) -> list[str]:
+def walk_paths(pieces: Iterator[bytes], limits: TarLimits) -> Iterator[bytes]:
     """The paths of data.tar that are no directories, without `./` or `/` before them, in the archive's order.
 
-    Bytes that are no UTF-8 become surrogates, to be encoded again with `surrogateescape`; a path with control
-    characters is left out, for no line of an index could carry it.
+    A path with control characters is left out, for no line of an index could carry it. Between them come empty
+    ones, a `PAUSE` of the archive each, so that whoever takes them can stop for a while in the middle of a file.
 
     :raises InvalidPackage: if the archive is damaged or larger than the limits.
     """
     reader = _Reader(pieces)
     members = _Members(reader, limits.members)
-    paths: list[str] = []
     length, long_name = 0, b""
     while not reader.is_at_end() and (header := members.next()) is not None:
         if header.kind in _EXTENSIONS:
@@ -202,13 +203,19 @@ def list_paths(pieces: Iterator[bytes], limits: TarLimits) -> list[str]:
         path = (long_name or header.name).removeprefix(b"./").lstrip(b"/")
         long_name = b""
         # Only plain files have content; what the size of a link says is its target's.
-        reader.skip(_padded(header.size))
+        yield from _skip_slowly(reader, _padded(header.size))
         if header.kind == _DIRECTORY or not path or path.endswith(b"/"):
             continue
         length += len(path)
         if length > limits.path_bytes:
             raise InvalidPackage("archive", f"its paths are longer than {limits.path_bytes} bytes together")
-        text = path.decode("utf-8", "surrogateescape")
-        if not _UNPRINTABLE.search(text):
-            paths.append(text)
-    return paths
+        if not _UNPRINTABLE.search(path.decode("utf-8", "surrogateescape")):
+            yield path
+
+
+def _skip_slowly(reader: _Reader, count: int) -> Iterator[bytes]:
+    while count > PAUSE:
+        reader.skip(PAUSE)
+        count -= PAUSE
+        yield b""
+    reader.skip(count)

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 
 from pkgd.blocking import Blocking
 from pkgd.errors import PkgdError, Storage, UnknownPackage, UnknownRepository
-from pkgd.formats.aptindex import packages_stanza
-from pkgd.formats.deb import KINDS, file_name, pool_prefix, read_deb
-from pkgd.packages.aptindices import SOURCE, StanzaShape, component_of, is_udeb_slot, paths_of, read_listed
-from pkgd.packages.aptlistings import Found, named
-from pkgd.packages.aptsources import read_source
+from pkgd.packages.aptfilling import Filling
+from pkgd.packages.aptindices import StanzaShape, component_of, is_contents_slot, is_udeb_slot, paths_of, read_listed
+from pkgd.packages.aptlistings import Found, Wanted, named, select, with_file
+from pkgd.packages.aptserving import AptServing
 from pkgd.packages.aptsuite import AptSuite
+from pkgd.packages.aptuploads import Prepared, Upload, Uploads, weight_of
 from pkgd.packages.drafts import Draft
 from pkgd.packages.generations import Gone
-from pkgd.packages.layout import apt_directory, apt_pool_path, suite_directory, suites_prefix
+from pkgd.packages.layout import apt_directory, suite_directory, suites_prefix
 from pkgd.packages.orphans import Orphans, named_by, named_by_strangers
+from pkgd.packages.pathlists import PathLists
 from pkgd.packages.pool import Pool
 from pkgd.packages.poolfiles import PoolFiles
 from pkgd.packages.publishing import Publisher
 from pkgd.packages.records import Added, AptSettings, Arrival, Clock, Listed, Removed, Served
-from pkgd.packages.serving import Serving, media_type_of
 from pkgd.packages.shelf import Shelf
 from pkgd.packages.signing import Signer
 from pkgd.packages.staging import Staging
@@ -30,10 +29,7 @@ from pkgd.packages.sweeping import Sweeping
 from pkgd.storage.interfaces import ObjectStore
 from pkgd.storage.spool import Spool
 
-__all__ = ["AptRepository"]
-
-_GENERATION = re.compile(r"@([1-9][0-9]{0,14})")
-_BY_HASH = re.compile(r".+/by-hash/(?:SHA256/[0-9a-f]{64}|SHA512/[0-9a-f]{128})")
+__all__ = ["AptRepository", "Upload", "Wanted"]
 
 
 class AptRepository:
@@ -52,17 +48,23 @@ class AptRepository:
         :param store: rooted at the state directory; `spool` is in the same tree, at `pkgd.packages.layout.SPOOL`.
         """
         self.settings = settings
-        self._staging = Staging(spool, blocking)
-        self._suites = {one.codename: AptSuite(settings, one, signer) for one in settings.suites}
+        directory = apt_directory(settings.name)
+        self._uploads = Uploads(Staging(spool, blocking), settings.contents)
+        self._lists = PathLists(directory, store, blocking)
+        self._suites = {one.codename: AptSuite(settings, one, signer, self._lists) for one in settings.suites}
         self._publishers = {
             name: Publisher(Shelf(suite_directory(settings.name, name), store, blocking), suite, clock, settings.window)
             for name, suite in self._suites.items()
         }
-        self._pool = Pool(apt_directory(settings.name), store, blocking, self._is_named)
-        self._sweeping = Sweeping(f"the apt repository {settings.name}", self._sweep)
+        self._pool = Pool(directory, store, blocking, self._is_named, self._lists)
+        self._serving = AptServing(self._publishers, self._pool)
+        contents = [(one.contents, self._publishers[name]) for name, one in self._suites.items() if one.contents]
+        self._filling = Filling(contents, self._lists, self._pool)
+        self._sweeping = Sweeping(f"the sweep of the apt repository {settings.name}", self._sweep)
+        self._filler = Sweeping(f"filling Contents of the apt repository {settings.name}", self._filling.run)
         self._clock = clock
         self._named_by_strangers = partial(named_by_strangers, store, blocking, suites_prefix(settings.name))
-        files = PoolFiles(apt_directory(settings.name), store, blocking)
+        files = PoolFiles(directory, store, blocking)
         self._orphans = Orphans(self._pool, files, "pool", self._named, clock)
 
     async def start(self) -> None:
@@ -75,9 +77,11 @@ class AptRepository:
         """
         for publisher in self._publishers.values():
             await publisher.load()
+        self._filling.resume()
         for publisher in self._publishers.values():
             await publisher.ensure()
         self._sweeping.soon()
+        self._filler.soon()
 
     # -- changes --
 
@@ -90,15 +94,7 @@ class AptRepository:
         :raises SigningError: if nothing can be signed.
         :raises Storage: if the machine refuses.
         """
-        composer = self._suite(suite, component)
-        kind = arrival.file_name.rpartition(".")[2]
-        package = await self._staging.parse(arrival, read_deb, kind if kind in KINDS else None)
-        digest = arrival.hashes.sha256
-        path = apt_pool_path(component, pool_prefix(package.source), package.source, digest, file_name(package))
-        text = packages_stanza(package, path, arrival.hashes)
-        slot = composer.slot(component, package.architecture, package.is_udeb)
-        key = (package.name, package.version, package.architecture)
-        return await self._add(suite, (slot, key, text), {path: arrival}, {})
+        return (await self.add_together([suite], [Upload(component, arrival)]))[0]
 
     async def add_source(self, suite: str, component: str, dsc: Arrival, files: Mapping[str, Arrival]) -> Added:
         """Publish a source package: its .dsc, and the files that it names.
@@ -106,13 +102,28 @@ class AptRepository:
         :param files: by their names. Those that other versions of this source in the suite have may be left out.
         :raises InvalidPackage: also if a file is missing or isn't what the .dsc says.
         """
-        composer = self._suite(suite, component)
-        data = await self._staging.read(dsc)
-        view = self._publishers[suite].published
-        slots = [composer.slot(one, SOURCE) for one in composer.settings.components]
-        found = await read_source(view, slots, component, data, dsc, files)
-        slot = composer.slot(component, SOURCE)
-        return await self._add(suite, (slot, (*found.identity, SOURCE), found.text), found.placed, found.linked)
+        return (await self.add_together([suite], [Upload(component, dsc, files)]))[0]
+
+    async def add_together(self, suites: Sequence[str], uploads: Sequence[Upload]) -> Sequence[Added]:
+        """Publish packages in one generation of each suite: all of them or, if one is refused, none.
+
+        Suites have generations of their own and follow each other. What one of them refuses is refused before
+        any is published, but for an upload of the same name to it at the same moment.
+
+        :raises: as `add`.
+        """
+        composers = [self._suite(suite, one.component) for suite in suites for one in uploads]
+        for name in suites:
+            self._publishers[name].check_loaded()
+        prepared = await self._uploads.prepare(self._publishers[suites[0]].published, composers[0], uploads)
+        async with self._pool.holding([path for one in prepared for path in (*one.paths, *one.linked.values())]):
+            for name in suites:
+                for one in prepared:
+                    view, (slot, key, _) = self._publishers[name].published, one.found
+                    await self._suites[name].check_conflict(view, key, one.sha256, is_udeb_slot(slot))
+            created, number = await self._place(suites, prepared)
+        self._sweeping.soon()
+        return [_added(one.found, number, new) for one, new in zip(prepared, created, strict=True)]
 
     async def remove(self, suite: str, component: str, file_name: str) -> Removed:
         """Take the package with this file (.deb, .udeb, .dsc) out of a component of a suite.
@@ -121,7 +132,7 @@ class AptRepository:
         :raises UnknownPackage: if there is none.
         """
         self._suite(suite, component)
-        return await self._remove(suite, [component], file_name, f"/{file_name}")
+        return await self._remove(suite, [component], file_name)
 
     async def remove_everywhere(self, path: str) -> Sequence[Removed]:
         """Take the package with this path (`pool/…`) out of every suite.
@@ -131,36 +142,29 @@ class AptRepository:
         removed = []
         for name, suite in self._suites.items():
             try:
-                removed.append(await self._remove(name, suite.settings.components, path.rpartition("/")[2], f"/{path}"))
+                removed.append(await self._remove(name, suite.settings.components, path))
             except UnknownPackage:
                 continue
         if not removed:
             raise UnknownPackage(path)
         return removed
 
-    async def copy(
-        self, source: str, target: str, name: str, version: str | None = None, architecture: str | None = None
-    ) -> Sequence[Added]:
-        """Publish packages of one suite in another, too, in the same components.
+    async def copy(self, source: str, target: str, wanted: Wanted) -> Sequence[Added]:
+        """Publish packages of one suite in another, too, in the same components: all that are meant, or none.
 
-        :param version: all, if None; likewise `architecture`, which is "source" for sources.
         :raises UnknownRepository: for a suite that is not configured, or lacks a component.
         :raises UnknownPackage: if there are none.
-        :raises AlreadyExists: as for `add`; then none is copied.
+        :raises AlreadyExists: as for `add`.
         """
-        composer, wanted = self._suite(source), self._suite(target)
-        found = [
-            one
-            for one in await named(self._publishers[source].published, composer.settings.components, name)
-            if version in (None, one[1][1]) and architecture in (None, one[1][2])
-        ]
+        components, suite = self._suite(source).settings.components, self._suite(target)
+        found = await select(self._publishers[source].published, components, wanted)
         if not found:
-            raise UnknownPackage(" ".join(filter(None, (name, version, architecture))))
+            raise UnknownPackage(str(wanted))
         for slot, _, _ in found:
-            wanted.check_component(component_of(slot))
+            suite.check_component(component_of(slot))
 
         async def change(draft: Draft) -> Sequence[bool]:
-            return [await wanted.put(draft, slot, key, text, is_udeb_slot(slot)) for slot, key, text in found]
+            return [await suite.put(draft, slot, key, text, is_udeb_slot(slot)) for slot, key, text in found]
 
         async with self._pool.holding([path for _, _, text in found for path in paths_of(text)]):
             # Who took them out meanwhile may have taken the files, too.
@@ -191,21 +195,7 @@ class AptRepository:
 
         :raises UnknownPackage: if there is none.
         """
-        first, _, rest = path.partition("/")
-        number = None
-        if first.startswith("@"):
-            found = _GENERATION.fullmatch(first)
-            number = int(found[1]) if found else 0
-            first, _, rest = rest.partition("/")
-        if first == "pool":
-            return await self._pool.open(f"pool/{rest}", media_type_of(rest))
-        suite, _, below = rest.partition("/")
-        if first != "dists" or suite not in self._publishers:
-            raise UnknownPackage(path)
-        serving = Serving(self._publishers[suite])
-        if _BY_HASH.fullmatch(below):
-            return await serving.open_digest(below.rpartition("/")[2], path)
-        return await serving.open(below, number)
+        return await self._serving.open(path)
 
     # -- what is not needed any more --
 
@@ -219,11 +209,14 @@ class AptRepository:
 
     async def finished(self) -> None:
         """Wait until no publish and no sweep runs: for the stop."""
+        self._filling.stop()
         for publisher in self._publishers.values():
             await publisher.finished()
         await self._sweeping.finished()
+        await self._filler.finished()
 
     async def _sweep(self) -> None:
+        self._filler.soon()
         for publisher in self._publishers.values():
             await self._refresh(publisher)
             # All have to be known before a file counts as named by none.
@@ -247,49 +240,49 @@ class AptRepository:
             found.check_component(component)
         return found
 
-    async def _add(self, suite: str, found: Found, placed: Mapping[str, Arrival], linked: Mapping[str, str]) -> Added:
-        """Place files, and publish what names them."""
-        slot, key, text = found
-        composer, publisher = self._suites[suite], self._publishers[suite]
-        is_udeb = is_udeb_slot(slot)
-        digest = read_listed(slot, key, text).sha256
-        publisher.check_loaded()
-        async with self._pool.holding((*placed, *linked, *linked.values())):
-            await composer.check_conflict(publisher.published, key, digest, is_udeb)
-            try:
-                await self._pool.fill(placed, linked)
-                created, number = await publisher.submit(lambda draft: composer.put(draft, slot, key, text, is_udeb))
-            except PkgdError as error:
-                # After a failed write it isn't sure what a restart finds: maybe what names these files.
-                if not isinstance(error, Storage):
-                    await self._pool.discard_held(Gone(slot, key, (*placed, *linked)))
-                raise
-        self._sweeping.soon()
-        return _added(found, number, created)
+    async def _place(self, suites: Sequence[str], prepared: Sequence[Prepared]) -> tuple[Sequence[bool], int]:
+        """Place files, and publish what names them: which of them are new, and the first suite's generation."""
+        numbers, created = [], [False] * len(prepared)
+        try:
+            for one in prepared:
+                await self._pool.fill(one.placed, one.linked)
+                if one.contents is not None:
+                    await self._lists.keep(one.paths[0], one.contents)
+            for name in suites:
+                change = _putting(self._suites[name], prepared)
+                news, number = await self._publishers[name].submit(change, weight_of(prepared))
+                created = [old or new for old, new in zip(created, news, strict=True)]
+                numbers.append(number)
+        except PkgdError as error:
+            # After a failed write it isn't sure what a restart finds: maybe what names these files.
+            if not isinstance(error, Storage):
+                for one in prepared:
+                    await self._pool.discard_held(Gone(*one.found[:2], one.paths))
+            raise
+        return created, numbers[0]
 
-    async def _remove(self, suite: str, components: Sequence[str], file_name: str, ending: str) -> Removed:
+    async def _remove(self, suite: str, components: Sequence[str], path: str) -> Removed:
         composer = self._suites[suite]
-        name = file_name.partition("_")[0]
-        view = self._publishers[suite].published
-        found = [one for one in await named(view, components, name) if f"/{read_listed(*one).path}".endswith(ending)]
+        found = await with_file(self._publishers[suite].published, components, path)
 
         async def change(draft: Draft) -> None:
             for slot, key, text in found:
                 if await draft.find(slot, key) is None:
-                    raise UnknownPackage(file_name)
+                    raise UnknownPackage(path)
                 composer.take(draft, slot, key, text, is_udeb_slot(slot))
 
         if not found:
-            raise UnknownPackage(file_name)
+            raise UnknownPackage(path)
         _, number = await self._publishers[suite].submit(change)
         self._sweeping.soon()
         return Removed(suite, [read_listed(*one) for one in found], number)
 
     async def _named(self) -> Collection[str]:
         """Every file that any generation of any suite names, configured or not."""
-        found = await self._named_by_strangers(self._suites, StanzaShape(self.settings.forms), paths_of)
+        how = (StanzaShape(self.settings.forms), paths_of, lambda slot: not is_contents_slot(slot))
+        found = await self._named_by_strangers(self._suites, *how)
         for one in self._publishers.values():
-            found |= await named_by(one.shelf, one.kept, one.composer.shape, paths_of)
+            found |= await named_by(one.shelf, one.kept, *how)
         return found
 
     async def _is_named(self, gone: Gone, path: str) -> bool:
@@ -300,6 +293,15 @@ class AptRepository:
             if (found is not None and path in paths_of(found[0])) or publisher.kept.withdrawn(path):
                 return True
         return False
+
+
+def _putting(suite: AptSuite, prepared: Sequence[Prepared]) -> Callable[[Draft], Awaitable[Sequence[bool]]]:
+    """The change that adds packages to a suite."""
+
+    async def change(draft: Draft) -> Sequence[bool]:
+        return [await suite.put(draft, *one.found, is_udeb_slot(one.found[0])) for one in prepared]
+
+    return change
 
 
 def _added(found: Found, number: int, created: bool) -> Added:

@@ -8,19 +8,24 @@ from collections.abc import Iterable, Sequence
 from attrs import field, frozen
 
 from pkgd.errors import FailedStorage
-from pkgd.packages.leaves import Key
+from pkgd.formats.debnames import parse_source
+from pkgd.packages.leaves import PACKAGES_CUT, Cut, Key
 from pkgd.packages.records import Listed
 
-__all__ = ["SOURCE", "StanzaShape", "architectures_of", "binary_slot", "component_of", "is_udeb_slot", "read_listed"]
-__all__ += ["paths_of", "source_files", "source_slot"]
+__all__ = ["SOURCE", "StanzaShape", "architectures_of", "binary_slot", "component_of", "contents_slot"]
+__all__ += ["is_contents_slot", "is_packages_slot", "is_udeb_slot", "own_architecture", "paths_of", "read_listed"]
+__all__ += ["read_section", "read_source_of", "source_files", "source_slot"]
 
 # What stands for an architecture in the keys of sources, whose own architectures are those of what they build.
 SOURCE = "source"
 _INSTALLER = "debian-installer"
+_CONTENTS = "Contents-"
 
 _NAMES = (b"Package", b"Version", b"Architecture")
 _IDENTITY = {name: re.compile(rb"^%s:[ \t]*([^\n]*)$" % name, re.MULTILINE) for name in _NAMES}
 _FILENAME = re.compile(rb"^Filename:[ \t]*([^\n]+)$", re.MULTILINE)
+_SOURCE = re.compile(rb"^Source:[ \t]*([^\n]+)$", re.MULTILINE)
+_SECTION = re.compile(rb"^Section:[ \t]*([^\n]+)$", re.MULTILINE)
 _SIZE = re.compile(rb"^Size:[ \t]*([0-9]+)$", re.MULTILINE)
 _SHA256 = re.compile(rb"^SHA256:[ \t]*([0-9a-f]{64})$", re.MULTILINE)
 _DIRECTORY = re.compile(rb"^Directory:[ \t]*([^\n]+)$", re.MULTILINE)
@@ -34,6 +39,8 @@ class StanzaShape:
     forms: Sequence[str]
     parts: Sequence[str] = ("",)
     hashes: Sequence[str] = field(default=("sha256", "sha512"))
+    cut: Cut = PACKAGES_CUT
+    keeps_texts: bool = True
 
     def head(self, part: str, count: int) -> bytes:
         """See `Shape.head`."""
@@ -64,6 +71,27 @@ def source_slot(component: str) -> str:
     return f"{component}/source/Sources"
 
 
+def contents_slot(slot: str) -> str:
+    """What the Contents beside an index of packages are called."""
+    kind = "udeb-" if is_udeb_slot(slot) else ""
+    return f"{component_of(slot)}/{_CONTENTS}{kind}{own_architecture(slot)}"
+
+
+def is_contents_slot(slot: str) -> bool:
+    """Whether it is an index of paths; that may be asked of a file of one, too."""
+    return slot.split("/")[1].startswith(_CONTENTS)
+
+
+def is_packages_slot(slot: str) -> bool:
+    """Whether it is an index of binary packages."""
+    return slot.endswith("/Packages")
+
+
+def own_architecture(slot: str) -> str:
+    """The architecture of an index of packages; of sources, something that is none."""
+    return slot.split("/")[-2].removeprefix("binary-")
+
+
 def component_of(slot: str) -> str:
     """Which component an index belongs to."""
     return slot.partition("/")[0]
@@ -76,8 +104,7 @@ def is_udeb_slot(slot: str) -> bool:
 
 def architectures_of(slots: Iterable[str]) -> set[str]:
     """The architectures that have indices, `all` not among them."""
-    found = {slot.split("/")[-2].removeprefix("binary-") for slot in slots if slot.endswith("/Packages")}
-    return found - {"all"}
+    return {own_architecture(slot) for slot in slots if is_packages_slot(slot)} - {"all"}
 
 
 def read_listed(slot: str, key: Key, text: bytes) -> Listed:
@@ -87,6 +114,21 @@ def read_listed(slot: str, key: Key, text: bytes) -> Listed:
     else:
         path, size, digest = source_files(text)[0]
     return Listed(key[0], key[1], key[2], component_of(slot), path, size, digest)
+
+
+def read_section(text: bytes) -> tuple[str, str]:
+    """A package's section, "" if it has none, and its name."""
+    found = _SECTION.search(text)
+    return found[1].decode() if found else "", _one(_IDENTITY[b"Package"], text)
+
+
+def read_source_of(text: bytes, name: str, version: str) -> tuple[str, str]:
+    """Name and version of the source that a package was built from, or that it is.
+
+    :param name: of the package, and `version`, which are the source's where the stanza doesn't say.
+    """
+    found = _SOURCE.search(text) if _is_binary(text) else None
+    return parse_source(found[1].decode().strip(), version) if found else (name, version)
 
 
 def paths_of(text: bytes) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from pkgd.packages.aptindices import SOURCE, StanzaShape, paths_of, read_listed
 from pkgd.packages.aptsuite import AptSuite
 from pkgd.packages.drafts import Draft
 from pkgd.packages.layout import apt_directory, apt_pool_path, suite_directory, suites_prefix
+from pkgd.packages.pathlists import PathLists
 from pkgd.packages.poolfiles import DamagedFile, PoolFiles
 from pkgd.packages.rebuilding import Target
 from pkgd.packages.records import AptSettings
@@ -32,9 +33,16 @@ class AptVocabulary:
     """Implements `Vocabulary`."""
 
     def packages(self, text: bytes) -> Iterator[Recorded]:
-        """See `Vocabulary`."""
-        for stanza in _SHAPE.split(text):
-            yield Recorded(paths_of(stanza), read_listed("", _SHAPE.key(stanza), stanza).sha256)
+        """See `Vocabulary`: lines of Contents say nothing that packages don't."""
+        if not text.startswith(b"Package:"):
+            return
+        try:
+            yield from [
+                Recorded(paths_of(stanza), read_listed("", _SHAPE.key(stanza), stanza).sha256)
+                for stanza in _SHAPE.split(text)
+            ]
+        except FailedStorage:
+            return  # a path may begin so, too
 
     def document(self, text: bytes) -> str | None:
         """See `Vocabulary`: apt has none."""
@@ -53,7 +61,12 @@ class AptKind:
         self.directory = apt_directory(settings.name)
         self.pool = "pool"
         self.vocabulary: Vocabulary = AptVocabulary()
-        self._suites = {one.codename: AptSuite(settings, one, signer) for one in settings.suites}
+        lists = PathLists(self.directory, store, blocking)
+        self._suites = {one.codename: AptSuite(settings, one, signer, lists) for one in settings.suites}
+        for suite in self._suites.values():
+            if suite.contents is not None:
+                # Begun without any package, they are complete with each.
+                suite.contents.is_complete = True
         self.targets: Sequence[Target] = [
             Target(name, suite_directory(settings.name, name), suite) for name, suite in self._suites.items()
         ]

@@ -8,22 +8,26 @@ from collections.abc import Iterable, Mapping
 from pkgd.errors import AlreadyExists, UnknownRepository
 from pkgd.formats.aptindex import IndexEntry, ReleaseFields, release_file
 from pkgd.formats.filehashes import FileHashes
+from pkgd.packages.aptcontents import Contents
 from pkgd.packages.aptindices import (
     SOURCE,
     StanzaShape,
     architectures_of,
     binary_slot,
     component_of,
+    contents_slot,
+    is_contents_slot,
     paths_of,
     read_listed,
     source_slot,
 )
-from pkgd.packages.drafts import Draft, Readable
+from pkgd.packages.composing import Composition
+from pkgd.packages.drafts import Draft, Published, Readable
 from pkgd.packages.forms import SUFFIXES
 from pkgd.packages.generations import FileRef, Gone
 from pkgd.packages.indices import Index
-from pkgd.packages.leaves import Key, Shape
-from pkgd.packages.publishing import Composition
+from pkgd.packages.leaves import Edits, Key, Shape
+from pkgd.packages.pathlists import PathLists
 from pkgd.packages.records import AptSettings, SuiteSettings
 from pkgd.packages.signing import Signer
 
@@ -33,8 +37,12 @@ __all__ = ["AptSuite"]
 class AptSuite:
     """Implements `Composer` for a suite, and knows where in it a package belongs."""
 
-    def __init__(self, settings: AptSettings, suite: SuiteSettings, signer: Signer) -> None:
+    def __init__(self, settings: AptSettings, suite: SuiteSettings, signer: Signer, lists: PathLists) -> None:
+        """
+        :param lists: of the paths in packages, for Contents if they are wanted.
+        """
         self.settings = suite
+        self.contents = Contents(settings.forms, lists) if settings.contents else None
         self.shape: Shape = StanzaShape(tuple(settings.forms))
         self.valid_for = settings.valid_for
         self._signer = signer
@@ -42,30 +50,39 @@ class AptSuite:
     # -- composing --
 
     def required(self) -> Iterable[str]:
-        """See `Plan.required`."""
+        """See `Composer.required`."""
         for component in self.settings.components:
             yield source_slot(component)
             for architecture in ("all", *self.settings.architectures):
                 yield binary_slot(component, architecture)
+                if self.contents is not None:
+                    yield contents_slot(binary_slot(component, architecture))
 
     def is_whole(self, slot: str) -> bool:
-        """See `Plan.is_whole`: none is."""
+        """See `Composer.is_whole`: none is."""
         return False
 
-    def whole_shape(self, slot: str) -> Shape:
-        """See `Plan.whole_shape`."""
-        raise AssertionError(f"{slot} is a list of entries")
+    def shape_of(self, slot: str) -> Shape:
+        """See `Composer.shape_of`."""
+        return self.contents.shape if self.contents is not None and is_contents_slot(slot) else self.shape
 
     def marks(self) -> str:
         """See `Composer.marks`."""
-        text = repr((self.settings, tuple(self.shape.forms), self.valid_for, self._signer.public_keys()))
+        parts = (self.settings, tuple(self.shape.forms), self.valid_for, self._signer.public_keys())
+        text = repr(parts if self.contents is None else (*parts, "contents"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+    async def derive(self, published: Published, draft: Draft) -> Mapping[str, Edits | None]:
+        """See `Composer.derive`: Contents. Those that are not wanted any more go."""
+        if self.contents is None:
+            return dict.fromkeys(filter(is_contents_slot, published.slots))
+        return await self.contents.derive(published, draft)
 
     async def compose(self, number: int, date: int, indices: Mapping[str, Index]) -> Composition:
         """See `Composer.compose`."""
         files, entries = {}, []
         for slot, index in indices.items():
-            if component_of(slot) not in self.settings.components:
+            if component_of(slot) not in self.settings.components or not self._is_listed(slot):
                 continue
             for (part, form), one in index.files.items():
                 path = slot + SUFFIXES[form]
@@ -78,6 +95,9 @@ class AptSuite:
             "InRelease": await self._signer.clearsign(release),
         }
         return Composition(files, documents)
+
+    def _is_listed(self, slot: str) -> bool:
+        return not is_contents_slot(slot) or (self.contents is not None and self.contents.is_complete)
 
     def _fields(self, date: int, slots: Iterable[str]) -> ReleaseFields:
         suite = self.settings

@@ -3,42 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from attrs import define, evolve, field, frozen
 
-from pkgd.packages.drafts import Draft
+from pkgd.packages.composing import Composer
+from pkgd.packages.drafts import Draft, Published
 from pkgd.packages.forms import piece
 from pkgd.packages.indices import Index, IndexFile, frames, write_index
 from pkgd.packages.layout import index_key, leaf_key
-from pkgd.packages.leaves import Edits, Entry, Key, Leaf, Shape, make_leaves, make_part, runs
-from pkgd.packages.shelf import Shelf
+from pkgd.packages.leaves import Edits, Entry, Leaf, LeafPart, Shape, make_leaves, make_part, runs
+from pkgd.packages.shelf import Shelf, expanded
 
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-__all__ = ["Builder", "Built", "Plan"]
+__all__ = ["Builder", "Built"]
 
 # So many bytes are hashed in one hop.
 _SLICE = 4 * 1024 * 1024
 
 Hashes = tuple["_Hash", ...]
-
-
-class Plan(Protocol):
-    """Which indices there are in a kind of repository."""
-
-    shape: Shape
-
-    def required(self) -> Iterable[str]:
-        """The indices that are there even if they are empty."""
-
-    def whole_shape(self, slot: str) -> Shape:
-        """The shape of an index that is no list of entries."""
-
-    def is_whole(self, slot: str) -> bool:
-        """Whether an index is no list of entries."""
 
 
 @frozen
@@ -67,29 +54,38 @@ class Builder:
         self._trails: dict[tuple[str, str, str], _Trail] = {}
 
     async def assemble(
-        self, plan: Plan, base: Mapping[str, Index], draft: Draft, generation: int
+        self, composer: Composer, published: Published, draft: Draft, generation: int
     ) -> tuple[dict[str, Index], dict[str, bytes]]:
         """Every index of a generation, and what has to be written for it, by its keys.
 
-        :param base: the indices that the draft's edits are on top of.
-        :raises Storage: if leaves of those cannot be read.
+        :param published: what the draft's edits are on top of.
+        :raises Storage: if leaves of that cannot be read.
         """
-        shape, indices, objects = plan.shape, dict(base), dict[str, bytes]()
+        indices, objects = dict(published.indices), dict[str, bytes]()
+        derived = await composer.derive(published, draft)
         for slot, like in draft.begun.items():
             if like in indices:
                 indices[slot] = indices[like]
         outdated = [
-            slot for slot, one in indices.items() if not plan.is_whole(slot) and one.forms != tuple(shape.forms)
+            slot
+            for slot, one in indices.items()
+            if not composer.is_whole(slot) and one.forms != tuple(composer.shape_of(slot).forms)
         ]
-        missing = [slot for slot in plan.required() if slot not in indices]
-        for slot in sorted({*draft.edits, *outdated, *missing}):
-            edits = draft.edits.get(slot, {})
-            self._take(slot, await self.build(slot, shape, indices.get(slot), edits, generation), indices, objects)
+        missing = [slot for slot in composer.required() if slot not in indices]
+        changed = sorted({*draft.edits, *outdated, *missing, *derived})
+        # Memory goes to those first that are looked into.
+        for slot in sorted(changed, key=lambda one: not composer.shape_of(one).keeps_texts):
+            edits = derived.get(slot, draft.edits.get(slot, {}))
+            if edits is None:
+                indices.pop(slot, None)
+                continue
+            built = await self.build(slot, composer.shape_of(slot), indices.get(slot), edits, generation)
+            self._take(slot, built, indices, objects)
         for slot, text in draft.whole.items():
             if text is None:
                 indices.pop(slot, None)
                 continue
-            self._take(slot, await self.build_whole(slot, plan.whole_shape(slot), text, generation), indices, objects)
+            self._take(slot, await self.build_whole(slot, composer.shape_of(slot), text, generation), indices, objects)
         return indices, objects
 
     def _take(self, slot: str, built: Built, indices: dict[str, Index], objects: dict[str, bytes]) -> None:
@@ -127,17 +123,14 @@ class Builder:
         """The leaves after the edits, and the files of those that are new."""
         files: dict[tuple[str, str], bytes] = {}
         changed = list(leaves)
-        keys = sorted(edits)
-        if not keys and not extra:
+        if not edits and not extra:
             return changed, files
-        removals = sum(texts is None for texts in edits.values())
         # From the end on, so that positions stay what they are.
-        for start, end in reversed(runs(leaves, keys, removals)):
+        for start, end, mine in reversed(await self._shelf.blocking.work(_plan, shape, leaves, edits)):
             run = leaves[start:end]
             entries = [*extra]
             for leaf in run:
                 entries += await self._shelf.entries(shape, leaf)
-            mine = _between(edits, keys, leaves[start].first if start else None, _first(leaves, end))
             made = await self._shelf.blocking.work(make_leaves, shape, generation, entries, mine)
             if [_content(one.leaf) for one in made] == [_content(one) for one in run]:
                 continue
@@ -149,7 +142,7 @@ class Builder:
     async def _finish(
         self, slot: str, shape: Shape, leaves: list[Leaf], files: dict[tuple[str, str], bytes], generation: int
     ) -> Built:
-        self._shelf.keep(files)
+        self._shelf.keep({key: data for key, data in files.items() if key[1] or shape.keeps_texts})
         found = {}
         for part in shape.parts:
             for form in ("", *shape.forms):
@@ -163,15 +156,15 @@ class Builder:
         at = list(shape.parts).index(part)
         head, tail = frames(shape, leaves, part, form)
         trail = self._trail((slot, part, form), head, shape, [leaf.parts[at].name for leaf in leaves])
-        waiting: list[bytes] = []
+        waiting: list[_Piece] = []
+        size = 0
         for leaf in leaves[len(trail.leaves) :]:
-            data = await self._shelf.file(leaf.parts[at], form)
-            start, size = piece(form, leaf.parts[at].forms[form]) if form else (0, len(data))
-            waiting.append(data if size == len(data) else data[start : start + size])
+            waiting.append(_Piece(leaf.parts[at], form, *await self._shelf.stored(shape, leaf.parts[at], form)))
             trail.leaves.append(leaf.parts[at].name)
-            if sum(map(len, waiting)) >= _SLICE:
+            size += len(waiting[-1].data) if form else leaf.parts[at].size
+            if size >= _SLICE:
                 await self._shelf.blocking.work(_advance, trail.states, waiting)
-                waiting = []
+                waiting, size = [], 0
         await self._shelf.blocking.work(_advance, trail.states, waiting)
         digests = dict(zip(shape.hashes, _ended(trail.states[-1], tail), strict=True))
         sizes = (piece(form, one.parts[at].forms[form])[1] if form else one.parts[at].size for one in leaves)
@@ -194,11 +187,28 @@ class Builder:
         return trail
 
 
-def _advance(states: list[Hashes], pieces: Sequence[bytes]) -> None:
-    for data in pieces:
-        following = tuple(one.copy() for one in states[-1])
-        for one in following:
-            one.update(data)
+@frozen
+class _Piece:
+    """What a leaf gives to a file in a form: its bytes in that form, or in the one that is stored."""
+
+    part: LeafPart
+    form: str
+    stored: str
+    data: bytes
+
+    def read(self) -> bytes:
+        if self.stored != self.form:
+            return expanded(self.part, self.stored, self.data)
+        start, size = piece(self.form, self.part.forms[self.form]) if self.form else (0, len(self.data))
+        return self.data if size == len(self.data) else self.data[start : start + size]
+
+
+def _advance(states: list[Hashes], pieces: Sequence[_Piece]) -> None:
+    for one in pieces:
+        data = one.read()
+        following = tuple(state.copy() for state in states[-1])
+        for state in following:
+            state.update(data)
         states.append(following)
 
 
@@ -216,10 +226,13 @@ def _content(leaf: Leaf) -> tuple[str, ...]:
     return tuple(part.name.partition("-")[2] for part in leaf.parts)
 
 
-def _first(leaves: Sequence[Leaf], at: int) -> Key | None:
-    return leaves[at].first if at < len(leaves) else None
-
-
-def _between(edits: Edits, keys: Sequence[Key], start: Key | None, end: Key | None) -> Edits:
-    """The edits of a run: from its first key on, to the first of the next."""
-    return {key: edits[key] for key in keys if (start is None or key >= start) and (end is None or key < end)}
+def _plan(shape: Shape, leaves: Sequence[Leaf], edits: Edits) -> list[tuple[int, int, Edits]]:
+    """The runs of leaves that are made anew, each with the edits from its first key on, to the first of the next."""
+    keys = sorted(edits)
+    removals = sum(edit.may_remove if callable(edit) else edit is None for edit in edits.values())
+    found: list[tuple[int, int, Edits]] = []
+    for start, end in runs(leaves, keys, removals, shape.cut.least):
+        low = bisect_left(keys, leaves[start].first) if start else 0
+        high = bisect_left(keys, leaves[end].first) if end < len(leaves) else len(keys)
+        found.append((start, end, {key: edits[key] for key in keys[low:high]}))
+    return found

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from pkgd.packages.generations import Gone
 from pkgd.packages.indices import Index
-from pkgd.packages.leaves import Entry, Key, Shape, Texts
+from pkgd.packages.leaves import Entry, Key, Leaf, Shape, Texts
 from pkgd.packages.shelf import Shelf
 
 __all__ = ["Draft", "Published", "Readable"]
@@ -34,6 +34,8 @@ class Published:
         self._shelf = shelf
         self._shape = shape
         self.indices = indices
+        # The leaf that was looked into last: who asks for a package asks again before it is published.
+        self._last: tuple[Leaf | None, Mapping[Key, Texts]] = (None, {})
 
     @property
     def slots(self) -> frozenset[str]:
@@ -46,7 +48,10 @@ class Published:
         at = index.position(key) if index else None
         if index is None or at is None:
             return None
-        return dict(await self._shelf.entries(self._shape, index.leaves[at])).get(key)
+        leaf = index.leaves[at]
+        if self._last[0] is not leaf:
+            self._last = leaf, dict(await self._shelf.entries(self._shape, leaf))
+        return self._last[1].get(key)
 
     async def named(self, slot: str, name: str) -> list[Entry]:
         """See `Readable.named`."""

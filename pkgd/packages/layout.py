@@ -1,6 +1,7 @@
 """The tree of package repositories below the state directory, drawn once; every key is made here.
 
     apt/<repo>/pool/<component>/<prefix>/<source>/<12 hex>/<file>   a file of a package, as it is served
+    apt/<repo>/paths/<component>/<prefix>/…                         as in the pool: which paths a package has
     apt/<repo>/suites/<suite>/…                                     what has been published of a suite:
     …/current                       {"generation": <n>}: the pointer; to write it is to publish
     …/generations/<n>               one generation: date, signed documents, which indices
@@ -22,6 +23,7 @@ from __future__ import annotations
 __all__ = [
     "SPOOL",
     "apt_directory",
+    "apt_paths_key",
     "apt_pool_path",
     "current_key",
     "generation_key",
@@ -59,6 +61,11 @@ def suite_directory(name: str, suite: str) -> str:
 def apt_pool_path(component: str, prefix: str, source: str, sha256: str, file_name: str) -> str:
     """Where a file of a package is served, below the repository."""
     return f"pool/{component}/{prefix}/{source}/{sha256[:_DIGEST_PART]}/{file_name}"
+
+
+def apt_paths_key(directory: str, file: str) -> str:
+    """Where the list of the paths in a package is, by the prefix of its repository, and its path below that."""
+    return f"{directory}/paths/{file.removeprefix('pool/')}"
 
 
 def rpm_directory(name: str) -> str:

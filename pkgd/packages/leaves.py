@@ -17,14 +17,42 @@ from attrs import field, frozen
 from pkgd.errors import FailedStorage
 from pkgd.packages.forms import compress, read_unpadded
 
-__all__ = ["Edits", "Entry", "Key", "Leaf", "LeafPart", "Made", "Shape", "Texts", "make_leaves", "parse", "runs"]
+__all__ = [
+    "PACKAGES_CUT",
+    "Cut",
+    "Edit",
+    "Edits",
+    "Entry",
+    "Key",
+    "Leaf",
+    "LeafPart",
+    "Made",
+    "Patch",
+    "Shape",
+    "Texts",
+]
+__all__ += ["make_leaves", "parse", "runs"]
 
 Key = tuple[str, ...]
 # One text for each part.
 Texts = tuple[bytes, ...]
 Entry = tuple[Key, Texts]
-# Keys to their new texts, or None for what goes.
-Edits = Mapping[Key, Texts | None]
+
+
+class Patch(Protocol):
+    """An edit that depends on what is there."""
+
+    @property
+    def may_remove(self) -> bool:
+        """Whether the entry may go."""
+
+    def __call__(self, present: Texts | None) -> Texts | None:
+        """What becomes of an entry's texts; None for one that isn't there, or goes."""
+
+
+# New texts, or None for what goes.
+Edit = Texts | None | Patch
+Edits = Mapping[Key, Edit]
 
 MOST = 256
 USUAL = 176
@@ -33,8 +61,29 @@ LEAST = 48
 MOST_BYTES = 1 << 20
 
 
+@frozen
+class Cut:
+    """How large leaves are: in entries, and in bytes."""
+
+    most: int = MOST
+    usual: int = USUAL
+    least: int = LEAST
+    most_bytes: int = MOST_BYTES
+
+
+PACKAGES_CUT = Cut()
+
+
 class Shape(Protocol):
     """What kind of index it is."""
+
+    @property
+    def cut(self) -> Cut:
+        """How large its leaves are."""
+
+    @property
+    def keeps_texts(self) -> bool:
+        """Whether the texts of leaves are kept in memory, too: where entries are looked up often."""
 
     @property
     def parts(self) -> Sequence[str]:
@@ -98,11 +147,12 @@ def parse(shape: Shape, texts: Sequence[bytes]) -> list[Entry]:
     return [(shape.key(row[0]), row) for row in zip(*columns, strict=True)]
 
 
-def runs(leaves: Sequence[Leaf], keys: Sequence[Key], removals: int) -> list[tuple[int, int]]:
+def runs(leaves: Sequence[Leaf], keys: Sequence[Key], removals: int, least: int = LEAST) -> list[tuple[int, int]]:
     """The leaves that edits touch, as ranges; leaves that may become too small are joined by a neighbour.
 
     :param keys: those that are edited, sorted.
-    :param removals: how many of them go.
+    :param removals: how many of them may go.
+    :param least: what is too small.
     """
     if not leaves:
         return [(0, 0)]
@@ -111,7 +161,7 @@ def runs(leaves: Sequence[Leaf], keys: Sequence[Key], removals: int) -> list[tup
     found: list[tuple[int, int]] = []
     for at in touched:
         start, end = at, at + 1
-        if removals and leaves[at].count - removals < LEAST and len(leaves) > 1:
+        if removals and leaves[at].count - removals < least and len(leaves) > 1:
             start, end = (at, at + 2) if at + 1 < len(leaves) else (at - 1, at + 1)
         if found and start < found[-1][1]:
             found[-1] = (found[-1][0], max(end, found[-1][1]))
@@ -123,26 +173,27 @@ def runs(leaves: Sequence[Leaf], keys: Sequence[Key], removals: int) -> list[tup
 def make_leaves(shape: Shape, generation: int, old: Sequence[Entry], edits: Edits) -> list[Made]:
     """The leaves that come of some entries after the edits."""
     entries = dict(old)
-    for key, texts in edits.items():
+    for key, edit in edits.items():
+        texts = edit(entries.get(key)) if callable(edit) else edit
         if texts is None:
             entries.pop(key, None)
         else:
             entries[key] = texts
-    return [_make(shape, generation, group) for group in _groups(sorted(entries.items()))]
+    return [_make(shape, generation, group) for group in _groups(sorted(entries.items()), shape.cut)]
 
 
-def _groups(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+def _groups(entries: Sequence[Entry], cut: Cut) -> Iterator[Sequence[Entry]]:
     """Entries in groups of about the same size, none too large."""
     if not entries:
         return
     size = sum(len(text) for _, texts in entries for text in texts)
-    if len(entries) == 1 or (len(entries) <= MOST and size <= MOST_BYTES):
+    if len(entries) == 1 or (len(entries) <= cut.most and size <= cut.most_bytes):
         yield entries
         return
-    pieces = max(2, -(-len(entries) // USUAL)) if len(entries) > MOST else 2
+    pieces = max(2, -(-len(entries) // cut.usual)) if len(entries) > cut.most else 2
     for number in range(pieces):
         start, end = (len(entries) * at // pieces for at in (number, number + 1))
-        yield from _groups(entries[start:end])
+        yield from _groups(entries[start:end], cut)
 
 
 def _make(shape: Shape, generation: int, entries: Sequence[Entry]) -> Made:

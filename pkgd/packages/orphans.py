@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from itertools import islice
+from typing import Any
 
 from twisted.logger import Logger
 
@@ -85,21 +86,25 @@ class Orphans:
                 named = await self._named()
                 for path in batch:
                     if path not in named:
-                        await self._files.remove(path)
+                        await self._pool.remove_held(path)
                         log.info("removed {path}, which nothing names: a crash had left it", path=path)
                     del suspects[path]
 
 
-async def named_by(shelf: Shelf, kept: Kept, shape: Shape, paths_of: PathsOf) -> set[str]:
+async def named_by(
+    shelf: Shelf, kept: Kept, shape: Shape, paths_of: PathsOf, counts: Callable[[str], bool]
+) -> set[str]:
     """Every file that a kept generation of a suite or rpm repository names.
 
+    :param counts: whether an index is one of packages.
     :raises Storage: if any of them cannot be read.
     """
     await kept.complete()
     found, seen = set[str](), set[str]()
     for number in kept.numbers:
         generation = await kept.get(number)
-        for name in set(generation.indices.values()) - seen if generation else ():
+        names = {name for slot, name in generation.indices.items() if counts(slot)} if generation else set[str]()
+        for name in names - seen:
             seen.add(name)
             index = await shelf.find_index(name)
             for leaf in index.leaves if index else ():
@@ -111,11 +116,15 @@ async def named_by(shelf: Shelf, kept: Kept, shape: Shape, paths_of: PathsOf) ->
 
 
 async def named_by_strangers(
-    store: ObjectStore, blocking: Blocking, prefix: str, known: Collection[str], shape: Shape, paths_of: PathsOf
+    store: ObjectStore,
+    blocking: Blocking,
+    prefix: str,
+    known: Collection[str],
+    *how: Any,
 ) -> set[str]:
     """Likewise for suites that have records but are not configured: they may be again.
 
-    :param prefix: where suites are; `known` are those that are configured.
+    :param prefix: where suites are; `known` are those that are configured, `how` what `named_by` is told.
     """
     found = set[str]()
     for entry in await store.list(prefix):
@@ -123,7 +132,7 @@ async def named_by_strangers(
             shelf = Shelf(f"{prefix}/{entry.name}", store, blocking)
             kept = Kept(shelf, Window())
             await kept.load()
-            found |= await named_by(shelf, kept, shape, paths_of)
+            found |= await named_by(shelf, kept, *how)
     return found
 
 

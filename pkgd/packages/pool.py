@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pkgd.blocking import Blocking
 from pkgd.errors import InvalidPackage, UnknownPackage
 from pkgd.packages.generations import Gone
+from pkgd.packages.pathlists import PathLists
 from pkgd.packages.records import Arrival, Served
 from pkgd.sharing import KeyedLock
 from pkgd.storage.interfaces import ObjectStore
@@ -26,6 +27,7 @@ class Pool:
     """The pool of one repository.
 
     :param is_named: whether anything that is published, or kept, names a file of a package.
+    :param lists: what is kept of packages beside their files, and goes with them.
     """
 
     def __init__(
@@ -34,7 +36,9 @@ class Pool:
         store: ObjectStore,
         blocking: Blocking,
         is_named: Callable[[Gone, str], Awaitable[bool]],
+        lists: PathLists | None = None,
     ) -> None:
+        self._lists = lists
         self._directory = directory
         self._store = store
         self._blocking = blocking
@@ -71,7 +75,13 @@ class Pool:
         """Remove files that nothing names. Their directories have to be held."""
         for path in gone.paths:
             if not await self._is_named(gone, path):
-                await self._store.delete(self._key(path))
+                await self.remove_held(path)
+
+    async def remove_held(self, path: str) -> None:
+        """Remove a file, and what is kept of it. Its directory has to be held."""
+        if self._lists is not None:
+            await self._lists.discard(path)
+        await self._store.delete(self._key(path))
 
     async def discard(self, gone: Gone) -> None:
         """Remove files that nothing names."""
@@ -89,7 +99,7 @@ class Pool:
         reader = await self._store.open(self._key(path))
         if reader is None:
             raise UnknownPackage(path)
-        return Served(reader, media_type, parts[-2], 0, is_immutable=True)
+        return Served(reader, media_type, parts[-2], reader.modified, is_immutable=True)
 
     def _key(self, path: str) -> str:
         return f"{self._directory}/{path}"

@@ -11,53 +11,33 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import Any, Protocol, TypeVar
+from itertools import accumulate
+from typing import Any, TypeVar
 
-from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from pkgd.errors import NotReady, PkgdError, Storage
 from pkgd.packages import layout
-from pkgd.packages.building import Builder, Plan
+from pkgd.packages.building import Builder
+from pkgd.packages.composing import Composer
 from pkgd.packages.drafts import Draft, Published
-from pkgd.packages.generations import FileRef, Generation, Gone, Kept, signers_after
+from pkgd.packages.generations import Generation, Gone, Kept, signers_after
 from pkgd.packages.indices import Index
 from pkgd.packages.records import Clock, Window
 from pkgd.packages.shelf import Shelf
 from pkgd.sharing import Tasks
 
-__all__ = ["Composer", "Composition", "Publisher"]
+__all__ = ["Publisher"]
 
 log = Logger()
 
 T = TypeVar("T")
 Change = Callable[[Draft], Awaitable[Any]]
 
-# More than that wait for the next publish.
-_MOST_CHANGES = 1000
-
-
-@frozen
-class Composition:
-    """What makes a generation of indices: at which paths their files are, and the documents that name them."""
-
-    files: Mapping[str, FileRef]
-    documents: Mapping[str, bytes]
-
-
-class Composer(Plan, Protocol):
-    """What kind of repository it is."""
-
-    def marks(self) -> str:
-        """A text that changes when what is published would change though no package has."""
-
-    async def compose(self, number: int, date: int, indices: Mapping[str, Index]) -> Composition:
-        """Name the files and sign the documents.
-
-        :raises SigningError: if they cannot be signed.
-        """
+# What weighs more than that together waits for the next publish.
+_MOST_WEIGHT = 1000
 
 
 class Publisher:
@@ -72,7 +52,7 @@ class Publisher:
         self._window = window
         self._builder = Builder(shelf)
         self._next = 1
-        self._pending: list[tuple[Change, Deferred[Any]]] = []
+        self._pending: list[tuple[Change, Deferred[Any], int]] = []
         self._running = False
         self._loaded = False
         self._tasks = Tasks()
@@ -115,16 +95,17 @@ class Publisher:
         if current is None or current.marks != self.composer.marks():
             await self.submit(_touch)
 
-    async def submit(self, change: Callable[[Draft], Awaitable[T]]) -> tuple[T, int]:
+    async def submit(self, change: Callable[[Draft], Awaitable[T]], weight: int = 1) -> tuple[T, int]:
         """Have a change published: its result, and the generation that contains it.
 
         :param change: edits the draft it is given; if it raises, nothing of it is published.
+        :param weight: how many packages of the usual size it is worth.
         :raises SigningError, Storage: if the publish fails.
         :raises NotReady: if what is published has not been read, and would be lost.
         """
         self.check_loaded()
         waiting: Deferred[tuple[T, int]] = Deferred()
-        self._pending.append((change, waiting))
+        self._pending.append((change, waiting, weight))
         if not self._running:
             self._running = True
             self._tasks.start("publishing", self._run())
@@ -139,8 +120,10 @@ class Publisher:
     async def _run(self) -> None:
         try:
             while self._pending:
-                batch, self._pending = self._pending[:_MOST_CHANGES], self._pending[_MOST_CHANGES:]
-                await self._publish(batch)
+                weights = accumulate(weight for _, _, weight in self._pending)
+                count = max(1, sum(weight <= _MOST_WEIGHT for weight in weights))
+                batch, self._pending = self._pending[:count], self._pending[count:]
+                await self._publish([(change, waiting) for change, waiting, _ in batch])
         finally:
             self._running = False
 
@@ -171,7 +154,7 @@ class Publisher:
 
     async def _flip(self, draft: Draft) -> None:
         number, self._next = self._next, self._next + 1
-        indices, objects = await self._builder.assemble(self.composer, self.published.indices, draft, number)
+        indices, objects = await self._builder.assemble(self.composer, self.published, draft, number)
         current = self.kept.current
         date = max(int(self._clock.seconds()), current.date if current else 0)
         try:

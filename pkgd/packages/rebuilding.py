@@ -16,11 +16,11 @@ from pkgd.blocking import Blocking
 from pkgd.errors import Conflict, InvalidPackage, UnknownRepository
 from pkgd.packages import layout
 from pkgd.packages.building import Builder
+from pkgd.packages.composing import Composer
 from pkgd.packages.drafts import Draft, Published
 from pkgd.packages.generations import Generation, signers_after
 from pkgd.packages.indices import Index
 from pkgd.packages.poolfiles import DamagedFile, MissingFile, PoolFiles
-from pkgd.packages.publishing import Composer
 from pkgd.packages.records import Clock
 from pkgd.packages.salvage import Recorded, Records, Vocabulary
 from pkgd.packages.shelf import Shelf
@@ -188,7 +188,8 @@ class _Building:
     async def build(self, draft: Draft) -> None:
         """Build and write what a draft makes of it."""
         before = {leaf for index in self.indices.values() for leaf in index.leaves}
-        self.indices, objects = await self._builder.assemble(self._composer, self.indices, draft, self.number)
+        published = Published(self._shelf, self.indices, self._composer.shape)
+        self.indices, objects = await self._builder.assemble(self._composer, published, draft, self.number)
         await self._shelf.write(list(objects.items()))
         self._shelf.forget(before - {leaf for index in self.indices.values() for leaf in index.leaves})
         self.vouched = list(dict.fromkeys([*self.vouched, *draft.vouched]))

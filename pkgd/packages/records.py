@@ -64,12 +64,18 @@ class SuiteSettings:
 
 @frozen(kw_only=True)
 class AptSettings:
-    """An apt repository: `forms` are those of `APT_FORMS` that are published; `valid_for` is in seconds."""
+    """An apt repository.
+
+    :param forms: those of `APT_FORMS` that are published.
+    :param valid_for: in seconds.
+    :param contents: whether there are indices of the paths in packages.
+    """
 
     name: str
     suites: Sequence[SuiteSettings] = field(factory=lambda: (SuiteSettings(codename="stable"),))
     forms: Sequence[str] = ("gz", "zst")
     valid_for: int | None = None
+    contents: bool = False
     window: Window = Window()
 
 
@@ -146,7 +152,7 @@ class Served:
     """A file of a repository, open. Whoever asked closes the `reader`.
 
     :param sha256: of its bytes, in hex: the strong ETag.
-    :param modified: Last-Modified, in seconds.
+    :param modified: Last-Modified, in seconds since 1970: of an index its generation's date, of a package when it came.
     :param is_immutable: what this path answers never changes: it may be cached for good.
     :param shares_second: another generation was published in the second of `modified`: no 304 by date then.
     :param generation: which one it was taken from; 0 for files of packages.

@@ -73,7 +73,7 @@ class RpmRepository:
         self._publisher = Publisher(shelf, RpmMetadata(settings, signer), clock, settings.window)
         self._serving = Serving(self._publisher)
         self._pool = Pool(directory, store, blocking, self._is_named)
-        self._sweeping = Sweeping(f"the rpm repository {settings.name}", self._sweep)
+        self._sweeping = Sweeping(f"the sweep of the rpm repository {settings.name}", self._sweep)
         files = PoolFiles(directory, store, blocking)
         self._orphans = Orphans(self._pool, files, "Packages", self._named, clock)
 
@@ -284,7 +284,7 @@ class RpmRepository:
         """Every file that any generation names."""
         publisher = self._publisher
         shape = publisher.composer.shape
-        return await named_by(publisher.shelf, publisher.kept, shape, paths_of)
+        return await named_by(publisher.shelf, publisher.kept, shape, paths_of, lambda slot: slot == PACKAGES)
 
     async def _is_named(self, gone: Gone, path: str) -> bool:
         """Whether the current generation, or one that is kept, names a file."""

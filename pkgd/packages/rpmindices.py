@@ -9,7 +9,7 @@ from attrs import frozen
 
 from pkgd.errors import FailedStorage
 from pkgd.formats.repodata import DOCUMENTS, closing, opening
-from pkgd.packages.leaves import Key
+from pkgd.packages.leaves import PACKAGES_CUT, Cut, Key
 from pkgd.packages.records import Listed
 
 __all__ = ["PACKAGES", "FragmentShape", "WholeShape", "key_of", "paths_of", "read_listed"]
@@ -35,6 +35,8 @@ class FragmentShape:
     forms: Sequence[str]
     parts: Sequence[str] = tuple(DOCUMENTS)
     hashes: Sequence[str] = ("sha256",)
+    cut: Cut = PACKAGES_CUT
+    keeps_texts: bool = True
 
     def head(self, part: str, count: int) -> bytes:
         """See `Shape.head`."""
@@ -61,6 +63,8 @@ class WholeShape:
     forms: Sequence[str]
     parts: Sequence[str] = ("",)
     hashes: Sequence[str] = ("sha256",)
+    cut: Cut = PACKAGES_CUT
+    keeps_texts: bool = True
 
     def head(self, part: str, count: int) -> bytes:
         """See `Shape.head`."""

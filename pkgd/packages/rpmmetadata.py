@@ -6,11 +6,12 @@ import hashlib
 from collections.abc import Iterable, Mapping
 
 from pkgd.formats.repodata import RepomdEntry, repomd
+from pkgd.packages.composing import Composition
+from pkgd.packages.drafts import Draft, Published
 from pkgd.packages.forms import SUFFIXES
 from pkgd.packages.generations import FileRef
 from pkgd.packages.indices import Index
-from pkgd.packages.leaves import Shape
-from pkgd.packages.publishing import Composition
+from pkgd.packages.leaves import Edits, Shape
 from pkgd.packages.records import RpmSettings
 from pkgd.packages.rpmextras import EXTRAS
 from pkgd.packages.rpmindices import PACKAGES, FragmentShape, WholeShape
@@ -57,20 +58,24 @@ class RpmMetadata:
         self._signer = signer
 
     def required(self) -> Iterable[str]:
-        """See `Plan.required`."""
+        """See `Composer.required`."""
         return (PACKAGES,)
 
     def is_whole(self, slot: str) -> bool:
-        """See `Plan.is_whole`."""
+        """See `Composer.is_whole`."""
         return slot.startswith(_EXTRA)
 
-    def whole_shape(self, slot: str) -> Shape:
-        """See `Plan.whole_shape`."""
-        return self._whole
+    def shape_of(self, slot: str) -> Shape:
+        """See `Composer.shape_of`."""
+        return self._whole if self.is_whole(slot) else self.shape
 
     def marks(self) -> str:
         """See `Composer.marks`."""
         return hashlib.sha256(repr((self._form, self._signer.public_keys())).encode()).hexdigest()
+
+    async def derive(self, published: Published, draft: Draft) -> Mapping[str, Edits | None]:
+        """See `Composer.derive`: there are none."""
+        return {}
 
     async def compose(self, number: int, date: int, indices: Mapping[str, Index]) -> Composition:
         """See `Composer.compose`."""

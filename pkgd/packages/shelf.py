@@ -20,7 +20,7 @@ from pkgd.packages.indices import Index, read_index
 from pkgd.packages.leaves import Entry, Leaf, LeafPart, Shape, parse
 from pkgd.storage.interfaces import ObjectStore
 
-__all__ = ["Shelf"]
+__all__ = ["Shelf", "expanded"]
 
 _ROOM = 64 * 1024 * 1024
 _INDICES = 32
@@ -50,10 +50,21 @@ class Shelf:
             self._keep(part.name, form, found)
         return found
 
+    async def stored(self, shape: Shape, part: LeafPart, form: str) -> tuple[str, bytes]:
+        """A leaf's file in a form: which, and its bytes. In place of a text that isn't kept another, to be `expanded`.
+
+        :raises FailedStorage: as `file`.
+        """
+        found = form if form or shape.keeps_texts else _fastest(part)
+        return found, await self.file(part, found)
+
     async def entries(self, shape: Shape, leaf: Leaf) -> list[Entry]:
         """A leaf's entries."""
-        texts = [await self.file(part, "") for part in leaf.parts]
-        return await self.blocking.work(parse, shape, texts)
+        if shape.keeps_texts:
+            texts = [await self.file(part, "") for part in leaf.parts]
+            return await self.blocking.work(parse, shape, texts)
+        stored = [(part, *await self.stored(shape, part, "")) for part in leaf.parts]
+        return await self.blocking.work(_parse_stored, shape, stored)
 
     def keep(self, files: Mapping[tuple[str, str], bytes]) -> None:
         """Keep new leaves in memory, as far as there is room."""
@@ -79,19 +90,14 @@ class Shelf:
     async def peek(self, part: LeafPart) -> bytes:
         """A leaf's text, which is not kept in memory."""
         found = self._leaves.get((part.name, ""))
-        return await self._read_text(part, keep=False) if found is None else found
+        if found is None:
+            form = _fastest(part)
+            found = await self.blocking.work(expanded, part, form, await self._read_file(part, form))
+        return found
 
-    async def _read_text(self, part: LeafPart, keep: bool = True) -> bytes:
-        # Whatever is read fastest.
-        form = next(one for one in ("zst", "gz", "xz") if one in part.forms)
-        data = await (self.file(part, form) if keep else self._read_file(part, form))
-        try:
-            text = await self.blocking.work(expand, form, data)
-        except Exception as error:
-            raise FailedStorage("a leaf of an index is damaged") from error
-        if len(text) != part.size:
-            raise FailedStorage("a leaf of an index is damaged")
-        return text
+    async def _read_text(self, part: LeafPart) -> bytes:
+        form = _fastest(part)
+        return await self.blocking.work(expanded, part, form, await self.file(part, form))
 
     # -- indices --
 
@@ -162,3 +168,26 @@ class Shelf:
         await gatherResults(writing)
         if failures:
             failures[0].raiseException()
+
+
+def expanded(part: LeafPart, form: str, data: bytes) -> bytes:
+    """The text of a leaf by its file in a form.
+
+    :raises FailedStorage: if it is damaged.
+    """
+    try:
+        text = expand(form, data)
+    except Exception as error:
+        raise FailedStorage("a leaf of an index is damaged") from error
+    if len(text) != part.size:
+        raise FailedStorage("a leaf of an index is damaged")
+    return text
+
+
+def _fastest(part: LeafPart) -> str:
+    """The form of a leaf that is expanded fastest."""
+    return next(one for one in ("zst", "gz", "xz") if one in part.forms)
+
+
+def _parse_stored(shape: Shape, stored: Sequence[tuple[LeafPart, str, bytes]]) -> list[Entry]:
+    return parse(shape, [expanded(part, form, data) for part, form, data in stored])

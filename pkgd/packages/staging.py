@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Concatenate, ParamSpec, TypeVar
 
 from pkgd.blocking import Blocking
 from pkgd.errors import TooLarge
+from pkgd.packages.pathlists import PathList, read_paths
 from pkgd.packages.records import Arrival
+from pkgd.storage.interfaces import Reader
 from pkgd.storage.spool import Spool
 
 __all__ = ["Staging"]
@@ -34,12 +37,16 @@ class Staging:
         :raises InvalidPackage: whatever the parser raises.
         :raises Storage: if the file cannot be read.
         """
-        size = arrival.hashes.size
-        reader = await self._blocking.disk(self._spool.read_fill, arrival.staged, size)
-        try:
-            return await self._blocking.work(parser, reader.read_at, size, *args, **kwargs)
-        finally:
-            reader.close()
+        async with self._opened(arrival) as reader:
+            return await self._blocking.work(parser, reader.read_at, reader.size, *args, **kwargs)
+
+    async def paths(self, arrival: Arrival) -> PathList:
+        """The paths in a Debian package, as `read_paths` has them.
+
+        :raises InvalidPackage, Storage: as `parse`.
+        """
+        async with self._opened(arrival) as reader:
+            return await read_paths(self._blocking, reader.read_at, reader.size)
 
     async def read(self, arrival: Arrival, limit: int = _SMALL) -> bytes:
         """All of a small file.
@@ -48,8 +55,13 @@ class Staging:
         """
         if arrival.hashes.size > limit:
             raise TooLarge(limit)
+        async with self._opened(arrival) as reader:
+            return await self._blocking.disk(reader.read_at, 0, reader.size)
+
+    @asynccontextmanager
+    async def _opened(self, arrival: Arrival) -> AsyncIterator[Reader]:
         reader = await self._blocking.disk(self._spool.read_fill, arrival.staged, arrival.hashes.size)
         try:
-            return await self._blocking.disk(reader.read_at, 0, arrival.hashes.size)
+            yield reader
         finally:
             reader.close()

@@ -1,4 +1,4 @@
-"""Sweeps: one at a time, in the background, and never anybody's failure."""
+"""Sweeps and the like: one at a time, in the background, and never anybody's failure."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ log = Logger()
 
 
 class Sweeping:
-    """Runs the sweep of a repository.
+    """Runs the sweep of a repository, or what else has to be done some time.
 
-    :param work: removes what is not needed any more; what it leaves is left to the next.
+    :param name: what is done, for the log.
+    :param work: does it; what it leaves is left to the next.
     """
 
     def __init__(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -28,22 +29,22 @@ class Sweeping:
         self._tasks = Tasks()
 
     async def run(self) -> None:
-        """Sweep, unless a sweep is running. A storage or key that refuses is noted in the log."""
+        """Do it, unless it is being done. A storage or key that refuses is noted in the log."""
         if self._running:
             return
         self._running = True
         try:
             await self._work()
         except PkgdError as error:
-            log.warn("the sweep of {name} was cut short: {reason}", name=self._name, reason=error.message)
+            log.warn("{name} was cut short: {reason}", name=self._name, reason=error.message)
         finally:
             self._running = False
 
     def soon(self) -> None:
-        """Sweep in the background."""
+        """Do it in the background."""
         if not self._running:
             self._tasks.start("sweeping", self.run())
 
     async def finished(self) -> None:
-        """Wait until no sweep runs in the background."""
+        """Wait until it isn't done in the background any more."""
         await self._tasks.finished()

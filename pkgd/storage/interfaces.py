@@ -10,7 +10,7 @@ from typing import Protocol
 
 from attrs import frozen
 
-__all__ = ["Entries", "Entry", "ObjectStore", "Reader", "Staged", "Versioned"]
+__all__ = ["Entries", "Entry", "ObjectStore", "Reader", "Staged", "StoredReader", "Versioned"]
 
 
 @frozen
@@ -50,6 +50,15 @@ class Reader(Protocol):
         """Release what is held. May be called again."""
 
 
+class StoredReader(Reader, Protocol):
+    """An open object of a store, whole.
+
+    `modified` is when its bytes were written, in seconds since 1970.
+    """
+
+    modified: int
+
+
 class Staged(Protocol):
     """A finished file in the spool, ready to become an object."""
 
@@ -67,7 +76,7 @@ class ObjectStore(Protocol):
     async def stat(self, key: str) -> int | None:
         """The object's size, or None if there is none."""
 
-    async def open(self, key: str) -> Reader | None:
+    async def open(self, key: str) -> StoredReader | None:
         """A reader, or None if there is no such object."""
 
     async def put(self, key: str, staged: Staged) -> None:

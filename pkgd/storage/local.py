@@ -129,7 +129,8 @@ class LocalStore:
                 return None
             try:
                 # Of the file that is open: the name may have come to mean another.
-                return LocalReader(self._tree.fs, fd, self._tree.fs.fstat(fd).st_size)
+                found = self._tree.fs.fstat(fd)
+                return LocalReader(self._tree.fs, fd, found.st_size, max(0, int(found.st_mtime)))
             except OSError:
                 self._tree.fs.close(fd)
                 raise

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 
 from pkgd.storage.interfaces import Entry, Staged
 
@@ -12,8 +14,9 @@ __all__ = ["MemoryReader", "MemoryStore"]
 class MemoryReader:
     """An open object."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, modified: int) -> None:
         self.size = len(data)
+        self.modified = modified
         self._data = data
 
     def fileno(self) -> int | None:
@@ -35,8 +38,13 @@ class MemoryReader:
 class MemoryStore:
     """Implements `ObjectStore` and `Versioned`; durable as long as the process."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: Callable[[], float] = time.time) -> None:
+        """
+        :param seconds: the clock by which objects are dated.
+        """
         self.objects: dict[str, bytes] = {}
+        self._written: dict[str, int] = {}
+        self._seconds = seconds
 
     async def stat(self, key: str) -> int | None:
         """See `ObjectStore.stat`."""
@@ -46,17 +54,17 @@ class MemoryStore:
     async def open(self, key: str) -> MemoryReader | None:
         """See `ObjectStore.open`."""
         found = self.objects.get(key)
-        return None if found is None else MemoryReader(found)
+        return None if found is None else MemoryReader(found, self._written.get(key, 0))
 
     async def put(self, key: str, staged: Staged) -> None:
         """See `ObjectStore.put`."""
         data = _consume(staged.path)
         if key not in self.objects or len(self.objects[key]) != staged.size:
-            self.objects[key] = data
+            self._write(key, data)
 
     async def put_bytes(self, key: str, data: bytes) -> None:
         """See `ObjectStore.put_bytes`."""
-        self.objects[key] = data
+        self._write(key, data)
 
     async def link(self, source: str, target: str) -> bool:
         """See `ObjectStore.link`."""
@@ -64,6 +72,7 @@ class MemoryStore:
             return False
         if target not in self.objects or len(self.objects[target]) != len(self.objects[source]):
             self.objects[target] = self.objects[source]
+            self._written[target] = self._written.get(source, 0)
         return True
 
     async def delete(self, key: str) -> bool:
@@ -75,6 +84,10 @@ class MemoryStore:
         start = f"{prefix}/" if prefix else ""
         below = [key.removeprefix(start) for key in self.objects if key.startswith(start)]
         return [Entry(name, deep) for name, deep in {(rest.partition("/")[0], "/" in rest) for rest in below}]
+
+    def _write(self, key: str, data: bytes) -> None:
+        self.objects[key] = data
+        self._written[key] = int(self._seconds())
 
     def version(self, key: str) -> object | None:
         """See `Versioned.version`."""

@@ -11,10 +11,14 @@ __all__ = ["LocalReader"]
 
 
 class LocalReader:
-    """Implements `Reader` for a file that is complete. Owns the descriptor."""
+    """Implements `StoredReader` for a file that is complete. Owns the descriptor."""
 
-    def __init__(self, fs: FileSystem, fd: int, size: int) -> None:
+    def __init__(self, fs: FileSystem, fd: int, size: int, modified: int = 0) -> None:
+        """
+        :param modified: when the file was written, in seconds since 1970, where anybody asks for that.
+        """
         self.size = size
+        self.modified = modified
         self._fs = fs
         self._fd: int | None = fd
 

@@ -3,7 +3,8 @@
     %h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-agent}i"
 
 `%h` is the client: where the peer is a trusted proxy, the right-most X-Forwarded-For entry that is
-not one itself. `%b` counts the body bytes sent, `-` for none. A successful probe is not logged.
+not one itself. `%u` is the user, if the gate knows one. `%b` counts the body bytes sent, `-` for none.
+A successful probe is not logged.
 Lines are gathered and written by a thread; a log that cannot be written never delays a request.
 """
 
@@ -26,7 +27,7 @@ from pkgd.blocking import Blocking
 if TYPE_CHECKING:
     from pkgd.web.request import Request
 
-__all__ = ["AccessLog", "client_address", "format_line"]
+__all__ = ["AccessLog", "Network", "client_address", "format_line", "is_trusted"]
 
 log = Logger()
 
@@ -63,6 +64,12 @@ def client_address(peer: str, forwarded_for: str | None, trusted: Sequence[Netwo
     return str(address)
 
 
+def is_trusted(peer: str, trusted: Sequence[Network]) -> bool:
+    """Whether a peer is a trusted proxy."""
+    address = _parse_address(peer)
+    return address is not None and _is_trusted(address, trusted)
+
+
 def _parse_address(text: str) -> Address | None:
     try:
         address = ip_address(text)
@@ -89,6 +96,11 @@ def _escaped(value: bytes) -> str:
 def _escape(match: re.Match[bytes]) -> bytes:
     byte = match[0]
     return b"\\" + byte if byte in b'"\\' else b"\\x%02x" % byte[0]
+
+
+def _user(name: str | None) -> str:
+    """A user's name as one word: what is split at spaces must not fall apart."""
+    return "-" if not name else _field(name.encode("utf-8", "replace")).replace(" ", "\\x20")
 
 
 def format_line(client: str, user: str, stamp: str, request: Request) -> str:
@@ -144,7 +156,7 @@ class AccessLog:
         client: str = request.channel.peer
         if forwarded is not None or client.startswith("::ffff:"):
             client = client_address(client, forwarded, self._trusted)
-        line = format_line(client, "-", self._time(), request)
+        line = format_line(client, _user(request.user_name), self._time(), request)
         self._lines.append(line)
         self._size += len(line)
         if self._size >= FLUSH_BYTES:

@@ -23,7 +23,7 @@ from pkgd.web.respond import send_body
 if TYPE_CHECKING:
     from pkgd.web.request import Request
 
-__all__ = ["TABLE", "answer"]
+__all__ = ["API_VERSION", "TABLE", "answer"]
 
 log = Logger()
 
@@ -49,6 +49,10 @@ TABLE: dict[type[e.PkgdError], tuple[int, str]] = {
     e.UnknownPackage: (404, "NAME_UNKNOWN"),
     e.UnknownRoute: (404, "NAME_UNKNOWN"),
     e.Denied: (403, "DENIED"),
+    e.Concealed: (404, "NAME_UNKNOWN"),
+    e.Unauthenticated: (401, "UNAUTHORIZED"),
+    e.Throttled: (429, "TOOMANYREQUESTS"),
+    e.AuthUnavailable: (503, "UNAVAILABLE"),
     e.Unsupported: (405, "UNSUPPORTED"),
     e.DigestMismatch: (400, "DIGEST_INVALID"),
     e.OffsetMismatch: (416, "BLOB_UPLOAD_INVALID"),
@@ -74,6 +78,8 @@ TABLE: dict[type[e.PkgdError], tuple[int, str]] = {
     e.UpstreamBusy: (429, "TOOMANYREQUESTS"),
     e.LoopDetected: (508, "UNSUPPORTED"),
 }
+
+API_VERSION = b"Docker-Distribution-API-Version: registry/2.0\r\n"
 
 # Whose errors people read in the output of apt, dnf, dput and curl.
 _IN_TEXT = (b"/apt/", b"/rpm/", b"/api/packages/", b"/api/v4/", b"/repository/", b"/artifactory/")
@@ -114,7 +120,7 @@ def answer(request: Request, failure: Failure) -> None:
         _send(request, error.status, _http_code(error.status), error.message, allow)
     elif isinstance(error, e.PkgdError):
         status, code = lookup(type(error))
-        _send(request, status, code, error.message, _headers(error))
+        _send(request, status, code, error.message, _headers(error) + _version(request, status))
     else:
         reference = secrets.token_hex(8)
         log.failure("internal error {reference}", failure, reference=reference)
@@ -133,6 +139,11 @@ def _http_code(status: int) -> str:
     return {405: "UNSUPPORTED", 408: "BLOB_UPLOAD_INVALID", 413: "SIZE_INVALID"}.get(status, "UNSUPPORTED")
 
 
+def _version(request: Request, status: int) -> bytes:
+    """What tells a client, which isn't let in yet, that this is a registry (distribution's token specification)."""
+    return API_VERSION if status == 401 and request.path.startswith(b"/v2/") else b""
+
+
 def _headers(error: e.PkgdError) -> bytes:
     """The headers that an error carries beside its body."""
     if isinstance(error, e.OffsetMismatch | e.SessionBusy):
@@ -142,7 +153,9 @@ def _headers(error: e.PkgdError) -> bytes:
         return b"Content-Range: bytes */%d\r\n" % error.size
     if isinstance(error, e.Unsupported) and error.allowed:
         return b"Allow: %b\r\n" % ", ".join(error.allowed).encode("ascii")
-    if isinstance(error, e.UpstreamBusy):
+    if isinstance(error, e.Unauthenticated) and error.challenge:
+        return b"WWW-Authenticate: %b\r\n" % error.challenge.encode("ascii")
+    if isinstance(error, e.UpstreamBusy | e.Throttled | e.AuthUnavailable):
         return b"Retry-After: %d\r\n" % max(1, math.ceil(error.retry_after))
     if isinstance(error, e.BusyStorage | e.NotReady | e.ReadOnlyStorage | e.SigningError):
         return b"Retry-After: 5\r\n"

@@ -1,19 +1,25 @@
 """The gate that every request passes before its body is read, whatever the mode.
 
-A route declares the access that it needs; what has no declaration stops the start
+It finds out who asks (the authority), whether he may (the policy) and whether his token is meant for that (its
+cap), and words every refusal. A route declares the access that it needs; what has no declaration stops the start
 (`require_declarations`), so that no endpoint can be forgotten.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import frozen
 
-from pkgd.auth.model import Access, Action, Principal
+from pkgd.auth.authority import Authority
+from pkgd.auth.model import Access, Action, Identity, Principal
 from pkgd.auth.policy import Policy
-from pkgd.errors import Denied
+from pkgd.auth.scopes import TokenCap
+from pkgd.errors import Concealed, Denied, PkgdError, Throttled, Unauthenticated
+from pkgd.web.challenge import BASIC, Error, bearer
+from pkgd.web.outside import Outside
 
 if TYPE_CHECKING:
     from klein import Klein
@@ -29,49 +35,160 @@ _DECLARED = "__pkgd_access__"
 
 @frozen
 class Grant:
-    """A request that has been admitted: its principal, to ask about further effects."""
+    """A request that has been admitted: who sent it, to ask about further effects.
 
-    principal: Principal
+    `refusal` words what he may not.
+    """
+
+    identity: Identity
     policy: Policy
+    request: Request
+    refusal: Callable[[Request, Identity, Access], PkgdError]
+
+    @property
+    def principal(self) -> Principal:
+        """Who sent it."""
+        return self.identity.principal
 
     def require(self, access: Access) -> None:
-        """Make sure that the principal may also do this.
+        """Make sure that he may also do this.
 
+        :raises Unauthenticated: if credentials might help.
         :raises Denied: if not.
+        :raises Concealed: if he is not to know whether it is there.
         """
-        if not self.policy.allows(self.principal, access):
-            raise Denied(str(access))
+        if not self.may(access):
+            raise self.refusal(self.request, self.identity, access)
 
     def may(self, access: Access) -> bool:
-        """Whether the principal may also do this."""
-        return self.policy.allows(self.principal, access)
+        """Whether he may also do this: the policy allows it, and what he has shown is meant for it."""
+        return self.identity.covers(access) and self.policy.allows(self.identity.principal, access)
 
 
 class Gate:
-    """Finds out who asks, and asks the policy."""
+    """See the module."""
 
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
+    def __init__(
+        self,
+        policy: Policy,
+        authority: Authority | None = None,
+        outside: Outside | None = None,
+        ignores_foreign: bool = True,
+    ) -> None:
+        """
+        :param authority: None where nobody is asked who he is: `auth.mode: none`.
+        :param ignores_foreign: whether credentials that nobody here knows do no harm where none are needed, on pulls
+            through the mirror: docker and containerd show a mirror what they have for the upstream.
+        """
+        self.policy = policy
+        self.outside = outside or Outside()
+        self._authority = authority
+        self._ignores_foreign = ignores_foreign
 
     def admit_at_once(self, request: Request, access: Access | None) -> Grant | None:
-        """Let the request in or refuse it, as `admit`; None if that takes waiting.
-
-        :raises Denied: if the policy does not allow it.
-        """
-        grant = Grant(Principal(), self._policy)
-        if access is not None:
-            grant.require(access)
-        return grant
+        """Let the request in or refuse it, as `admit`; None if that takes waiting."""
+        address = self.outside.address(request)
+        header = request.head.headers.get(b"authorization")
+        if self._authority is None:
+            return self._grant(request, anonymous(address), access)
+        try:
+            identity = self._authority.identify_at_once(header, address)
+        except Unauthenticated as error:
+            if not self._is_open(access, address):
+                raise self._challenged(request, access, error.reason) from None
+            identity = anonymous(address)
+        return None if identity is None else self._grant(request, identity, access)
 
     async def admit(self, request: Request, access: Access | None) -> Grant:
         """Let the request in, or refuse it.
 
-        :param access: None for endpoints that are open by their nature: the probes.
+        :param access: None for what is open by its nature; who comes with wrong credentials is refused there, too.
+        :raises Unauthenticated: with the challenge, if it needs other credentials.
         :raises Denied: if the policy does not allow it.
+        :raises Concealed: if the policy does not even allow to read it.
+        :raises Throttled: after too many wrong credentials.
+        :raises AuthUnavailable: if nobody can tell whose the credentials are.
         """
         grant = self.admit_at_once(request, access)
-        assert grant is not None
+        if grant is not None:
+            return grant
+        assert self._authority is not None, "without an authority nothing takes waiting"
+        address = self.outside.address(request)
+        header = request.head.headers.get(b"authorization")
+        is_open = self._is_open(access, address)
+        try:
+            identity = await self._authority.identify(header, address, local_only=is_open)
+        except (Unauthenticated, Throttled) as error:
+            if is_open:
+                identity = anonymous(address)
+            elif isinstance(error, Unauthenticated):
+                raise self._challenged(request, access, error.reason) from None
+            else:
+                raise
+        return self._grant(request, identity, access)
+
+    def _is_open(self, access: Access | None, address: str) -> bool:
+        """Whether anybody may, on a pull through the mirror, so that foreign credentials are no reason to refuse."""
+        return (
+            self._ignores_foreign
+            and access is not None
+            and access.action is Action.PULL
+            and access.resource.startswith("mirror:")
+            and self.policy.allows(Principal(address=address), access)
+        )
+
+    def _grant(self, request: Request, identity: Identity, access: Access | None) -> Grant:
+        request.user_name = identity.principal.name
+        grant = Grant(identity, self.policy, request, self._refusal)
+        if access is not None:
+            if access.action is Action.ENTER and access.resource == "registry" and self._authority is not None:
+                # docker and podman never send credentials to who lets them in without; any are good enough here.
+                if not identity.presented:
+                    raise self._challenged(request, access)
+            else:
+                grant.require(access)
         return grant
+
+    # -- refusals --
+
+    def _refusal(self, request: Request, identity: Identity, access: Access) -> PkgdError:
+        """What to say of an access that isn't granted."""
+        if self._authority is not None:
+            if not identity.covers(access) and isinstance(identity.cap, TokenCap):
+                return self._challenged(request, access, "the token is not meant for this", "insufficient_scope")
+            if identity.principal.name is None:
+                return self._challenged(request, access)
+        if access.action is Action.PULL and identity.principal.name is not None and _is_registry(request):
+            return Concealed(access.asked or access.resource.partition(":")[2])
+        who = identity.principal.name or "anonymous"
+        decision = self.policy.decide(identity.principal, access)
+        why = "the credentials are not meant for this" if decision.allowed else decision.rule
+        return Denied(f"{who} may not {access}: {why}")
+
+    def _challenged(
+        self,
+        request: Request,
+        access: Access | None,
+        reason: str = "credentials are needed",
+        error: Error | None = None,
+    ) -> Unauthenticated:
+        """The refusal with the challenge that leads on: for the registry that of the token service."""
+        if not _is_registry(request):
+            return Unauthenticated(reason, BASIC)
+        shown = request.head.headers.get(b"authorization", b"")
+        if error is None and shown[:7].lower() == b"bearer " and reason != "credentials are needed":
+            error = "invalid_token"
+        return Unauthenticated(reason, bearer(request, self.outside, access, error))
+
+
+@lru_cache(1024)
+def anonymous(address: str | None) -> Identity:
+    """Who shows nothing, from an address."""
+    return Identity(Principal(address=address), presented=False)
+
+
+def _is_registry(request: Request) -> bool:
+    return request.path.startswith(b"/v2/") or request.path == b"/v2"
 
 
 def declares(access: Access | Action | None) -> Callable[[Handler], Handler]:

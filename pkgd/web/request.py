@@ -40,7 +40,7 @@ class Request(server.Request):
     """See the module.
 
     `head` is what arrived, `body` the Inflow; `status` and `sent` (bytes of body) say what went out;
-    `persistent` whether the connection may live on.
+    `persistent` whether the connection may live on; `user_name` who has sent it, once the gate knows.
     """
 
     # Klein and twisted.web read these; ours are set in __init__ or for_klein.
@@ -56,6 +56,7 @@ class Request(server.Request):
         self.path = head.target.partition(b"?")[0]
         self.clientproto = head.version
         self.persistent = head.persistent
+        self.user_name: str | None = None
         self.status = 0
         self.sent = 0
         self.started = False

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from attrs import frozen
+from twisted.web.http import datetimeToString, stringToDatetime
 
 from pkgd.blocking import Blocking
 from pkgd.errors import ClientGone, FailedStorage
@@ -101,30 +103,50 @@ class Entity:
     """What a reader's bytes are, for whoever has them already (RFC 9110, 8.8 and 13).
 
     :param headers: further header lines.
-    :param modified: the value of Last-Modified.
+    :param modified: when it was last modified, in seconds since 1970; None for content without a date.
     :param dates_tell: whether no other content has ever had that date; else no condition with a date is met.
+    :param is_fixed: whether no other content was ever here, or will be.
     """
 
     media_type: str
     etag: str
     headers: bytes = b""
-    modified: str | None = None
+    modified: int | None = None
     dates_tell: bool = False
+    is_fixed: bool = False
 
     def common(self) -> bytes:
         """The header lines of every answer, a 304 too."""
-        dated = b"" if self.modified is None else header_block(Last_Modified=self.modified)
+        dated = b"" if self.modified is None else header_block(Last_Modified=_http_date(self.modified))
         return self.headers + header_block(ETag=self.etag, Accept_Ranges="bytes") + dated + _INERT
 
     def is_dated(self, date: str | None) -> bool:
         """Whether a date of the client's stands for this content and no other."""
-        return self.dates_tell and date is not None and date == self.modified
+        if self.modified is None or not (self.dates_tell or self.is_fixed):
+            return False
+        return date == _http_date(self.modified)
+
+    def is_since(self, date: str | None) -> bool:
+        """Whether a client that had what was here at some time has this content.
+
+        Where contents follow each other, only a date that was ours says so: the client's own may be later than
+        the content that it has, and a publish in between would be hidden.
+        """
+        if self.is_fixed and self.modified is not None and date is not None:
+            with suppress(ValueError, IndexError, OverflowError):
+                given: int = stringToDatetime(date.encode("ascii", "replace"))
+                return given >= self.modified
+        return self.is_dated(date)
 
     def is_known(self, request: Request) -> bool:
         """Whether the client's copy is this one; If-None-Match counts before If-Modified-Since."""
         if request.header(b"if-none-match") is not None:
             return not_modified(request, self.etag)
-        return self.is_dated(request.header(b"if-modified-since"))
+        return self.is_since(request.header(b"if-modified-since"))
+
+
+def _http_date(seconds: int) -> str:
+    return str(datetimeToString(seconds), "ascii")
 
 
 def not_modified(request: Request, etag: str) -> bool:

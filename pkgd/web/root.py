@@ -4,6 +4,7 @@
 /apt/…  /rpm/…      package repositories: own dispatch (pkgd.web.packages), with what Gitea, Nexus, Artifactory and
                     GitLab call them: /api/packages/…, /repository/…, /artifactory/…, /api/v4/projects/…
 /api/v1/…           JSON for tools (pkgd.web.api)
+/auth/…             tokens for clients of the registry (pkgd.web.auth); also at /token and /v2/token
 /health  /ready     probes (pkgd.web.health)
 /metrics            for Prometheus (pkgd.web.metrics)
 
@@ -21,6 +22,7 @@ from werkzeug.exceptions import HTTPException
 from pkgd.errors import UnknownRoute
 from pkgd.web import errors
 from pkgd.web.api.packages import ApiV1
+from pkgd.web.auth.token import TokenApi
 from pkgd.web.gate import require_declarations
 from pkgd.web.health import HealthApi
 from pkgd.web.metrics import MetricsApi
@@ -43,14 +45,16 @@ class Root:
         metrics: MetricsApi | None = None,
         packages: PackagesApi | None = None,
         api: ApiV1 | None = None,
+        tokens: TokenApi | None = None,
     ) -> None:
         """
-        :param metrics: None if there are to be none; so with `packages` and `api`.
+        :param metrics: None if there are to be none; so with `packages`, `api` and `tokens`.
         :raises LookupError: if any route declares no access.
         """
         self._registry = registry
         self._packages = packages
         self._api = api
+        self._tokens = tokens
         probes = KleinTree(health.app)
         self._doors = {b"health": probes, b"ready": probes}
         if metrics is not None:
@@ -60,6 +64,8 @@ class Root:
     def route(self, request: Request) -> Handler:
         """Who answers."""
         path = request.path
+        if self._tokens is not None and path in TokenApi.paths:
+            return self._tokens
         if path.startswith(b"/v2/") or path == b"/v2":
             return self._registry
         if self._packages is not None and path.startswith(PackagesApi.prefixes):

@@ -125,6 +125,10 @@ class Pkgd(Server):
         """Link into the tree, which is the truth."""
         _link(source, self.folder / "state" / "oci" / repository / "blobs" / _hex(digest))
 
+    def auth(self) -> str:
+        """The section `auth`."""
+        return "{mode: none}"
+
     def _configure(self) -> list[str]:
         config = self.folder / "pkgd.yaml"
         config.write_text(f"""\
@@ -132,7 +136,7 @@ version: 1
 state_dir: {self.folder}/state
 server: {{listen: ["tcp:{self.port}:interface=127.0.0.1"]}}
 storage: {{filesystem: {{fsync: true}}}}
-auth: {{mode: none}}
+auth: {self.auth()}
 logging: {{level: info, access: {{file: {self.folder}/access.log}}}}
 {self.more_configuration()}""")
         script = ROOT / ".venv" / "bin" / "pkgd"

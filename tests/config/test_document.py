@@ -94,7 +94,7 @@ class QuantityTests(ConfigCase):
             error = self.assert_refused(f"logging: {{level: {value}}}", "logging.level")
             self.assertIn("debug, info, warn, error, critical", error.reason)
         self.assert_refused('auth: {mode: "none\\n"}', "auth.mode")
-        self.assert_refused("auth: {mode: basic}", "auth.mode")
+        self.assert_refused("auth: {mode: ldap}", "auth.mode")
 
 
 class KeyTests(ConfigCase):

@@ -10,8 +10,6 @@ from pkgd.errors import InvalidPackage
 from pkgd.formats.aptindex import (
     IndexEntry,
     ReleaseFields,
-    contents_lines,
-    contents_location,
     packages_stanza,
     release_file,
     sources_stanza,
@@ -117,43 +115,6 @@ class SourcesTests(SynchronousTestCase):
         self.assertEqual(
             rows[1:3], [f" {HASHES.sha512} 1234 hello_2.10-3.dsc", f" {'6' * 128} 100 hello_2.10.orig.tar.gz"]
         )
-
-
-class ContentsTests(SynchronousTestCase):
-    """Contents: which package has which file."""
-
-    def test_lines(self) -> None:
-        """Paths in the order of their bytes, each once, with all that have it."""
-        files = [("usr/b", "utils/b"), ("usr/a", "utils/z"), ("usr/a", "utils/a"), ("usr/a", "utils/a"), ("Z", "x")]
-
-        lines = [line.split() for line in contents_lines(files)]
-
-        self.assertEqual(lines, [[b"Z", b"x"], [b"usr/a", b"utils/a,utils/z"], [b"usr/b", b"utils/b"]])
-
-    def test_columns(self) -> None:
-        """The second column begins at 60, behind tabs and spaces, or one space behind a long path."""
-        short, medium, long = contents_lines([("1", "x"), ("2" * 57, "x"), ("3" * 70, "x")])
-
-        self.assertEqual(short, b"1" + b"\t" * 7 + b"    x\n")
-        self.assertEqual(medium, b"2" * 57 + b"   x\n")
-        self.assertEqual(long, b"3" * 70 + b" x\n")
-
-    def test_bytes(self) -> None:
-        """Paths that are no UTF-8 are written as they were."""
-        (line,) = contents_lines([("a\udce4b", "x")])
-
-        self.assertTrue(line.startswith(b"a\xe4b\t"))
-
-    def test_none(self) -> None:
-        """No files, no lines."""
-        self.assertEqual(list(contents_lines([])), [])
-
-    def test_location(self) -> None:
-        """Section and name, if the section is one word of harmless characters."""
-        self.assertEqual(contents_location(package()), "utils/hello")
-        self.assertEqual(contents_location(package(Section="contrib/utils")), "contrib/utils/hello")
-        for section in (None, "two words", "a,b", "a\n b"):
-            self.assertEqual(contents_location(package(Section=section)), "hello")
 
 
 class ReleaseTests(SynchronousTestCase):

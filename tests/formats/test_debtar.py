@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.errors import InvalidPackage
-from pkgd.formats.debtar import TarLimits, list_paths, read_control
+from pkgd.formats.debtar import PAUSE, TarLimits, read_control, walk_paths
 from tests.formats.debs import data_tar, tar, tar_header
 from tests.properties import bounded
 
@@ -20,8 +20,9 @@ def control(data: bytes, size: int = 700) -> bytes:
     return read_control(data[start : start + size] for start in range(0, len(data), size))
 
 
-def paths(data: bytes, limits: TarLimits | None = None) -> list[str]:
-    return list_paths((data[start : start + 700] for start in range(0, len(data), 700)), limits or TarLimits())
+def paths(data: bytes, limits: TarLimits | None = None) -> list[bytes]:
+    pieces = (data[start : start + 700] for start in range(0, len(data), 700))
+    return [one for one in walk_paths(pieces, limits or TarLimits()) if one]
 
 
 class ReadControlTests(SynchronousTestCase):
@@ -115,19 +116,19 @@ class ListPathsTests(SynchronousTestCase):
         """Everything but directories, in the archive's order, without what stands before them."""
         data = data_tar(b"./", b"./usr/", b"./usr/b", b"usr/a", b"/abs", b"./usr/dir/")
 
-        self.assertEqual(paths(data), ["usr/b", "usr/a", "abs"])
+        self.assertEqual(paths(data), [b"usr/b", b"usr/a", b"abs"])
 
     def test_kinds(self) -> None:
         """Links and devices have paths; a directory has none, even without a slash."""
         data = tar(*((b"./" + kind, kind, b"") for kind in (b"0", b"1", b"2", b"3", b"4", b"5", b"6")))
 
-        self.assertEqual(paths(data), ["0", "1", "2", "3", "4", "6"])
+        self.assertEqual(paths(data), [b"0", b"1", b"2", b"3", b"4", b"6"])
 
     def test_content(self) -> None:
         """Contents are passed over, however they look."""
         data = tar((b"./a", b"0", tar((b"./inner", b"0", b"x"))), (b"./b", b"0", b"y" * 513))
 
-        self.assertEqual(paths(data), ["a", "b"])
+        self.assertEqual(paths(data), [b"a", b"b"])
 
     def test_long_names(self) -> None:
         """Long names are read, GNU's and ustar's; other extensions are passed over."""
@@ -137,27 +138,33 @@ class ListPathsTests(SynchronousTestCase):
         )
         ustar = tar_header(b"file", prefix=b"./a/b")
 
-        self.assertEqual(paths(gnu), [name[2:].decode(), "link"])
-        self.assertEqual(paths(ustar + b"\0" * 512), ["a/b/file"])
+        self.assertEqual(paths(gnu), [name[2:], b"link"])
+        self.assertEqual(paths(ustar + b"\0" * 512), [b"a/b/file"])
 
     def test_gnu_has_no_prefix(self) -> None:
         """What ustar has as a prefix is something else in GNU's tar."""
         header = tar_header(b"file", prefix=b"12345", magic=b"ustar ")
 
-        self.assertEqual(paths(header + b"\0" * 512), ["file"])
+        self.assertEqual(paths(header + b"\0" * 512), [b"file"])
 
     def test_text(self) -> None:
-        """Bytes that are no UTF-8 come back when they are encoded; control characters are no path for a line."""
+        """Bytes that are no UTF-8 are as good as others; control characters are no path for a line."""
         data = data_tar("./ä".encode(), b"./\xe4", b"./a b", b"./two\nlines", b"./del\x7f", "./\u2028".encode())
 
-        found = paths(data)
+        self.assertEqual(paths(data), ["ä".encode(), b"\xe4", b"a b"])
 
-        self.assertEqual([one.encode("utf-8", "surrogateescape") for one in found], ["ä".encode(), b"\xe4", b"a b"])
+    def test_pauses(self) -> None:
+        """Behind every piece of a large file there is an empty path; nothing else is empty."""
+        size = 3 * PAUSE + 100
+        pieces = iter([tar_header(b"./a", size=size), *[bytes(PAUSE)] * 3, bytes(512), tar_header(b"./b")])
+        walk = walk_paths(pieces, TarLimits())
+
+        self.assertEqual([next(walk) for _ in range(5)], [b"", b"", b"", b"a", b"b"])
 
     def test_ends(self) -> None:
         """A zero block ends an archive, and so does the end of the stream between two members."""
-        self.assertEqual(paths(data_tar(b"a") + tar_header(b"b")), ["a"])
-        self.assertEqual(paths(tar_header(b"a")), ["a"])
+        self.assertEqual(paths(data_tar(b"a") + tar_header(b"b")), [b"a"])
+        self.assertEqual(paths(tar_header(b"a")), [b"a"])
         self.assertEqual(paths(b""), [])
 
     def test_limits(self) -> None:

@@ -56,13 +56,14 @@ class LogTail:
         found: list[str] = []
 
         def enough() -> bool:
-            found[:] = [line for line in self._lines() if re.search(pattern, line)]
+            found[:] = [line for line in self.lines() if re.search(pattern, line)]
             return len(found) >= count
 
         wait_for(f"{count} lines in the server's log that show {what} ({pattern})", enough, seconds=10)
         return found
 
-    def _lines(self) -> list[str]:
+    def lines(self) -> list[str]:
+        """All of it."""
         with self._log.open("rb") as log:
             log.seek(self._start)
             return log.read().decode(errors="replace").splitlines()

@@ -18,7 +18,7 @@ from typing import Any
 
 from pkgd.errors import InvalidPackage
 from pkgd.formats.ar import read_members
-from pkgd.formats.deb import read_deb, read_deb_paths
+from pkgd.formats.deb import read_deb, walk_deb_paths
 from pkgd.formats.debtar import read_control
 from pkgd.formats.expansion import expand
 from tests.formats.debs import COMPRESSORS, ar, control_tar, deb, reader, tar, tar_header
@@ -189,8 +189,8 @@ def _read(path: Path) -> str:
     descriptor, size = os.open(path, os.O_RDONLY), path.stat().st_size
     try:
         package = read_deb(lambda offset, count: os.pread(descriptor, count, offset), size)
-        paths = read_deb_paths(lambda offset, count: os.pread(descriptor, count, offset), size, _DATA_LIMIT)
-        return f"{package.name}, {len(paths)} paths"
+        walk = walk_deb_paths(lambda offset, count: os.pread(descriptor, count, offset), size, _DATA_LIMIT)
+        return f"{package.name}, {sum(map(bool, walk))} paths"
     except InvalidPackage as error:
         return f"refused: {error}"
     except Exception as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -22,7 +22,7 @@ from pkgd.storage.interfaces import ObjectStore
 from pkgd.storage.local import LocalStore
 from pkgd.storage.memory import MemoryStore
 from pkgd.storage.spool import Spool
-from tests.formats.debs import CONTROL, deb
+from tests.formats.debs import CONTROL, data_tar, deb
 from tests.formats.openpgp.keyfiles import key
 from tests.storage.fixtures import QuietFileSystem
 
@@ -115,7 +115,15 @@ class Ground:
         return b"".join(parts)
 
 
-def made_deb(name: str = "hello", version: str = "1.0", architecture: str = "amd64", **fields: str) -> bytes:
-    """A package of Debian."""
+def made_deb(
+    name: str = "hello",
+    version: str = "1.0",
+    architecture: str = "amd64",
+    *,
+    paths: Sequence[str | bytes] = (),
+    **fields: str,
+) -> bytes:
+    """A package of Debian, with these paths in it."""
     control = {**CONTROL, "Package": name, "Version": version, "Architecture": architecture, **fields}
-    return deb("".join(f"{field}: {value}\n" for field, value in control.items()).encode())
+    text = "".join(f"{field}: {value}\n" for field, value in control.items()).encode()
+    return deb(text, data=data_tar(*(one.encode() if isinstance(one, str) else one for one in paths)))

@@ -60,7 +60,7 @@ def stanzas(text: bytes) -> list[dict[str, str]]:
 def read_suite(fetch: Fetch, suite: str, prefix: str = "") -> Suite:
     """Everything that Release names: fetched by path and by hash, checked, parsed, and every package's file, too.
 
-    Index without compression -> its stanzas.
+    Index without compression -> its stanzas, or its lines.
     """
     base = f"{prefix}dists/{suite}/"
     signed = fetch(base + "InRelease")
@@ -81,15 +81,24 @@ def read_suite(fetch: Fetch, suite: str, prefix: str = "") -> Suite:
             directory = path.rpartition("/")[0]
             assert fetch(f"{base}{directory}/by-hash/{algorithm}/{digest}") == data, f"{path} by hash is another"
         stem = path.removesuffix(".gz").removesuffix(".zst").removesuffix(".xz")
-        found = stanzas(expanded(path, data))
+        found = (_lines if "/Contents-" in path else stanzas)(expanded(path, data))
         assert texts.setdefault(stem, found) == found, f"{path} says something else"
     _check_files(fetch, texts)
     return texts
 
 
+def _lines(text: bytes) -> list[dict[str, str]]:
+    """The lines of Contents: paths, a letter for each byte, and who has them."""
+    rows = [line.decode("latin-1").rsplit(None, 1) for line in text.splitlines()]
+    assert [path for path, _ in rows] == sorted({path for path, _ in rows}), "a path twice, or not in its place"
+    return [{"path": path, "locations": locations} for path, locations in rows]
+
+
 def _check_files(fetch: Fetch, texts: Suite) -> None:
     for found in texts.values():
         for one in found:
+            if "path" in one:
+                continue
             if "Filename" in one:
                 data = fetch(one["Filename"])
                 assert (len(data), hashlib.sha256(data).hexdigest()) == (int(one["Size"]), one["SHA256"])

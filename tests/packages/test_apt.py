@@ -8,7 +8,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.errors import AlreadyExists, InvalidPackage, SigningError, UnknownPackage, UnknownRepository
-from pkgd.packages.apt import AptRepository
+from pkgd.packages.apt import AptRepository, Upload, Wanted
 from pkgd.packages.records import AptSettings, SuiteSettings
 from tests.packages.fixtures import NOW, Ground, hashes_of, made_deb, result
 from tests.packages.readers import Suite, read_suite, stanzas
@@ -217,7 +217,7 @@ class AptChangeTests(_AptCase):
     def test_a_copy_is_the_same_file(self) -> None:
         """Promotion moves no bytes."""
         self.add(made_deb(), component="extra")
-        (added,) = result(self.repository.copy("stable", "testing", "hello"))
+        (added,) = result(self.repository.copy("stable", "testing", Wanted("hello")))
         self.assertTrue(added.created)
         self.assertEqual(self.versions("extra/binary-amd64/Packages", "testing"), ["hello 1.0"])
         self.assertEqual(len(self.pool()), 1)
@@ -228,13 +228,26 @@ class AptChangeTests(_AptCase):
         self.add(made_deb())
         self.add(made_deb(Section="misc"), suite="testing")
         with self.assertRaises(AlreadyExists):
-            result(self.repository.copy("stable", "testing", "hello"))
+            result(self.repository.copy("stable", "testing", Wanted("hello")))
         self.assertEqual(self.versions("main/binary-amd64/Packages", "testing"), ["hello 1.0"])
+
+    def test_a_source_is_copied_with_what_was_built_from_it(self) -> None:
+        """Whatever the packages are called, and in one generation; other versions of it stay where they are."""
+        self.add(made_deb("hello-doc", "2:1.0", "all", Source="hello (1.0)"))
+        self.add(made_deb("libhello1", Source="hello"), component="extra")
+        self.add(made_deb("hello", "1.1"))
+        self.add(made_deb("helloworld"))
+        self.add(made_deb())
+        added = result(self.repository.copy("stable", "testing", Wanted("hello", "1.0", is_source=True)))
+        self.assertEqual(
+            [(one.name, one.version) for one in added], [("libhello1", "1.0"), ("hello-doc", "2:1.0"), ("hello", "1.0")]
+        )
+        self.assertEqual({one.generation for one in added}, {2})
 
     def test_a_path_is_taken_out_of_every_suite(self) -> None:
         """By the address of the file."""
         path = self.add(made_deb()).path
-        result(self.repository.copy("stable", "testing", "hello"))
+        result(self.repository.copy("stable", "testing", Wanted("hello")))
         removed = result(self.repository.remove_everywhere(path))
         self.assertEqual([one.suite for one in removed], ["stable", "testing"])
         self.assertEqual(self.versions("main/binary-amd64/Packages", "testing"), [])
@@ -246,6 +259,70 @@ class AptChangeTests(_AptCase):
         found = result(self.repository.list("stable"))
         self.assertEqual([(one.name, one.architecture) for one in found], [("hello", "all"), ("other", "amd64")])
         self.assertEqual(len(result(self.repository.list("stable", "main", "other"))), 1)
+
+
+class AptTogetherTests(_AptCase):
+    """Packages that are uploaded together: all are published, or none."""
+
+    def together(self, *debs: bytes, suites: Sequence[str] = ("stable",)) -> Any:
+        uploads = [Upload("main", self.ground.arrival(f"{number}.deb", data)) for number, data in enumerate(debs)]
+        return result(self.repository.add_together(suites, uploads))
+
+    def test_they_share_a_generation(self) -> None:
+        """One for all, whatever else is uploaded."""
+        added = self.together(made_deb(), made_deb("other"), made_deb("third", architecture="all"))
+        self.assertEqual(
+            [(one.name, one.generation, one.created) for one in added][1:], [("other", 2, True), ("third", 2, True)]
+        )
+        self.assertEqual(len(self.versions("main/binary-amd64/Packages")), 3)
+
+    def test_one_that_is_no_package_refuses_all(self) -> None:
+        """Its file is named; nothing is published or placed."""
+        with self.assertRaises(InvalidPackage) as caught:
+            self.together(made_deb(), b"no package")
+        self.assertIn("1.deb", str(caught.exception))
+        self.assertEqual((self.versions("main/binary-amd64/Packages"), self.pool()), ([], []))
+
+    def test_one_that_conflicts_refuses_all(self) -> None:
+        """With what is published, in whichever suite; the package is named."""
+        self.add(made_deb("other"), suite="testing")
+        before = self.pool()
+        with self.assertRaises(AlreadyExists) as caught:
+            self.together(made_deb(), made_deb("other", Section="misc"), suites=["stable", "testing"])
+        self.assertIn("other 1.0", str(caught.exception))
+        self.assertEqual(self.pool(), before)
+        for suite in ("stable", "testing"):
+            self.assertNotIn("hello 1.0", self.versions("main/binary-amd64/Packages", suite))
+
+    def test_two_that_conflict_with_each_other_refuse_all(self) -> None:
+        """Two builds of one version."""
+        with self.assertRaises(AlreadyExists):
+            self.together(made_deb("other"), made_deb(), made_deb(Section="misc"))
+        self.assertEqual((self.versions("main/binary-amd64/Packages"), self.pool()), ([], []))
+
+    def test_what_is_there_already_is_no_conflict(self) -> None:
+        """The rest of the set is published."""
+        self.add(made_deb())
+        created = [one.created for one in self.together(made_deb(), made_deb("other"))]
+        self.assertEqual(created, [False, True])
+
+    def test_they_go_into_several_suites(self) -> None:
+        """A component that one of them lacks refuses all."""
+        self.together(made_deb(), made_deb("other"), suites=["stable", "testing"])
+        for suite in ("stable", "testing"):
+            self.assertEqual(len(self.versions("main/binary-amd64/Packages", suite)), 2)
+        self.repository = self.made((_suite("stable"), SuiteSettings(codename="narrow")))
+        with self.assertRaises(UnknownRepository):
+            upload = Upload("extra", self.ground.arrival("x.deb", made_deb("third")))
+            result(self.repository.add_together(["stable", "narrow"], [upload]))
+        self.assertEqual(self.versions("extra/binary-amd64/Packages"), [])
+
+    def test_a_failing_signer_refuses_all(self) -> None:
+        """And leaves no file."""
+        self.ground.signer.broken = True
+        with self.assertRaises(SigningError):
+            self.together(made_deb(), made_deb("other"))
+        self.assertEqual(self.pool(), [])
 
 
 class AptSourceTests(_AptCase):
@@ -335,7 +412,7 @@ class AptGenerationTests(_AptCase):
         self.add(made_deb("kept"))
         path = self.add(made_deb("other")).path
         result(self.repository.remove("stable", "main", "hello_1.0_amd64.deb"))
-        result(self.repository.copy("stable", "testing", "other"))
+        result(self.repository.copy("stable", "testing", Wanted("other")))
         result(self.repository.remove("stable", "main", "other_1.0_amd64.deb"))
         size = len(self.ground.store.objects)  # type: ignore[attr-defined]
         self.ground.clock.advance(_DAY + 1)
@@ -354,7 +431,7 @@ class AptGenerationTests(_AptCase):
     def test_a_file_stays_as_long_as_any_suite_keeps_a_generation_with_it(self) -> None:
         """Though the suite that had it first has forgotten it."""
         path = self.add(made_deb()).path
-        result(self.repository.copy("stable", "testing", "hello"))
+        result(self.repository.copy("stable", "testing", Wanted("hello")))
         result(self.repository.remove("stable", "main", "hello_1.0_amd64.deb"))
         for number in range(4):
             self.add(made_deb(f"more{number}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -10,12 +11,12 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.errors import Conflict, FailedStorage, NotReady, PkgdError, UnknownPackage
-from pkgd.packages.apt import AptRepository
+from pkgd.packages.apt import AptRepository, Upload, Wanted
 from pkgd.packages.records import AptSettings, RpmSettings, SuiteSettings, Window
 from pkgd.packages.rpm import RpmRepository
-from pkgd.storage.interfaces import Entries, ObjectStore, Reader, Staged
+from pkgd.storage.interfaces import Entries, ObjectStore, Staged, StoredReader
 from tests.packages.fixtures import Ground, made_deb, result
-from tests.packages.readers import read_rpm_repository, read_suite
+from tests.packages.readers import Suite, read_rpm_repository, read_suite
 from tests.packages.test_rpm import made_rpm
 from tests.properties import brief
 
@@ -69,7 +70,7 @@ class FragileStore:
         self._check()
         return await self._store.stat(key)
 
-    async def open(self, key: str) -> Reader | None:
+    async def open(self, key: str) -> StoredReader | None:
         """A read."""
         self._check()
         return await self._store.open(key)
@@ -100,6 +101,7 @@ _NAMES = st.sampled_from(["a0", "b1", "c2"])
 _VERSIONS = st.sampled_from(["1", "2"])
 _STEPS = st.one_of(
     st.tuples(st.just("add"), st.sampled_from(_SUITES), _NAMES, _VERSIONS),
+    st.tuples(st.just("set"), st.sampled_from(_SUITES), st.just(""), _VERSIONS),
     st.tuples(st.just("remove"), st.sampled_from(_SUITES), _NAMES, _VERSIONS),
     st.tuples(st.just("copy"), st.sampled_from(_SUITES), _NAMES, _VERSIONS),
     st.tuples(st.just("later"), st.just(""), st.just(""), st.just("")),
@@ -112,19 +114,21 @@ _ARCHITECTURES = {"a0": "amd64", "b1": "all", "c2": "arm64"}
 class _Model:
     """A repository beside the set of what should be in it; `possible` are the states that a restart may find."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Ground, contents: bool = False) -> None:
         self.ground = ground
+        self.contents = contents
         self.fragile = FragileStore(ground.store)
         self.state: State = frozenset()
         self.possible = {self.state}
         self.begin()
 
-    def begin(self) -> None:
+    def begin(self, revived: bool = True) -> None:
         """A new process."""
-        self.fragile.revive()
+        if revived:
+            self.fragile.revive()
         ground = self.ground
         suites = [SuiteSettings(codename=name, architectures=("amd64",)) for name in _SUITES]
-        apt = AptSettings(name="main", suites=suites, window=Window(1, 50))
+        apt = AptSettings(name="main", suites=suites, window=Window(1, 50), contents=self.contents)
         self.repository = AptRepository(apt, self.fragile, ground.spool, ground.blocking, ground.signer, ground.clock)
         result(self.repository.start())
 
@@ -136,9 +140,14 @@ class _Model:
         elif kind == "restart":
             self.check()
         elif kind == "add":
-            data = made_deb(name, version, _ARCHITECTURES[name])
+            data = self._made(name, version)
             call = self.repository.add(suite, "main", self.ground.arrival("x.deb", data))
             self._run(call, self.state | {self._entry(suite, name, version)})
+        elif kind == "set":
+            files = [self._made(one, version) for one in ("a0", "c2")]
+            uploads = [Upload("main", self.ground.arrival("x.deb", data)) for data in files]
+            wanted = self.state | {self._entry(suite, one, version) for one in ("a0", "c2")}
+            self._run(self.repository.add_together([suite], uploads), wanted)
         elif kind == "remove":
             file_name = f"{name}_{version}_{_ARCHITECTURES[name]}.deb"
             self._run(
@@ -146,26 +155,34 @@ class _Model:
             )
         else:
             other = _SUITES[suite == _SUITES[0]]
-            call = self.repository.copy(suite, other, name, version)
+            call = self.repository.copy(suite, other, Wanted(name, version))
             self._run(call, self.state | {self._entry(other, name, version)})
+
+    def _made(self, name: str, version: str) -> bytes:
+        return made_deb(name, version, _ARCHITECTURES[name], paths=["./both", f"./{name}", f"./{name}-{version}"])
 
     def _entry(self, suite: str, name: str, version: str) -> tuple[str, str, str, str]:
         return suite, name, version, _ARCHITECTURES[name]
 
     def _run(self, call: Any, wanted: State) -> None:
+        changed = {suite for suite, *_ in wanted ^ self.state}
+        # Suites are published one by one: what another one may have come to is as open as before.
+        now_known = {
+            frozenset({one for one in wanted if one[0] in changed} | {one for one in old if one[0] not in changed})
+            for old in self.possible
+        }
         try:
             result(call)
         except Killed:
-            self.possible.add(wanted)
+            self.possible |= now_known
             self.check()
         except (UnknownPackage, Conflict):
             pass
         except PkgdError:
-            self.possible.add(wanted)
+            self.possible |= now_known
         else:
             # Whatever was in doubt before: this was built on what this process knows.
-            if wanted != self.state:
-                self.possible = {wanted}
+            self.possible = now_known
             self.state = wanted
 
     def check(self) -> None:
@@ -181,12 +198,23 @@ class _Model:
         for suite in _SUITES:
             indices = read_suite(lambda path: self.ground.read(result(self.repository.open(path))), suite)
             for slot, stanzas in indices.items():
+                if "/Contents-" in slot:
+                    continue
                 own = slot.split("/")[-2].removeprefix("binary-")
                 found |= {(suite, one["Package"], one["Version"], own) for one in stanzas if one["Architecture"] == own}
                 if own != "all" and slot.endswith("Packages"):
                     everywhere = [one for one in indices["main/binary-all/Packages"] if one not in stanzas]
                     assert not everywhere, "packages of all are not in every architecture"
+                if slot.endswith("Packages"):
+                    self._check_contents(indices, own, [one for one in stanzas if one["Architecture"] == own])
         return frozenset(found)
+
+    def _check_contents(self, indices: Suite, own: str, stanzas: list[dict[str, str]]) -> None:
+        if self.contents:
+            paths = {"both"} if stanzas else set()
+            for one in stanzas:
+                paths |= {one["Package"], f"{one['Package']}-{one['Version']}"}
+            assert {line["path"] for line in indices[f"main/Contents-{own}"]} == paths, "other Contents than packages"
 
 
 class CrashTests(SynchronousTestCase):
@@ -206,6 +234,42 @@ class CrashTests(SynchronousTestCase):
                 model.fragile.left = -1
         model.check()
 
+    @settings(brief)
+    @given(st.lists(st.tuples(_STEPS, st.none() | _FAILURES), max_size=10))
+    def test_contents_are_those_of_the_packages(self, steps: Any) -> None:
+        """Whatever call of the storage fails, or is the last of a process."""
+        model = _Model(Ground(self.mktemp()), contents=True)
+        for step, failure in steps:
+            if failure is not None:
+                model.fragile.arm(*failure)
+            try:
+                model.step(*step)
+            finally:
+                model.fragile.left = -1
+        model.check()
+        self.flushLoggedErrors(Killed)
+
+    def test_every_call_of_filling_contents_may_be_the_last(self) -> None:
+        """The next start or sweep goes on, and in the end they are those of the packages."""
+        for after, lasting in ((False, True), (True, True), (False, False), (True, False)):
+            for left in range(24):
+                model = _Model(Ground(self.mktemp()))
+                for name in _ARCHITECTURES:
+                    model.step("add", "stable", name, "1")
+                model.contents = True
+                model.fragile.arm(left, after, lasting)
+                with contextlib.suppress(Killed, PkgdError):
+                    model.begin(revived=False)
+                model.fragile.left = -1
+                if lasting:
+                    model.begin()
+                else:
+                    result(model.repository.start())
+                model.step("later", "", "", "")
+                self.assertEqual(len(model.read()), 3)
+        # What ends a process ends its background, too.
+        self.flushLoggedErrors(Killed)
+
     def test_every_call_of_one_upload_may_be_the_last(self) -> None:
         """One after the other, for apt: a restart finds all of the package or nothing, and takes it again."""
         for after, lasting in ((False, True), (True, True), (False, False), (True, False)):
@@ -217,6 +281,19 @@ class CrashTests(SynchronousTestCase):
                 model.check()
                 model.step("add", "stable", "a0", "1")
                 self.assertEqual(len(model.state), 2)
+                model.check()
+
+    def test_every_call_of_one_set_may_be_the_last(self) -> None:
+        """A restart finds all of its packages or none, and takes it again."""
+        for after, lasting in ((False, True), (True, True), (False, False), (True, False)):
+            for left in range(14):
+                model = _Model(Ground(self.mktemp()))
+                model.step("add", "stable", "b1", "1")
+                model.fragile.arm(left, after, lasting)
+                model.step("set", "stable", "", "1")
+                model.check()
+                model.step("set", "stable", "", "1")
+                self.assertEqual(len(model.state), 3)
                 model.check()
 
     def test_a_refused_publish_leaves_nothing_behind(self) -> None:

@@ -34,7 +34,7 @@ class AptOrphanTests(SynchronousTestCase):
     def started(self, *suites: str) -> AptRepository:
         """As a new process finds it."""
         settings = AptSettings(
-            name="main", suites=[SuiteSettings(codename=one) for one in suites], window=Window(1, 10)
+            name="main", suites=[SuiteSettings(codename=one) for one in suites], window=Window(1, 10), contents=True
         )
         ground = self.ground
         found = AptRepository(settings, self.fragile, ground.spool, ground.blocking, ground.signer, ground.clock)

@@ -9,8 +9,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.errors import AlreadyExists, SigningError
 from pkgd.packages.apt import AptRepository
-from pkgd.packages.records import AptSettings, Served
+from pkgd.packages.aptsuite import AptSuite
+from pkgd.packages.drafts import Draft
+from pkgd.packages.pathlists import PathLists
+from pkgd.packages.publishing import Publisher
+from pkgd.packages.records import AptSettings, Served, SuiteSettings, Window
 from pkgd.packages.segments import SegmentReader
+from pkgd.packages.shelf import Shelf
 from tests.packages.fixtures import FakeSigner, Ground, made_deb, result
 from tests.packages.readers import read_suite
 
@@ -71,6 +76,25 @@ class PublisherTests(SynchronousTestCase):
         self.assertEqual({ended[0].generation for ended in others}, {3})
         found = read_suite(lambda path: self.ground.read(self.served(path)), "stable")
         self.assertEqual(len(found["main/binary-amd64/Packages"]), 51)
+
+    def test_what_is_too_heavy_together_is_published_apart(self) -> None:
+        """A publish takes in what it can hold; one that is heavier alone is published all the same."""
+        ground = self.ground
+        lists = PathLists("apt/other", ground.store, ground.blocking)
+        suite = AptSuite(AptSettings(name="other"), SuiteSettings(codename="stable"), self.signer, lists)
+        publisher = Publisher(Shelf("apt/other", ground.store, ground.blocking), suite, ground.clock, Window())
+        result(publisher.load())
+
+        async def touch(draft: Draft) -> None:
+            draft.touch()
+
+        ended: list[int] = []
+        for weight in (1, 600, 400, 1, 5000, 1000):
+            call = Deferred.fromCoroutine(publisher.submit(touch, weight))
+            call.addCallback(lambda found: ended.append(found[1]))
+        while self.signer.waiting:
+            self.signer.go()
+        self.assertEqual(ended, [1, 2, 2, 3, 4, 5])
 
     def test_nothing_is_seen_before_it_is_published(self) -> None:
         """Readers have the generation before until the flip."""

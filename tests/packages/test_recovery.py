@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from pkgd.packages.apt import AptRepository
+from pkgd.packages.apt import AptRepository, Wanted
 from pkgd.packages.aptrebuild import AptKind
 from pkgd.packages.records import AptSettings, RpmSettings, SuiteSettings, Window
 from pkgd.packages.recovery import Orders, Recovered, Recovery, summary
@@ -55,7 +55,7 @@ class AptCase(SynchronousTestCase):
         result(self.repository.remove("stable", "main", "gone_1_amd64.deb"))
         self.add_source()
         self.add("stable", made_deb("installer", "1"), "x.udeb")
-        result(self.repository.copy("stable", "testing", "b1"))
+        result(self.repository.copy("stable", "testing", Wanted("b1")))
         self.before = {name: self.read(name) for name in ("stable", "testing")}
 
     def started(self) -> AptRepository:
@@ -92,6 +92,7 @@ class AptCase(SynchronousTestCase):
         return {
             slot: sorted((one["Package"], one["Version"], one.get("SHA256", "")) for one in stanzas)
             for slot, stanzas in found.items()
+            if "Contents" not in slot
         }
 
     def recover(self, adopting: str = "", discard: bool = False) -> Recovered:
@@ -313,6 +314,27 @@ class AptRecoveryTests(AptCase):
         self.assert_same()
         named = {key.rpartition("/")[2] for key in self.objects if "/testing/leaves/" in key}
         self.assertTrue(named)
+
+    def test_contents(self) -> None:
+        """Are there again, complete at once; their own records are no packages."""
+        self.ground = Ground(self.mktemp())
+        self.settings = AptSettings(name="main", suites=self.settings.suites, contents=True)
+        self.repository = self.started()
+        for name in ("x0", "y1", "z2"):
+            self.add("stable", made_deb(name, paths=[f"./usr/bin/{name}", "./Package: of all"]))
+        self.before = {name: self.read(name) for name in ("stable", "testing")}
+        texts = self.contents()
+        self.assertTrue(texts)
+        for key in (f"{_BASE}/current", f"{_BASE}/generations/{self.newest()}"):
+            self.objects[key] = b"{"
+            self.assertTrue(self.recover().is_well)
+            self.assert_same()
+            self.assertEqual(self.contents(), texts)
+
+    def contents(self) -> list[Any]:
+        """What Contents say."""
+        found = read_suite(lambda path: self.ground.read(result(self.repository.open(path))), "stable")
+        return [(slot, one) for slot, lines in sorted(found.items()) if "Contents" in slot for one in lines]
 
     def test_summary(self) -> None:
         """For programs: everything that was found."""

@@ -15,13 +15,23 @@ from pathlib import Path
 
 from tests.live.tools import PACKAGES, install
 from tests.repositories.bench import Bench, Case
-from tests.repositories.server import BuiltIn, PackageServer, WithGnupg, WithKeyFiles, free_environment, setup
+from tests.repositories.server import (
+    BuiltIn,
+    PackageServer,
+    SwitchedContents,
+    WithGnupg,
+    WithKeyFiles,
+    free_environment,
+    setup,
+)
 
-GROUPS = ["apt", "sources", "dnf", "zypper", "signatures", "signing", "requiring", "gnupg", "uploads", "hostile"]
-GROUPS += ["churn", "crash", "rebuild"]
+GROUPS = ["apt", "sources", "contents", "dnf", "zypper", "signatures", "signing", "requiring", "gnupg", "uploads"]
+GROUPS += ["hostile", "churn", "crash", "rebuild"]
 # Programs, and Debian's packages of them.
 _PROGRAMS = {
     "apt-get": "apt",
+    "apt-file": "apt-file",
+    "apt-ftparchive": "apt-utils",
     "dpkg-source": "dpkg-dev",
     "dnf": "dnf",
     "zypper": "zypper",
@@ -33,7 +43,12 @@ _PROGRAMS = {
     "dput": "dput",
     "curl": "curl",
 }
-_SERVERS: dict[str, type[PackageServer]] = {"dnf": BuiltIn, "gnupg": WithGnupg, "requiring": WithKeyFiles}
+_SERVERS: dict[str, type[PackageServer]] = {
+    "contents": SwitchedContents,
+    "dnf": BuiltIn,
+    "gnupg": WithGnupg,
+    "requiring": WithKeyFiles,
+}
 """The servers of groups that want another than that with many repositories."""
 _PORT = 24100
 

@@ -14,6 +14,7 @@ from tests.live.server import LogTail
 from tests.live.tools import run
 from tests.repositories.aptclient import Apt
 from tests.repositories.bench import Bench, Case
+from tests.repositories.group_hostile import hand_made_deb
 from tests.repositories.web import Web, must, must_have
 
 _OTHER = ("#clear APT::Architectures;", 'APT::Architecture "s390x"; APT::Architectures { "s390x"; };')
@@ -37,6 +38,7 @@ def cases(bench: Bench) -> Iterator[Case]:
     yield Case("a suite that is not automatic is not installed from", group.not_automatic)
     yield Case("two components", group.components)
     yield Case("an architecture that no package had before joins", group.architecture)
+    yield Case("a field of half a megabyte, and a package without section and priority", group.odd)
     yield Case("update again fetches nothing", group.again)
     yield Case("a kept generation is a whole repository", group.generation)
 
@@ -118,6 +120,7 @@ class _Group:
         partial_file = apt.archives / "partial" / name
         partial_file.write_bytes(whole[:1_000_000])
         modified = parsedate_to_datetime(answer.headers["last-modified"]).timestamp()
+        must(abs(modified - time.time()) < 300, "a package's file has the date of its upload")
         os.utime(partial_file, (modified, modified))  # as apt does when it is interrupted
         log = LogTail(self._bench.server.log)
         apt("apt-get", "install", "--download-only", "large")
@@ -171,6 +174,19 @@ class _Group:
         there.update()
         must("elsewhere" not in here.versions(), "it is not for amd64")
         must({"elsewhere", "free"} <= set(there.versions()), "packages for all architectures are for this one, too")
+
+    def odd(self) -> None:
+        provides = ", ".join(f"something-that-is-virtual-{number:05}" for number in range(16_000))
+        plain = hand_made_deb(name="plain", version="2:1.0-1")
+        for name, data in (
+            ("provider", self._bench.workshop.deb("provider", fields=f"Provides: {provides}\n").read_bytes()),
+            ("plain", plain),
+        ):
+            self._web.call("PUT", f"/apt/full/stable/main/{name}.deb", data).must_be(201)
+        apt = self._bench.apt("full")
+        apt.update()
+        must_have(apt("apt-cache", "showpkg", "something-that-is-virtual-15999"), "provider 1.0")
+        apt("apt-get", "download", "plain")
 
     def again(self) -> None:
         time.sleep(1.1)  # HTTP's dates have seconds: two publishes in one cannot be told apart by them

@@ -35,7 +35,7 @@ def _ar(*members: tuple[str, bytes]) -> bytes:
     return b"".join(parts)
 
 
-def _deb(control: bytes | None = None, **fields: str) -> bytes:
+def hand_made_deb(control: bytes | None = None, **fields: str) -> bytes:
     """A .deb by hand, for what dpkg-deb would not make."""
     if control is None:
         values = {"name": "hostile", "version": "1.0", "architecture": "all", "more": "", **fields}
@@ -50,7 +50,7 @@ def _around(control_tar: bytes) -> bytes:
 
 def _debs() -> dict[str, bytes]:
     """What is no package, by what is wrong with it."""
-    good = _deb()
+    good = hand_made_deb()
     return {
         "nothing": b"",
         "text": b"this is no package",
@@ -63,17 +63,17 @@ def _debs() -> dict[str, bytes]:
         "broken gzip": _around(b"\x1f\x8b\x08\x00broken"),
         "a bomb": _around(gzip.compress(bytes(200 << 20), 9)),
         "no control file": _around(gzip.compress(_tar(b"x", "./else"))),
-        "a name that climbs": _deb(name="../../etc"),
-        "a name in upper case": _deb(name="Hostile"),
-        "a version with a slash": _deb(version="1/../2"),
-        "a version with a line break in it": _deb(version="1.0\n x\nFilename: pool/evil"),
-        "an architecture that climbs": _deb(architecture="../x"),
-        "its own Filename and SHA256": _deb(more="Filename: pool/evil\nFilename: pool/worse\n"),
-        "no version": _deb(b"Package: hostile\nArchitecture: all\n"),
-        "two stanzas": _deb(more="\nPackage: second\nVersion: 1\nArchitecture: all\n"),
-        "a field twice": _deb(more="Version: 2.0\n"),
-        "NUL bytes": _deb(more="X-Nul: a\0b\n"),
-        "bytes that are no UTF-8": _deb(b"Package: \xff\xfe\nVersion: 1\nArchitecture: all\n"),
+        "a name that climbs": hand_made_deb(name="../../etc"),
+        "a name in upper case": hand_made_deb(name="Hostile"),
+        "a version with a slash": hand_made_deb(version="1/../2"),
+        "a version with a line break in it": hand_made_deb(version="1.0\n x\nFilename: pool/evil"),
+        "an architecture that climbs": hand_made_deb(architecture="../x"),
+        "its own Filename and SHA256": hand_made_deb(more="Filename: pool/evil\nFilename: pool/worse\n"),
+        "no version": hand_made_deb(b"Package: hostile\nArchitecture: all\n"),
+        "two stanzas": hand_made_deb(more="\nPackage: second\nVersion: 1\nArchitecture: all\n"),
+        "a field twice": hand_made_deb(more="Version: 2.0\n"),
+        "NUL bytes": hand_made_deb(more="X-Nul: a\0b\n"),
+        "bytes that are no UTF-8": hand_made_deb(b"Package: \xff\xfe\nVersion: 1\nArchitecture: all\n"),
     }
 
 
@@ -150,7 +150,7 @@ class _Group:
         self.refused(f"/rpm/main/{file.name}", bytes(body))
 
     def names(self) -> None:
-        good = _deb()
+        good = hand_made_deb()
         for name in (
             "..%2f..%2fx.deb",
             "%2e%2e.deb%2f",
@@ -164,7 +164,7 @@ class _Group:
     def leaves(self) -> None:
         with socket.create_connection((self._bench.server.setup.host, self._bench.server.setup.port)) as connection:
             head = "PUT /apt/main/stable/main/gone_1_all.deb HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n"
-            connection.sendall(head.encode() + _deb()[:300])
+            connection.sendall(head.encode() + hand_made_deb()[:300])
 
     def sets(self) -> None:
         self.refused("/apt/main/stable/main/x_1.dsc", b"nothing")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,8 +87,21 @@ class Workshop:
 
     folder: Path
 
-    def deb(self, name: str, version: str = "1.0", text: str = "", size: int = 0, architecture: str = "all") -> Path:
-        """A .deb with one text file, and one of zeros that are not compressed, if it is to have a size."""
+    def deb(
+        self,
+        name: str,
+        version: str = "1.0",
+        text: str = "",
+        size: int = 0,
+        architecture: str = "all",
+        paths: Sequence[str] = (),
+        fields: str = "",
+    ) -> Path:
+        """A .deb with one text file, and one of zeros that are not compressed, if it is to have a size.
+
+        :param paths: of further files.
+        :param fields: further lines of its control file.
+        """
         root = self.folder / "tree" / f"{name}-{version}-{len(text)}"
         doc = root / "usr/share/doc" / name
         doc.mkdir(parents=True)
@@ -95,9 +109,12 @@ class Workshop:
         (root / "DEBIAN/control").write_text(
             f"Package: {name}\nVersion: {version}\nArchitecture: {architecture}\n"
             f"Maintainer: Tests <tests@example.org>\nSection: utils\n"
-            f"Priority: optional\nDescription: package of pkgd's tests\n {name}, {text}\n"
+            f"Priority: optional\n{fields}Description: package of pkgd's tests\n {name}, {text}\n"
         )
         (doc / "note").write_text(f"{name} {version} {text}\n")
+        for path in paths:
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text("x")
         if size:
             (doc / "zeros").write_bytes(bytes(size))
         target = self.folder / "debs" / (text or "plain")

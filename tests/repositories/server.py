@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.live.server import Pkgd, Setup
-from tests.live.tools import Daemon, run
+from tests.live.tools import Daemon, run, wait_for
 from tests.repositories.web import Web
 
 _BOTH = ["main", "contrib"]
@@ -19,6 +19,7 @@ REPOSITORIES: dict[str, Any] = {
             "name": "full",
             "compression": ["gz", "zst", "xz"],
             "valid_for": "7d",
+            "contents": True,
             "suites": [
                 {"codename": "stable", "components": _BOTH, "architectures": ["amd64"], "origin": "Tests"},
                 {"codename": "testing", "components": _BOTH, "not_automatic": True, "but_automatic_upgrades": True},
@@ -166,6 +167,25 @@ class WithKeyFiles(PackageServer):
         if self.home.exists():
             run("gpgconf", "--homedir", str(self.home), "--kill", "all")
         super().remove()
+
+
+class SwitchedContents(PackageServer):
+    """pkgd with Contents, which are switched on in one of its repositories when it runs already."""
+
+    _is_on = False
+
+    def repositories(self) -> dict[str, Any]:
+        """One whose setting changes, one for udebs, and one for each form."""
+        forms = [{"name": f"only-{form}", "compression": [form], "contents": True} for form in ("gz", "zst", "xz")]
+        main = {"name": "main", "contents": True} if self._is_on else {"name": "main"}
+        return {"apt": [main, {"name": "udebs", "contents": True}, *forms]}
+
+    def switch_on(self) -> None:
+        """Change the setting, start again, and wait until Contents are complete."""
+        self.stop()
+        self._is_on = True
+        self.start_again()
+        wait_for("Contents", lambda: b"Contents-all" in self.web.get("/apt/main/dists/stable/Release"))
 
 
 def setup(name: str, port: int) -> Setup:

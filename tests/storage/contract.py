@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.defer import Deferred, gatherResults
 
-from pkgd.storage.interfaces import Entry, ObjectStore, Reader, Staged, Versioned
+from pkgd.storage.interfaces import Entry, ObjectStore, Reader, Staged, StoredReader, Versioned
 
 if TYPE_CHECKING:
     from twisted.trial.unittest import SynchronousTestCase as Case
@@ -55,6 +56,26 @@ class StoreContract(Case):
     def names(self, prefix: str) -> list[Entry]:
         """What is listed under the prefix, sorted."""
         return sorted(self.do(self.store.list(prefix)), key=lambda entry: entry.name)
+
+    # -- dates --
+
+    def test_dated(self) -> None:
+        """A reader says when its object was written; a link is as old as what it was made of."""
+        before = int(time.time())
+        self.do(self.store.put_bytes("a", b"bytes"))
+        self.do(self.store.put("b", self.stage(b"staged")))
+        self.do(self.store.link("b", "c"))
+
+        dates = [self.dated(key) for key in "abc"]
+
+        self.assertTrue(all(before <= one <= time.time() for one in dates), dates)
+        self.assertEqual(dates[1], dates[2])
+
+    def dated(self, key: str) -> int:
+        """When an object was written."""
+        reader: StoredReader = self.do(self.store.open(key))
+        reader.close()
+        return reader.modified
 
     # -- absence --
 

@@ -19,12 +19,15 @@ from pkgd.web.registry.api import RegistryApi
 from pkgd.web.registry.endpoint import Call, Endpoint
 from pkgd.web.registry.paths import Kind
 from pkgd.web.root import Root
+from tests.web.policies import Explained
 from tests.web.recorder import recorded
 
 ENTER = Access("registry", Action.ENTER)
+# Who shows nothing, at the address that recorded requests come from.
+NOBODY = Principal(address="192.0.2.7")
 
 
-class RecordingPolicy:
+class RecordingPolicy(Explained):
     """Allows what it is told to, and notes what it is asked."""
 
     def __init__(self, *allowed: Access) -> None:
@@ -51,13 +54,13 @@ class AdmitTests(SynchronousTestCase):
 
         grant = self.successResultOf(self.admit(policy, ENTER))
 
-        self.assertEqual((grant.principal, policy.asked), (Principal(), [(Principal(), ENTER)]))
+        self.assertEqual((grant.principal, policy.asked), (NOBODY, [(NOBODY, ENTER)]))
 
     def test_denied(self) -> None:
         """Who is not is refused, and told what was missing."""
         error = self.failureResultOf(self.admit(RecordingPolicy(), oci("a", Action.PUSH)), Denied).value
 
-        self.assertEqual(error.message, "access denied: push oci:a")
+        self.assertEqual(error.message, "access denied: anonymous may not push oci:a: no rule allows it")
 
     def test_open(self) -> None:
         """What is open by its nature is open whatever the policy; its grant allows nothing further."""
@@ -167,7 +170,7 @@ class RegistryStartTests(SynchronousTestCase):
         RegistryApi(Gate(policy), [Endpoint(Kind.MANIFEST, ("DELETE",), delete)]).handle(request)
 
         self.assertEqual((recorder.answer().status, reached), (403, []))
-        self.assertEqual(policy.asked, [(Principal(), oci("a/b", Action.DELETE))])
+        self.assertEqual(policy.asked, [(NOBODY, oci("a/b", Action.DELETE))])
 
     def test_denied_at_once(self) -> None:
         """Also the short way, for what can be answered without waiting, leads through the gate."""
@@ -187,7 +190,7 @@ class RegistryStartTests(SynchronousTestCase):
         request, _ = recorded("GET /v2/a/manifests/x HTTP/1.1")
 
         self.assertRaises(Denied, registry.handle, request)
-        self.assertEqual((tried, policy.asked), ([], [(Principal(), oci("a", Action.PULL))]))
+        self.assertEqual((tried, policy.asked), ([], [(NOBODY, oci("a", Action.PULL))]))
 
 
 class KleinStartTests(SynchronousTestCase):

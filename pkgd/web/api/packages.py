@@ -2,6 +2,7 @@
 
 GET  /api/v1/packages?repository=apt:<repo>&suite=…&component=…&name=…&q=…&n=…&last=…
 POST /api/v1/apt/<repo>/copy   {"source": …, "target": …, "name": …, "version": …, "architecture": …}
+                               with "source_package" in place of "name": a source, and what was built from it
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from twisted.python.failure import Failure
 from pkgd.auth.model import Access, Action, apt, rpm
 from pkgd.blocking import Blocking
 from pkgd.errors import InvalidRequest, UnknownRoute, Unsupported
+from pkgd.packages.apt import Wanted
 from pkgd.packages.records import Listed
 from pkgd.sharing import Tasks
 from pkgd.web import errors
@@ -32,13 +34,24 @@ _MAX_BODY = 64 * 1024
 
 
 class _Copy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of a copy."""
+    """The body of a copy: packages by name, or a source and what was built from it."""
 
     source: str
     target: str
-    name: str
+    name: str | None = None
+    source_package: str | None = None
     version: str | None = None
     architecture: str | None = None
+
+    def wanted(self) -> Wanted:
+        """What is to be copied.
+
+        :raises InvalidRequest: if that isn't said, or said twice.
+        """
+        name = self.name or self.source_package
+        if not name or (self.name and self.source_package):
+            raise InvalidRequest("", "name or source_package is needed, and not both")
+        return Wanted(name, self.version, self.architecture, is_source=self.name is None)
 
 
 class ApiV1:
@@ -134,7 +147,7 @@ class ApiV1:
         except msgspec.DecodeError as error:
             raise InvalidRequest("", str(error)) from error
         source, target = known_suite(repository, order.source), known_suite(repository, order.target)
-        added = await repository.copy(source.codename, target.codename, order.name, order.version, order.architecture)
+        added = await repository.copy(source.codename, target.codename, order.wanted())
         rows = [
             {
                 "name": one.name,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pkgd.auth.model import Action
 from pkgd.blocking import Blocking
 from pkgd.errors import UnknownPackage
+from pkgd.packages.apt import Upload
 from pkgd.packages.records import Added
 from pkgd.web.gate import declares
 from pkgd.web.packages.endpoint import AptCall, Endpoint, known_component, known_suite
@@ -100,21 +101,19 @@ class AptEndpoints:
         component = known_component(repository, suites[0], path.component)
         for one in suites[1:]:
             known_component(repository, one, component)
-        first, body, name = suites[0].codename, call.request.body, path.rest or _NAMELESS
-        group = (path.repository, first, component)
+        names, body, name = [one.codename for one in suites], call.request.body, path.rest or _NAMELESS
+        group = (path.repository, names[0], component)
         if name.endswith(BINARIES):
             async with self._receiver.receiving(body, name) as arrival:
-                added = await repository.add(first, component, arrival)
+                (added,) = await repository.add_together(names, [Upload(component, arrival)])
         elif name.endswith(".dsc"):
             async with self._receiver.receiving(body, name) as arrival:
-                added = await self._sets.close_source(repository, (first, component), group, arrival)
+                added = await self._sets.close_source(repository, names, component, group, arrival)
         else:
             await self._sets.hold_part(group, body, name)
             send_text(call.request, 201, f"{name} is kept until the .dsc that names it comes\n")
             return
-        for other in suites[1:]:
-            await self._sets.copy(repository, first, other.codename, [added])
-        _send_added(call, [added], ", ".join(one.codename for one in suites))
+        _send_added(call, [added], ", ".join(names))
 
     @declares(Action.PUSH)
     async def incoming(self, call: AptCall) -> None:

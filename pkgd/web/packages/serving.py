@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from twisted.web.http import datetimeToString
-
 from pkgd.blocking import Blocking
 from pkgd.packages.records import Served
 from pkgd.web.request import Request
@@ -23,8 +21,9 @@ async def send_served(request: Request, blocking: Blocking, served: Served) -> N
         served.media_type,
         f'"{served.sha256}"',
         _FOR_GOOD if served.is_immutable else _ASK_AGAIN,
-        datetimeToString(served.modified).decode("ascii"),
+        served.modified,
         not served.shares_second,
+        served.is_immutable,
     )
     await send_entity(request, blocking, served.reader, entity)
 

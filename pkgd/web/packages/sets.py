@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Coroutine, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
-
-from twisted.internet.defer import Deferred
 
 from pkgd.blocking import Blocking
 from pkgd.errors import FailedStorage, Invalid, InvalidPackage, TooLarge
 from pkgd.flow import Inflow
 from pkgd.formats.debnames import check_file_name
 from pkgd.formats.dsc import MAX_SIZE, Changes, ChangesFile, read_changes, read_dsc
-from pkgd.packages.apt import AptRepository
+from pkgd.packages.apt import AptRepository, Upload
 from pkgd.packages.records import Added, Arrival
 from pkgd.storage.spool import Spool
 from pkgd.web.packages.endpoint import known_component, known_suite
@@ -54,16 +52,13 @@ class Sets:
         await self.hold(group, body, file_name)
 
     async def close_source(
-        self, repository: AptRepository, place: tuple[str, str], group: Hashable, dsc: Arrival
+        self, repository: AptRepository, suites: Sequence[str], component: str, group: Hashable, dsc: Arrival
     ) -> Added:
-        """Publish a source with the files of it that have arrived before.
-
-        :param place: suite and component.
-        """
+        """Publish a source with the files of it that have arrived before."""
         names = [one.name for one in (await self._blocking.work(read_dsc, await self._read(dsc))).files]
         files = self._pending.take(group, names)
         try:
-            added = await repository.add_source(*place, dsc, files)
+            (added,) = await repository.add_together(suites, [Upload(component, dsc, files)])
         except Invalid:
             # Nothing was taken. When what was wrong has been sent anew, they need not be.
             for arrival in files.values():
@@ -78,34 +73,29 @@ class Sets:
     async def close(
         self, repository: AptRepository, suites: Sequence[str], group: Hashable, body: Inflow
     ) -> Sequence[Added]:
-        """Publish what a .changes lists, of what has arrived before.
+        """Publish what a .changes lists, of what has arrived before: all of it, or nothing.
+
+        Whatever becomes of it, the files are not kept any longer: dput sends all of them again.
 
         :param suites: where; if there are none, the .changes says it.
-        :raises InvalidPackage: if a file has not arrived, or is another one.
+        :raises InvalidPackage: if a file has not arrived, is another one, or is none that may be published.
         """
         changes = await self._blocking.work(read_changes, await body.read_all(MAX_SIZE))
         settings = [known_suite(repository, one) for one in suites or changes.distributions]
         self._check(changes, group)
-        first = settings[0]
-        components = {one.name: known_component(repository, first, _component(one)) for one in changes.files}
+        components = {one.name: known_component(repository, settings[0], _component(one)) for one in changes.files}
         files = self._pending.take(group, components)
         try:
-            work: list[Coroutine[Deferred[Any], Any, Added]] = []
-            for name, arrival in files.items():
-                if name.endswith(BINARIES):
-                    work.append(repository.add(first.codename, components[name], arrival))
-                elif name.endswith(".dsc"):
-                    work.append(repository.add_source(first.codename, components[name], arrival, files))
-            added = await gather(work)
-            for one in settings[1:]:
-                await self.copy(repository, first.codename, one.codename, added)
+            uploads = [
+                Upload(components[name], arrival, files if name.endswith(".dsc") else None)
+                for name, arrival in files.items()
+                if name.endswith((*BINARIES, ".dsc"))
+            ]
+            if not uploads:
+                raise InvalidPackage("Files", "the .changes lists neither a package nor a .dsc")
+            return await repository.add_together([one.codename for one in settings], uploads)
         finally:
             await self._discard(files.values())
-        return added
-
-    async def copy(self, repository: AptRepository, source: str, target: str, added: Sequence[Added]) -> None:
-        """Publish in another suite, too, what has just been published in one."""
-        await gather([repository.copy(source, target, one.name, one.version, one.architecture) for one in added])
 
     def _check(self, changes: Changes, group: Hashable) -> None:
         held = self._pending.names(group)
@@ -138,18 +128,3 @@ def _component(file: ChangesFile) -> str:
     """The component that a file's section names, as `contrib/libs` does; "" for none."""
     component, slash, _ = file.section.partition("/")
     return component if slash else ""
-
-
-async def gather(work: Sequence[Coroutine[Deferred[Any], Any, Any]]) -> list[Any]:
-    """Run all at the same time, wait for all, then fail with the first that failed."""
-    running = [Deferred.fromCoroutine(one) for one in work]
-    results: list[Any] = []
-    failure: BaseException | None = None
-    for one in running:
-        try:
-            results.append(await one)
-        except Exception as error:
-            failure = failure or error
-    if failure is not None:
-        raise failure
-    return results

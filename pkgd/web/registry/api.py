@@ -12,7 +12,7 @@ from functools import partial
 from twisted.python.failure import Failure
 
 from pkgd.auth.model import Access, Action, oci
-from pkgd.errors import Denied, Unsupported
+from pkgd.errors import Refused, Unsupported
 from pkgd.mirror.origins import HOSTED, Choice
 from pkgd.sharing import Tasks
 from pkgd.web import errors
@@ -81,7 +81,7 @@ class RegistryApi:
                 return False
             grant = self._gate.admit_at_once(request, access)
             return grant is not None and endpoint.at_once(Call(request, path, grant))
-        except Denied:
+        except Refused:
             if not choice.origins:
                 raise
             return False  # the name may turn out to be an upstream's

@@ -153,7 +153,7 @@ class MirrorEndpoints:
         if path.kind is not Kind.MANIFEST or b"if-none-match" in request.head.headers:
             return False
         private = self._mirrors.cache.private_at_once(origin)
-        if private is None or admit(mirrored(str(origin), private)) is None:
+        if private is None or admit(mirrored(str(origin), private, path.name)) is None:
             return False
         found = self._mirrors.manifests.at_once(origin, path.argument, PIECE)
         if found is None or found.data is None:
@@ -183,7 +183,7 @@ class MirrorEndpoints:
         """
 
         async def admitted(origin: Origin) -> tuple[Origin, T]:
-            await call.grant(mirrored(str(origin), await self._mirrors.cache.is_private(origin)))
+            await call.grant(mirrored(str(origin), await self._mirrors.cache.is_private(origin), call.path.name))
             return origin, await ask(origin)
 
         if call.named:

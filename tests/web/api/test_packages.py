@@ -41,6 +41,7 @@ ROWS = [
     refused("A copy is posted", "GET", COPY, 405, headers={"Allow": "POST"}, code="UNSUPPORTED"),
     refused("A copy needs its order", "POST", COPY, 400, b"{}", code="UNSUPPORTED"),
     refused("An order has no other keys", "POST", COPY, 400, b'{"source":"a","target":"b","name":"c","x":1}'),
+    refused("An order says what is meant", "POST", COPY, 400, b'{"source":"stable","target":"testing"}'),
     refused("An order is JSON", "POST", COPY, 400, b"source=a", code="UNSUPPORTED"),
     refused(
         "Of no package there is nothing to copy",
@@ -112,6 +113,16 @@ class RequestTests(SynchronousTestCase):
         self.assertEqual((answer.status, [one["created"] for one in answer.json["packages"]]), (200, [True]))
         self.assertEqual(self.listed("?name=hello"), [("stable", "hello", "1.0"), ("testing", "hello", "1.0")])
         self.assertEqual([one["created"] for one in self.copy(name="hello").json["packages"]], [False])
+
+    def test_copy_source(self) -> None:
+        """By the name of their source, packages of other names are copied, too."""
+        self.edge.call("PUT", "/apt/main/stable/main/a.deb", {}, made_deb("libhello1", Source="hello"))
+
+        answer = self.copy(source_package="hello", version="1.0")
+
+        self.assertEqual([one["name"] for one in answer.json["packages"]], ["hello", "libhello1"])
+        self.assertEqual(self.copy(source_package="hello", name="hello").status, 400)
+        self.assertEqual(self.copy(source_package="libhello1").status, 404)
 
     def test_copy_conflict(self) -> None:
         """Where the target has other bytes of that version it is 409."""

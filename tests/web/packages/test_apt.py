@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -10,6 +11,7 @@ from pkgd.auth.model import Access, Action, Principal
 from tests.packages.fixtures import made_deb
 from tests.web.messages import Response, Row, each
 from tests.web.packages.fixtures import PackagesEdge
+from tests.web.policies import Explained
 
 HELLO = made_deb()
 OTHER = made_deb(Priority="extra")
@@ -20,6 +22,7 @@ RELEASE = "/apt/main/dists/stable/InRelease"
 PACKAGES = "/apt/main/dists/stable/main/binary-amd64/Packages"
 DIGEST = hashlib.sha256(HELLO).hexdigest()
 POOL = f"/apt/main/pool/main/h/hello/{DIGEST[:12]}/hello_1.0_amd64.deb"
+DATE = "Fri, 15 Jan 2027 08:00:00 GMT"
 TEXT = {"Content-Type": "text/plain; charset=utf-8"}
 
 
@@ -279,7 +282,50 @@ class ConditionTests(SynchronousTestCase):
         self.assertEqual([one.status for one in client.answers()], [200] * 10)
 
 
-class Deny:
+class PoolDateTests(SynchronousTestCase):
+    """Conditions with dates on a package's file, which is never another."""
+
+    def setUp(self) -> None:
+        """Publish a package whose file has a date."""
+        self.edge = PackagesEdge(self)
+        self.edge.call("PUT", UPLOAD, {}, HELLO)
+        file = self.edge.state.path(POOL.removeprefix("/").partition("?")[0])
+        os.utime(file, (1_800_000_000, 1_800_000_000.75))
+
+    def status(self, **headers: str) -> int:
+        """How a request is answered."""
+        return self.edge.call("GET", POOL, {name.replace("_", "-"): value for name, value in headers.items()}).status
+
+    def test_modified(self) -> None:
+        """Last-Modified is when the file came, in whole seconds."""
+        self.assertEqual(self.edge.call("HEAD", POOL).header("Last-Modified"), DATE)
+
+    def test_since(self) -> None:
+        """If-Modified-Since with that date or a later one is 304; an earlier one, or what is none, is not."""
+        for date, status in (
+            (DATE, 304),
+            ("Fri, 15 Jan 2027 08:00:01 GMT", 304),
+            ("Friday, 15-Jan-27 08:00:00 GMT", 304),
+            ("Fri, 15 Jan 2027 07:59:59 GMT", 200),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", 200),
+        ):
+            self.assertEqual(self.status(If_Modified_Since=date), status, date)
+        for hostile in ("x", "a b c d e", "Fri, 15 Jan 2027 08:00 GMT", "Fri, 15 Jan 2027\xff", " ", "Fri, 15 Jan -1"):
+            self.assertEqual(self.status(If_Modified_Since=hostile), 200, hostile)
+        self.assertIn(self.status(If_Modified_Since=f"Fri, 15 Jan {9 * '9'} 08:00:00 GMT"), (200, 304))
+
+    def test_tag_first(self) -> None:
+        """A tag counts before a date."""
+        self.assertEqual(self.status(If_None_Match='"other"', If_Modified_Since=DATE), 200)
+
+    def test_range(self) -> None:
+        """apt resumes by the date of what it has, which has to be this one to the second."""
+        self.assertEqual(self.status(Range="bytes=5-", If_Range=DATE), 206)
+        for other in ("Fri, 15 Jan 2027 08:00:01 GMT", "Fri, 15 Jan 2027 07:59:59 GMT", "x"):
+            self.assertEqual(self.status(Range="bytes=5-", If_Range=other), 200, other)
+
+
+class Deny(Explained):
     """A policy that allows everything but one action on one resource."""
 
     def __init__(self, resource: str, action: Action) -> None:

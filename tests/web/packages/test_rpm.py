@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -134,6 +135,15 @@ class UploadTests(SynchronousTestCase):
 
         self.assertEqual((self.upload(HELLO).status, self.upload(OTHER).status), (200, 409))
         self.assertEqual((self.index(), self.edge.spooled()), (before, []))
+
+    def test_modified(self) -> None:
+        """A package's file has the date of its upload: with it the client's copy is 304, and a download resumed."""
+        os.utime(self.edge.state.path(POOL.removeprefix("/")), (1_800_000_000, 1_800_000_000))
+        date = self.edge.call("HEAD", POOL).header("Last-Modified") or ""
+
+        self.assertEqual(date, "Fri, 15 Jan 2027 08:00:00 GMT")
+        self.assertEqual(self.edge.call("GET", POOL, {"If-Modified-Since": date}).status, 304)
+        self.assertEqual(self.edge.call("GET", POOL, {"Range": "bytes=5-", "If-Range": date}).status, 206)
 
     def test_caret(self) -> None:
         """A version with `^` has a location that is a URL, and is fetched encoded or not."""

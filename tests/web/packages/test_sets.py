@@ -169,6 +169,39 @@ class ChangesTests(SetCase):
         self.assertEqual(answer.status, 400)
         self.assertIn(b"hello.deb", answer.body)
 
+    def test_all_or_nothing(self) -> None:
+        """If one file is refused nothing of the set is published, and the answer says which and why."""
+        self.put("/apt/main/stable/main/x.deb", made_deb("other"))
+        source = {"hello_1.0.tar.gz": TARBALL, "hello_1.0.dsc": dsc()}
+        for second, status, reason in (
+            (made_deb("other", Priority="extra"), 409, b"other 1.0 amd64"),
+            (b"no package", 400, b"b.deb"),
+        ):
+            files = {"a.deb": DEB, **source, "b.deb": second}
+            answer = self.upload(files, changes(files))
+
+            self.assertEqual(answer.status, status)
+            self.assertIn(reason, answer.body)
+            self.assertEqual((self.sources(), self.edge.spooled()), (b"", []))
+            self.assertNotIn(b"Package: hello\n", self.packages())
+
+    def test_one_generation(self) -> None:
+        """A set is published at once."""
+        files = {"a.deb": DEB, "b.deb": made_deb("other"), "hello_1.0.tar.gz": TARBALL, "hello_1.0.dsc": dsc()}
+        self.upload(files, changes(files))
+
+        for generation, found in ((1, False), (2, True)):
+            base = f"/apt/main/@{generation}/dists/stable/main"
+            sources = self.edge.call("GET", f"{base}/source/Sources").body
+            packages = self.edge.call("GET", f"{base}/binary-amd64/Packages").body
+            self.assertEqual((b"Package: hello" in sources, packages.count(b"Package:")), (found, 2 * found))
+
+    def test_nothing_to_publish(self) -> None:
+        """A list of neither packages nor sources is refused."""
+        files = {"hello_1.0_amd64.buildinfo": b"x"}
+
+        self.assertEqual(self.upload(files, changes(files)).status, 400)
+
     def test_other_bytes(self) -> None:
         """So is one that is not what was listed; sent again as it should be, it is taken."""
         files = {"hello.deb": DEB}

@@ -13,6 +13,7 @@ from tests.web.content import BLOB, BLOB_DIGEST, CONFIG, PLAIN, PLAIN_DIGEST, di
 from tests.web.content import start as start_upload
 from tests.web.fixtures import Edge
 from tests.web.messages import Response, Row, each, request_bytes
+from tests.web.policies import Explained
 
 NAME = "team/app"
 LONGEST = "a" * 255
@@ -124,7 +125,7 @@ class TableTests(SynchronousTestCase):
         return Gate(Nobody())
 
 
-class Nobody:
+class Nobody(Explained):
     """A policy that allows nothing."""
 
     def allows(self, principal: Principal, access: Access) -> bool:
@@ -132,7 +133,7 @@ class Nobody:
         return False
 
 
-class GateTests(SynchronousTestCase):
+class GateTests(Explained, SynchronousTestCase):
     """Every endpoint asks the policy, before it does anything."""
 
     def setUp(self) -> None:

@@ -25,6 +25,7 @@ from tests.web.content import (
 )
 from tests.web.fixtures import Edge
 from tests.web.messages import Row, each
+from tests.web.policies import Explained
 
 NAME = "team/app"
 TAGS = f"/v2/{NAME}/tags/list"
@@ -184,7 +185,7 @@ class TagTests(ListCase):
 
 
 @each(CATALOG_PAGES)
-class CatalogTests(ListCase):
+class CatalogTests(Explained, ListCase):
     """Repositories below and beside one another."""
 
     denied: frozenset[str] = frozenset()

@@ -26,6 +26,7 @@ from tests.web.content import (
 )
 from tests.web.fixtures import Edge
 from tests.web.messages import Response, Row, chunked, each
+from tests.web.policies import Explained
 
 NAME = "team/app"
 MANIFESTS = f"/v2/{NAME}/manifests/"
@@ -376,7 +377,7 @@ class DeleteTests(ManifestCase):
         self.assertEqual(self.pull("v1").status, 404)
 
 
-class PolicyTests(ManifestCase):
+class PolicyTests(Explained, ManifestCase):
     """The effect of a push decides what must be allowed; the test is the policy."""
 
     denied: frozenset[Action] = frozenset()

@@ -24,6 +24,7 @@ from tests.mirror.scripted import HUB, Reply
 from tests.web.content import BLOB, BLOB_DIGEST, CONFIG, PLAIN, PLAIN_DIGEST, digest_of, image, push_blob, push_manifest
 from tests.web.memory import settle
 from tests.web.messages import Response
+from tests.web.policies import Explained
 from tests.web.registry.mirror_fixtures import ALPINE, DATA, DIGEST, GONE, OTHER, OWN_ID, MirrorCase, globs
 
 FALLBACK = OriginRules(enabled=True, fallback=("docker.io", "quay.io"))
@@ -598,7 +599,7 @@ class LoopTests(MirrorCase):
         self.serves("/v2/team/app/manifests/latest", OTHER, None, Via=f"1.1 {OWN_ID}")
 
 
-class Only:
+class Only(Explained):
     """A policy that allows nothing but what the test says; it remembers what it was asked."""
 
     def __init__(self, *resources: str, private: bool = False) -> None:

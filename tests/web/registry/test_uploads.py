@@ -10,6 +10,7 @@ from pkgd.auth.model import Access, Action, Principal
 from tests.web.content import BLOB, BLOB_DIGEST, digest_of, push_blob, start
 from tests.web.fixtures import Edge
 from tests.web.messages import Response, Row, chunked, each, request_bytes
+from tests.web.policies import Explained
 
 NAME = "team/app"
 SOURCE = "team/base"
@@ -151,7 +152,7 @@ class MountPolicyTests(SynchronousTestCase):
         self.assertEqual(answer.status, 202)
 
 
-class NoPull:
+class NoPull(Explained):
     """A policy: everything is allowed but the pull of one repository."""
 
     def __init__(self, name: str) -> None:

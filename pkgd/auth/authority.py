@@ -1,0 +1,240 @@
+"""Who somebody is, by the credentials of a request: the order in which everybody who can vouch for them is asked.
+
+A password is looked at by its form first: API keys and workloads' tokens go to whoever makes them, and never to anybody
+else. Then the password sources, in order, until one knows the user. What a token says is asked of its source again at
+each request, without waiting, so that whoever is removed is out at once.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Protocol
+
+from attrs import evolve, frozen
+
+from pkgd.auth.credentials import Basic, looks_like_jwt, parse_authorization
+from pkgd.auth.model import ANONYMOUS, Access, Cap, Identity
+from pkgd.auth.sources import Narrowing, PasswordSource, Remembering, TokenSource, Verdict
+from pkgd.auth.throttle import Throttle
+from pkgd.auth.tokens import AccessTokens
+from pkgd.errors import AuthUnavailable, Throttled, Unauthenticated
+
+__all__ = ["Authority", "Pretending", "Sources"]
+
+# Verified access tokens that are remembered, each for one address.
+MAX_SEEN = 4096
+WRONG = "wrong user name or password"
+
+
+class Pretending(Protocol):
+    """Takes as long over an unknown user as over one that is known."""
+
+    async def pretend(self, password: str) -> None:
+        """Do the work of a check, for nothing."""
+
+
+@frozen
+class Sources:
+    """Who is asked, in order."""
+
+    passwords: Sequence[PasswordSource] = ()
+    tokens: Sequence[TokenSource] = ()
+    unknown: Pretending | None = None
+
+
+@frozen
+class _Both:
+    """The narrower of two caps."""
+
+    one: Cap
+    other: Cap
+
+    def covers(self, access: Access) -> bool:
+        return self.one.covers(access) and self.other.covers(access)
+
+
+class Authority:
+    """Identifies requests."""
+
+    def __init__(
+        self,
+        sources: Sources,
+        tokens: AccessTokens,
+        throttle: Throttle,
+        now: Callable[[], float],
+        count: Callable[[str], None] = lambda result: None,
+    ) -> None:
+        """
+        :param now: seconds since the epoch.
+        :param count: told what becomes of each password: right, wrong, throttled or unavailable.
+        """
+        self._count = count
+        self._sources = sources
+        every: list[PasswordSource | TokenSource] = [*sources.tokens, *sources.passwords]
+        self._named = {one.name: one for one in every}
+        self._narrowing = {name: one for name, one in self._named.items() if isinstance(one, Narrowing)}
+        self._tokens = tokens
+        self._throttle = throttle
+        self._now = now
+        # What tokens have been found to say, by the header; only what is verified gets in here.
+        self._seen: OrderedDict[tuple[bytes, str | None], Identity] = OrderedDict()
+
+    def identify_at_once(self, header: bytes | None, address: str | None) -> Identity | None:
+        """Who it is, or None if that takes waiting.
+
+        :param header: the value of Authorization.
+        :param address: where the request comes from.
+        :raises Unauthenticated: if the credentials are wrong for sure.
+        """
+        if header is None:
+            return _anonymous(address)
+        seen = self._seen.get((header, address))
+        if seen is not None and seen.expires is not None and seen.expires > self._now():
+            return self._still(seen)
+        credentials = parse_authorization(header)
+        if isinstance(credentials, Basic):
+            return self._remembered(credentials, address)
+        if not self._tokens.recognises(credentials.token):
+            return None
+        identity = _at(self._tokens.verify(credentials.token), address)
+        self._seen[header, address] = identity
+        if len(self._seen) > MAX_SEEN:
+            self._seen.popitem(last=False)
+        return self._still(identity)
+
+    async def identify(self, header: bytes | None, address: str | None, local_only: bool = False) -> Identity:
+        """Who it is.
+
+        :param local_only: the credentials may be another server's: they are shown to nobody outside this process.
+        :raises Unauthenticated: if the credentials are wrong.
+        :raises Throttled: if there were too many wrong ones of late.
+        :raises AuthUnavailable: if it cannot be told now.
+        """
+        identity = self.identify_at_once(header, address)
+        if identity is not None:
+            return identity
+        assert header is not None, "who shows nothing is known at once"
+        credentials = parse_authorization(header)
+        if isinstance(credentials, Basic):
+            return await self.log_in(credentials, address, local_only)
+        return _at(await self._ask_token(credentials.token, "the token is not valid"), address)
+
+    async def log_in(self, credentials: Basic, address: str | None, local_only: bool = False) -> Identity:
+        """Whose user name and password these are.
+
+        :raises PkgdError: as `identify`.
+        """
+        known = self._remembered(credentials, address)
+        if known is not None:
+            return known
+        user, password = credentials.user, credentials.password
+        if self._has_form(password):
+            return _at(await self._ask_token(password, WRONG), address)
+        try:
+            self._throttle.check(user, address)
+            verdict = await self._ask(user, password, local_only)
+        except (Throttled, AuthUnavailable) as error:
+            self._count("throttled" if isinstance(error, Throttled) else "unavailable")
+            raise
+        if isinstance(verdict, Identity):
+            self._throttle.succeeded(user, address)
+            self._count("right")
+            return _at(verdict, address)
+        self._count("wrong")
+        if verdict is Verdict.REJECTED or not local_only:
+            # A foreign user's failure tells nobody anything about ours, and costs nothing.
+            self._throttle.failed(user, address)
+        raise Unauthenticated(WRONG)
+
+    def is_current(self, identity: Identity) -> bool:
+        """Whether what vouches for it still does, as far as is known here."""
+        source = self._named.get(identity.via) or self._named.get(identity.via.partition(":")[0])
+        if source is None:
+            return identity.via == ANONYMOUS.via
+        return source.is_current(identity)
+
+    def can_narrow(self, identity: Identity) -> bool:
+        """Whether an access token can be made as narrow as the identity's own credentials are."""
+        return identity.cap is None or self._source_of(identity) in self._narrowing
+
+    # -- tokens --
+
+    def _still(self, identity: Identity) -> Identity:
+        """What a token says, if that still holds; as narrow as what it was given for is now."""
+        if not self.is_current(identity):
+            raise Unauthenticated("the token has been revoked")
+        if not self._narrowing:
+            return identity
+        source = self._narrowing.get(self._source_of(identity))
+        cap = None if source is None else source.narrows(identity)
+        if cap is None:
+            return identity
+        return evolve(identity, cap=cap if identity.cap is None else _Both(identity.cap, cap))
+
+    async def _ask_token(self, token: str, wrong: str) -> Identity:
+        """Whom a token that is none of ours stands for."""
+        for source in self._sources.tokens:
+            if source.recognises(token):
+                verdict = await source.check_token(token)
+                if isinstance(verdict, Identity):
+                    return verdict
+                if verdict is Verdict.REJECTED:
+                    break
+        raise Unauthenticated(wrong)
+
+    def _source_of(self, identity: Identity) -> str:
+        """The name of who has vouched: `api:<name>` is a source, `key:<id>` is one of the source `key`."""
+        via = identity.via
+        return via if via in self._named else via.partition(":")[0]
+
+    # -- passwords --
+
+    def _has_form(self, password: str) -> bool:
+        """Whether it is an API key or a workload's token by its form, and so nobody's password."""
+        return looks_like_jwt(password) or any(one.recognises(password) for one in self._sources.tokens)
+
+    def _remembered(self, credentials: Basic, address: str | None) -> Identity | None:
+        """Who it is if the one who knows the user has lately said so."""
+        for source in self._sources.passwords:
+            if not isinstance(source, Remembering):
+                return None
+            found = source.remembered(credentials.user, credentials.password)
+            if found is not Verdict.UNKNOWN:
+                return None if found is None else _at(found, address)
+        return None
+
+    async def _ask(self, user: str, password: str, local_only: bool) -> Identity | Verdict:
+        """Ask who may know the user, in order."""
+        unavailable: AuthUnavailable | None = None
+        for source in self._sources.passwords:
+            if local_only and source.remote:
+                continue
+            try:
+                verdict = await source.check(user, password)
+            except AuthUnavailable as error:
+                if not source.remote:
+                    raise
+                unavailable = error
+                continue
+            if isinstance(verdict, Identity):
+                return verdict
+            if verdict is Verdict.REJECTED:
+                if unavailable is not None:
+                    raise unavailable
+                return verdict
+        if unavailable is not None:
+            raise unavailable
+        if self._sources.unknown is not None and not local_only:
+            await self._sources.unknown.pretend(password)
+        return Verdict.UNKNOWN
+
+
+@lru_cache(1024)
+def _anonymous(address: str | None) -> Identity:
+    return _at(ANONYMOUS, address)
+
+
+def _at(identity: Identity, address: str | None) -> Identity:
+    return evolve(identity, principal=evolve(identity.principal, address=address))

@@ -1,0 +1,106 @@
+"""What a token is asked for and is good for: docker's scopes (distribution, `spec/auth/scope.md`).
+
+    repository:team/app:pull,push   registry:catalog:*   apt:internal:pull   rpm:el9:pull
+
+A scope only ever narrows: whether its owner may do so, the policy says at each request.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from attrs import field, frozen
+
+from pkgd.auth.model import Access, Action
+from pkgd.errors import InvalidRequest
+
+__all__ = ["Scope", "TokenCap", "format_scopes", "parse_scopes", "scope_of"]
+
+MAX_SCOPES = 64
+MAX_LENGTH = 8 << 10
+
+# Names are literal: `*` stands for nothing but itself, and is no name.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+~-]{0,299}")
+_ACTION = re.compile(r"[a-z]{1,32}|\*")
+# distribution's `repository(plugin)`: a class says nothing about access.
+_KIND = re.compile(r"([a-z0-9]{1,32})(?:\([a-z0-9]{1,32}\))?")
+
+_WORDS = {Action.PULL: "pull", Action.PUSH: "push", Action.OVERWRITE: "push", Action.DELETE: "delete"}
+_CATALOG = ("registry", "catalog")
+_KINDS = {"oci": "repository", "mirror": "repository", "apt": "apt", "rpm": "rpm"}
+
+
+@frozen
+class Scope:
+    """Actions on one thing, by their names in the protocol."""
+
+    kind: str
+    name: str
+    actions: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.name}:{','.join(self.actions)}"
+
+
+def parse_scopes(values: Iterable[str]) -> list[Scope]:
+    """Read scopes, several in one value separated by spaces; equal ones become one.
+
+    What is no scope that could ever be granted is left out: a token never fails for what isn't granted.
+
+    :raises InvalidRequest: if there are too many.
+    """
+    texts = [one for value in values for one in value.split(" ") if one]
+    if len(texts) > MAX_SCOPES or sum(map(len, texts)) > MAX_LENGTH:
+        raise InvalidRequest("scope", f"at most {MAX_SCOPES} scopes of together {MAX_LENGTH} bytes may be asked for")
+    wanted: dict[tuple[str, str], dict[str, None]] = {}
+    for text in texts:
+        head, last, actions = text.rpartition(":")
+        kind, first, name = head.partition(":")
+        match = _KIND.fullmatch(kind)
+        if not (last and first and match and _NAME.fullmatch(name)):
+            continue
+        known = wanted.setdefault((match[1], name), {})
+        known.update((one, None) for one in actions.split(",") if _ACTION.fullmatch(one))
+    return [Scope(kind, name, tuple(actions)) for (kind, name), actions in wanted.items()]
+
+
+def format_scopes(scopes: Iterable[Scope]) -> str:
+    """Scopes as one text."""
+    return " ".join(map(str, scopes))
+
+
+def scope_of(access: Access) -> Scope | None:
+    """The scope that covers an access, as the client calls its resource; None if no scope names it."""
+    word = _WORDS.get(access.action)
+    if access.resource == "registry":
+        return Scope(*_CATALOG, ("*",)) if access.action is Action.LIST else None
+    kind, _, name = access.resource.partition(":")
+    if kind not in _KINDS or word is None:
+        return None
+    return Scope(_KINDS[kind], access.asked or name, (word,))
+
+
+@frozen
+class TokenCap:
+    """What an access token is good for: actions by kind and name."""
+
+    access: Mapping[tuple[str, str], frozenset[str]] = field(hash=False)
+
+    @classmethod
+    def of(cls, scopes: Iterable[Scope]) -> TokenCap:
+        """The cap that these scopes are."""
+        return cls({(one.kind, one.name): frozenset(one.actions) for one in scopes})
+
+    def covers(self, access: Access) -> bool:
+        """See `Cap`: any token enters the registry, and none does what no scope can name."""
+        place, _, name = access.resource.partition(":")
+        kind = _KINDS.get(place)
+        if kind is None:
+            return place == "registry" and not name and self._enters(access.action)
+        actions = self.access.get((kind, access.asked or name))
+        word = _WORDS.get(access.action)
+        return actions is not None and word is not None and (word in actions or "*" in actions)
+
+    def _enters(self, action: Action) -> bool:
+        return action is Action.ENTER or (action is Action.LIST and "*" in self.access.get(_CATALOG, ()))

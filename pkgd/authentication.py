@@ -1,0 +1,197 @@
+"""Who may, made from the configuration: policy, authority, token service, and the one gate before all doors."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+from attrs import frozen
+from twisted.logger import Logger
+
+from pkgd.auth.authority import Authority, Sources
+from pkgd.auth.granting import Granting
+from pkgd.auth.htpasswd import HtpasswdFile, Table
+from pkgd.auth.passwords import HtpasswdPasswords, ThreadedHashing
+from pkgd.auth.policy import AllowAll, Authenticated, Policy
+from pkgd.auth.throttle import Rate, Throttle
+from pkgd.auth.tokenkeys import TokenKeys
+from pkgd.auth.tokens import AccessTokens, TokenSettings
+from pkgd.blocking import Blocking
+from pkgd.config import Auth, Config
+from pkgd.errors import ConfigError, InvalidName
+from pkgd.metrics import Metrics
+from pkgd.mirror.origins import origin_at
+from pkgd.sharing import Tasks
+from pkgd.web.auth.token import TokenApi, TokenParts
+from pkgd.web.gate import Gate
+from pkgd.web.outside import Outside
+
+__all__ = ["Authentication", "authenticate"]
+
+log = Logger()
+
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+# What tokens say of a server that has no name: nobody else can have signed them anyway.
+_NAMELESS = "pkgd"
+
+
+@frozen
+class _Passwords:
+    """The table of users: its file, and who looks at it."""
+
+    file: HtpasswdFile
+    source: HtpasswdPasswords
+
+
+class Authentication:
+    """The gate, the token service if there is one, and what of both has a life of its own."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        door: TokenApi | None,
+        hashing: ThreadedHashing,
+        keys: TokenKeys,
+        passwords: _Passwords | None,
+        metrics: Metrics,
+    ) -> None:
+        self.gate = gate
+        self.door = door
+        self._hashing = hashing
+        self._keys = keys
+        self._passwords = passwords
+        self._metrics = metrics
+
+    def open(self) -> None:
+        """Read the keys of tokens, or make them. Blocks.
+
+        :raises ConfigError: if that cannot be.
+        """
+        if self.door is not None:
+            self._keys.use(self._keys.refresh())
+
+    def start(self) -> None:
+        """Start the threads for passwords."""
+        self._hashing.start()
+
+    def stop(self) -> None:
+        """End them. Blocks."""
+        self._hashing.stop()
+
+    async def refresh(self, blocking: Blocking) -> None:
+        """Read what has changed on the disk; what is broken changes nothing."""
+        if self._passwords is None:
+            return
+        try:
+            table = await blocking.disk(self._passwords.file.read_if_changed)
+        except ConfigError as error:
+            log.error("{reason}; the users that were known before stay", reason=error.message)
+            self._metrics.users_stale(True)
+            return
+        if table is not None:
+            self._metrics.users_stale(False)
+            self._passwords.source.table = table
+            log.info("{count} users have been read", count=len(table.hashes))
+            _warn_of_weak(table)
+
+    async def refresh_keys(self, blocking: Blocking) -> None:
+        """Sign with a new key, if it is time for one."""
+        if self.door is None:
+            return
+        try:
+            self._keys.use(await blocking.disk(self._keys.refresh))
+        except ConfigError as error:
+            log.error("{reason}; the keys of tokens stay as they are", reason=error.message)
+
+
+def authenticate(
+    reactor: Any, config: Config, metrics: Metrics, tasks: Tasks, now: Callable[[], float] = time.time
+) -> Authentication:
+    """Make everything.
+
+    :param tasks: where requests run.
+    :param now: seconds since the epoch.
+    :raises ConfigError: if a file that the configuration names cannot be used.
+    """
+    auth = config.auth or Auth()
+    hashing = ThreadedHashing(reactor)
+    outside = Outside(config.server.external_url, auth.token.service, config.trusted_networks)
+    keys = TokenKeys(
+        os.path.join(str(config.state_dir), "token-keys"), auth.token.algorithm, auth.token.signing_key_file, now
+    )
+    policy = _policy(config)
+    ignores_foreign = config.mirror.foreign_credentials == "ignore"
+    if auth.mode == "none":
+        return Authentication(Gate(policy, None, outside), None, hashing, keys, None, metrics)
+    passwords = _passwords(auth, hashing, reactor.seconds)
+    tokens = AccessTokens(keys, _token_settings(config, auth), now)
+    authority = Authority(_sources(passwords), tokens, _throttle(auth, reactor.seconds), now, metrics.login)
+    granting = Granting(policy, authority, _upstreams(config), config.mirror_enabled)
+    door = TokenApi(TokenParts(authority, tokens, granting, keys), outside, ignores_foreign, tasks)
+    return Authentication(Gate(policy, authority, outside, ignores_foreign), door, hashing, keys, passwords, metrics)
+
+
+def _policy(config: Config) -> Policy:
+    return AllowAll() if config.auth_mode == "none" else Authenticated()
+
+
+def _sources(passwords: _Passwords | None) -> Sources:
+    """Who can vouch for credentials, in the order in which they are asked."""
+    if passwords is None:
+        return Sources()
+    return Sources([passwords.source], [], passwords.source)
+
+
+def _passwords(auth: Auth, hashing: ThreadedHashing, now: Callable[[], float]) -> _Passwords | None:
+    if auth.basic_htpasswd_file is None:
+        return None
+    file = HtpasswdFile(auth.basic_htpasswd_file)
+    table = file.read()
+    _warn_of_weak(table)
+    return _Passwords(file, HtpasswdPasswords(table, hashing, now))
+
+
+def _warn_of_weak(table: Table) -> None:
+    if table.weak:
+        log.warn(
+            "{count} passwords are hashed at a low cost, that of {user} for one: htpasswd -B -C 10 makes better ones",
+            count=len(table.weak),
+            user=table.weak[0],
+        )
+
+
+def _token_settings(config: Config, auth: Auth) -> TokenSettings:
+    url = config.server.external_url
+    host = None if url is None else url.partition("://")[2]
+    return TokenSettings(
+        issuer=url or _NAMELESS,
+        audience=auth.token.service or host or _NAMELESS,
+        lifetime=int(auth.token.lifetime),
+    )
+
+
+def _throttle(auth: Auth, now: Callable[[], float]) -> Throttle:
+    return Throttle(_rate(auth.throttle.per_ip), _rate(auth.throttle.per_user), now)
+
+
+def _rate(text: str) -> Rate:
+    count, _, unit = text.partition("/")
+    return Rate(int(count), _SECONDS[unit])
+
+
+def _upstreams(config: Config) -> Callable[[str], list[str]]:
+    """The upstreams' repositories that a name in a scope is likely to mean."""
+    hosts = dict.fromkeys([*config.mirror.fallback, *config.mirror.registries])
+
+    def likely(name: str) -> list[str]:
+        found = [name] if config.mirror.path_prefix and "." in name.partition("/")[0] else []
+        for host in hosts:
+            try:
+                found.append(str(origin_at(host, name)))
+            except InvalidName:
+                continue
+        return found
+
+    return likely

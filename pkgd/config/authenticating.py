@@ -1,0 +1,51 @@
+"""What types alone don't say of `auth`: what each mode needs, and the paths of its files."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from msgspec.structs import replace
+
+from pkgd.config.auth import Auth
+from pkgd.errors import ConfigError
+
+__all__ = ["absolute_auth", "check_auth"]
+
+# What stands in a challenge between quotes.
+_SERVICE = re.compile(r"[A-Za-z0-9._:/\[\]-]{1,255}")
+_MIN_LIFETIME, _MAX_LIFETIME = 60.0, 86400.0
+
+
+def check_auth(auth: Auth) -> None:
+    """Refuse a mode that cannot work.
+
+    :raises ConfigError: with the key's path.
+    """
+    if auth.mode == "oidc":
+        raise ConfigError("auth.mode", "oidc is not there yet: none or basic is needed")
+    if auth.mode == "basic" and auth.basic_htpasswd_file is None:
+        raise ConfigError("auth.basic_htpasswd_file", "mode basic needs it: htpasswd -B -c FILE USER makes one")
+    token = auth.token
+    if token.service is not None and not _SERVICE.fullmatch(token.service):
+        raise ConfigError("auth.token.service", "a name such as pkg.example.com is needed")
+    if not _MIN_LIFETIME <= token.lifetime <= _MAX_LIFETIME:
+        raise ConfigError(
+            "auth.token.lifetime", "from 60s to 24h is needed: clients keep a token for a minute at least"
+        )
+    if token.refresh_tokens:
+        raise ConfigError("auth.token.refresh_tokens", "they are not there yet")
+
+
+def absolute_auth(auth: Auth, base: str) -> Auth:
+    """Resolve its paths."""
+    token = auth.token
+    return replace(
+        auth,
+        basic_htpasswd_file=_join(base, auth.basic_htpasswd_file),
+        token=replace(token, signing_key_file=_join(base, token.signing_key_file)),
+    )
+
+
+def _join(base: str, path: str | None) -> str | None:
+    return None if path is None else os.path.normpath(os.path.join(base, path))

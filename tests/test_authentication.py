@@ -1,0 +1,184 @@
+"""Who may, as it is made from a configuration."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from pkgd.auth.model import Action, Identity, Principal, oci
+from pkgd.auth.scopes import parse_scopes
+from pkgd.authentication import Authentication, authenticate
+from pkgd.blocking import InlineBlocking
+from pkgd.config import parse
+from pkgd.errors import ConfigError, Unauthenticated
+from pkgd.metrics import Metrics
+from pkgd.sharing import Tasks
+from tests.auth.fixtures import hashed
+from tests.web.auth.fixtures import basic
+from tests.web.recorder import recorded
+
+BASIC = "auth: {mode: basic, basic_htpasswd_file: users}\n"
+
+
+class AuthenticationCase(SynchronousTestCase):
+    """A directory with a file of users, and what is made of a configuration beside it."""
+
+    def setUp(self) -> None:
+        """One user, `alice`."""
+        self.base = os.path.abspath(self.mktemp())
+        os.makedirs(os.path.join(self.base, "state"))
+        self.write("alice", "secret")
+
+    def write(self, user: str, password: str) -> None:
+        """Put another user into the file."""
+        self.write_text(f"{user}:{hashed(password).decode('ascii')}\n")
+
+    def write_text(self, text: str) -> None:
+        """Put anything into the file."""
+        with open(os.path.join(self.base, "users"), "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def make(self, text: str = BASIC) -> Authentication:
+        """What is made of a configuration."""
+        self.metrics = Metrics()
+        clock: Any = Clock()
+        config = parse(f"state_dir: state\n{text}", {}, self.base)
+        return authenticate(clock, config, self.metrics, Tasks(), lambda: 1_750_000_000.0)
+
+    def is_let_in(self, found: Authentication, user: str, *other: str) -> bool:
+        """Whether the user is there, with the password `secret` or another."""
+        source = found._passwords.source  # type: ignore[union-attr]
+        return source.table.hashes.get(user) == hashed(other[0] if other else "secret")
+
+
+class MadeTests(AuthenticationCase):
+    """What there is in which mode."""
+
+    def test_none(self) -> None:
+        """Without a mode everybody may do everything, and there are neither tokens nor keys."""
+        for text in ("", "auth: {mode: none}\n"):
+            found = self.make(text)
+            found.open()
+            request, _ = recorded(headers=basic("anybody", "x"))
+            grant = found.gate.admit_at_once(request, oci("a", Action.DELETE))
+
+            assert grant is not None
+            self.assertEqual((grant.principal.name, found.door), (None, None))
+        self.assertEqual(os.listdir(os.path.join(self.base, "state")), [])
+
+    def test_basic(self) -> None:
+        """With users there is a challenge, a token service, and a key that the first start makes."""
+        found = self.make()
+        found.open()
+
+        request, _ = recorded("GET /v2/a/tags/list HTTP/1.1")
+        self.assertRaises(Unauthenticated, found.gate.admit_at_once, request, oci("a", Action.PULL))
+        self.assertIsNotNone(found.door)
+        self.assertEqual(len(os.listdir(os.path.join(self.base, "state", "token-keys"))), 1)
+
+    def test_rules(self) -> None:
+        """Whoever has logged in may pull and push; nobody may delete."""
+        policy = self.make().gate.policy
+        for principal, actions in (
+            (Principal("alice"), {Action.PULL, Action.PUSH, Action.OVERWRITE}),
+            (Principal(), set()),
+        ):
+            allowed = {one for one in Action if policy.allows(principal, oci("a", one))} - {Action.ENTER, Action.LIST}
+            self.assertEqual(allowed, actions)
+
+    def test_broken(self) -> None:
+        """A file of users that is broken or missing ends the start."""
+        self.write_text("alice:secret\n")
+        self.assertRaises(ConfigError, self.make)
+        self.assertRaises(ConfigError, self.make, "auth: {mode: basic, basic_htpasswd_file: nowhere}")
+
+    def test_names(self) -> None:
+        """Tokens are of the external URL and for its host, or for what is configured."""
+        for more, issuer, audience in (
+            ("", "pkgd", "pkgd"),
+            (
+                "server: {external_url: 'https://pkg.example.com:8443'}\n",
+                "https://pkg.example.com:8443",
+                "pkg.example.com:8443",
+            ),
+        ):
+            parts: Any = self.make(BASIC + more).door._parts  # type: ignore[union-attr]
+            self.assertEqual((parts.tokens.settings.issuer, parts.tokens.settings.audience), (issuer, audience))
+        text = BASIC.replace("users}", "users, token: {service: ours, lifetime: 10m}}")
+        parts = self.make(text).door._parts  # type: ignore[union-attr]
+        self.assertEqual((parts.tokens.settings.audience, parts.tokens.settings.lifetime), ("ours", 600))
+
+    def test_upstreams(self) -> None:
+        """What a name may mean: a host in front of it, the fallback list, and the registries that are configured."""
+        more = "mirror: {fallback: [docker.io], registries: {quay.io: {}}}\n"
+        granting = self.make(BASIC + more).door._parts.granting  # type: ignore[union-attr]
+
+        self.assertEqual(
+            [one.resource for one in granting._pulls("alpine")][1:],
+            ["mirror:docker.io/library/alpine", "mirror:quay.io/alpine"],
+        )
+        self.assertIn("mirror:ghcr.io/a/b", [one.resource for one in granting._pulls("ghcr.io/a/b")])
+
+
+class ReloadTests(AuthenticationCase):
+    """The file of users changes."""
+
+    def refresh(self, found: Authentication) -> None:
+        """Look at it."""
+        self.successResultOf(Deferred.fromCoroutine(found.refresh(InlineBlocking())))
+
+    def stale(self) -> bool:
+        """What the metric says."""
+        return b"pkgd_auth_users_stale 1.0" in self.metrics.render()[0]
+
+    def test_changed(self) -> None:
+        """Whoever is new is known, whoever is gone is not, with everything that vouched for him."""
+        found = self.make()
+        found.open()
+        parts: Any = found.door._parts  # type: ignore[union-attr]
+        alice = Identity(Principal("alice"), "htpasswd", found._passwords.source.table.stamps["alice"])  # type: ignore[union-attr]
+        header = f"Bearer {parts.tokens.mint(alice, parse_scopes(['repository:a:pull'])).text}"
+        request, _ = recorded("GET /v2/a/tags/list HTTP/1.1", {"Authorization": header})
+        self.assertIsNotNone(found.gate.admit_at_once(request, oci("a", Action.PULL)))
+
+        self.write("bobby", "secret")
+        self.refresh(found)
+
+        self.assertTrue(self.is_let_in(found, "bobby"))
+        self.assertRaises(Unauthenticated, found.gate.admit_at_once, request, oci("a", Action.PULL))
+
+    def test_broken(self) -> None:
+        """A broken file changes nothing but the log and a metric; a right one puts that right."""
+        found = self.make()
+        self.write_text("alice:secret\n")
+        self.refresh(found)
+        self.refresh(found)
+        self.assertTrue(self.is_let_in(found, "alice"))
+        self.assertTrue(self.stale())
+
+        self.write("alice", "other")
+        self.refresh(found)
+        self.assertTrue(self.is_let_in(found, "alice", "other"))
+        self.assertFalse(self.stale())
+
+    def test_keys(self) -> None:
+        """Keys are looked at as well; what cannot be read leaves them as they are."""
+        found = self.make()
+        found.open()
+        before = found._keys.current
+        os.chmod(os.path.join(self.base, "state", "token-keys"), 0o755)
+
+        self.successResultOf(Deferred.fromCoroutine(found.refresh_keys(InlineBlocking())))
+
+        self.assertIs(found._keys.current, before)
+        self.assertRaises(ConfigError, found.open)
+
+    def test_nothing_to_do(self) -> None:
+        """Without users there is nothing to look at."""
+        found = self.make("")
+        self.refresh(found)
+        self.successResultOf(Deferred.fromCoroutine(found.refresh_keys(InlineBlocking())))
