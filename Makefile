@@ -7,7 +7,7 @@ STAMP := $(VENV)/.complete
 CRASH_ROUNDS ?= 200
 MIRROR_ROUNDS ?= 20
 
-.PHONY: run test lint conformance clients bench crash crash-mirror hostile mirror repositories oracles lock clean
+.PHONY: run test lint conformance clients bench crash crash-mirror crash-packages hostile mirror repositories oracles lock clean
 
 run: $(STAMP)
 	$(BIN)/pkgd serve
@@ -49,6 +49,8 @@ mirror: $(STAMP)
 
 crash: $(STAMP)
 	$(BIN)/python -m tests.crash --rounds $(CRASH_ROUNDS)
+
+crash-packages: $(STAMP)
 	$(BIN)/python -m tests.crash.packages
 
 # Installs exactly what the lock files say, each file checked by its hash.
