@@ -68,7 +68,8 @@ class PackageServer(Pkgd):
     @property
     def web(self) -> Web:
         """The server, by HTTP."""
-        return Web(self.setup.host, self.setup.port)
+        certificates = self.setup.certificates
+        return Web(self.setup.host, self.setup.port, certificates.authority if certificates else None)
 
     def kill(self) -> None:
         """End the process as a crash does."""
@@ -82,10 +83,7 @@ class PackageServer(Pkgd):
 
     def answers(self) -> bool:
         """Whether it is ready."""
-        try:
-            return self.web.call("GET", "/ready").status == 200
-        except OSError:
-            return False
+        return self.web.answers("/ready")
 
 
 class BuiltIn(PackageServer):
