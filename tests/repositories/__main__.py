@@ -15,9 +15,20 @@ from pathlib import Path
 
 from tests.live.tools import PACKAGES, install
 from tests.repositories.bench import Bench, Case
-from tests.repositories.server import BuiltIn, PackageServer, WithGnupg, free_environment, setup
+from tests.repositories.server import (
+    BehindProxy,
+    BuiltIn,
+    PackageServer,
+    SpeakingTls,
+    WithGnupg,
+    WithGnupgKeys,
+    WithNativeKeys,
+    free_environment,
+    setup,
+)
 
-GROUPS = ["apt", "sources", "dnf", "zypper", "signatures", "signing", "gnupg", "uploads", "hostile", "churn", "crash"]
+GROUPS = ["apt", "sources", "dnf", "zypper", "mirroring", "tls", "proxy", "signatures", "signing", "gnupg"]
+GROUPS += ["verifiers", "gnupgverifiers", "rotation", "uploads", "hostile", "churn", "crash"]
 # Programs, and Debian's packages of them.
 _PROGRAMS = {
     "apt-get": "apt",
@@ -31,8 +42,22 @@ _PROGRAMS = {
     "sqv": "sqv",
     "dput": "dput",
     "curl": "curl",
+    "aptly": "aptly",
+    "reprepro": "reprepro",
+    "debootstrap": "debootstrap",
+    "mmdebstrap": "mmdebstrap",
+    "faketime": "faketime",
+    "nginx": "nginx-light",
+    "unshare": "util-linux",
 }
-_SERVERS: dict[str, type[PackageServer]] = {"dnf": BuiltIn, "gnupg": WithGnupg}
+_SERVERS: dict[str, type[PackageServer]] = {
+    "dnf": BuiltIn,
+    "tls": SpeakingTls,
+    "proxy": BehindProxy,
+    "gnupg": WithGnupg,
+    "verifiers": WithNativeKeys,
+    "gnupgverifiers": WithGnupgKeys,
+}
 """The servers of groups that want another than that with many repositories."""
 _PORT = 24100
 

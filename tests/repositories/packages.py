@@ -86,7 +86,15 @@ class Workshop:
 
     folder: Path
 
-    def deb(self, name: str, version: str = "1.0", text: str = "", size: int = 0, architecture: str = "all") -> Path:
+    def deb(
+        self,
+        name: str,
+        version: str = "1.0",
+        text: str = "",
+        size: int = 0,
+        architecture: str = "all",
+        priority: str = "optional",
+    ) -> Path:
         """A .deb with one text file, and one of zeros that are not compressed, if it is to have a size."""
         root = self.folder / "tree" / f"{name}-{version}-{len(text)}"
         doc = root / "usr/share/doc" / name
@@ -95,7 +103,7 @@ class Workshop:
         (root / "DEBIAN/control").write_text(
             f"Package: {name}\nVersion: {version}\nArchitecture: {architecture}\n"
             f"Maintainer: Tests <tests@example.org>\nSection: utils\n"
-            f"Priority: optional\nDescription: package of pkgd's tests\n {name}, {text}\n"
+            f"Priority: {priority}\nDescription: package of pkgd's tests\n {name}, {text}\n"
         )
         (doc / "note").write_text(f"{name} {version} {text}\n")
         if size:
