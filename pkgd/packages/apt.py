@@ -49,6 +49,7 @@ class AptRepository:
         :param store: rooted at the state directory; `spool` is in the same tree, at `pkgd.packages.layout.SPOOL`.
         """
         self.settings = settings
+        self._blocking = blocking
         self._staging = Staging(spool, blocking)
         self._suites = {one.codename: AptSuite(settings, one, signer) for one in settings.suites}
         self._publishers = {
@@ -104,7 +105,7 @@ class AptRepository:
         data = await self._staging.read(dsc)
         view = self._publishers[suite].published
         slots = [composer.slot(one, SOURCE) for one in composer.settings.components]
-        found = await read_source(view, slots, component, data, dsc, files)
+        found = await read_source(self._blocking, view, slots, component, data, dsc, files)
         slot = composer.slot(component, SOURCE)
         return await self._add(suite, (slot, (*found.identity, SOURCE), found.text), found.placed, found.linked)
 
