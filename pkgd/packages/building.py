@@ -102,19 +102,28 @@ class Builder:
         found = {}
         for part in shape.parts:
             for form in ("", *shape.forms):
-                found[part, form] = await self._file(slot, shape, leaves, (part, form))
+                found[part, form] = await self._file(slot, shape, leaves, (part, form), files)
         index = Index("", tuple(shape.parts), tuple(shape.forms), tuple(leaves), found)
         name, document = await self._shelf.blocking.work(write_index, index, generation)
         return Built(evolve(index, name=name), document, files)
 
-    async def _file(self, slot: str, shape: Shape, leaves: Sequence[Leaf], which: tuple[str, str]) -> IndexFile:
+    async def _file(
+        self,
+        slot: str,
+        shape: Shape,
+        leaves: Sequence[Leaf],
+        which: tuple[str, str],
+        new: Mapping[tuple[str, str], bytes],
+    ) -> IndexFile:
         part, form = which
         at = list(shape.parts).index(part)
         head, tail = frames(shape, leaves, part, form)
         trail = self._trail((slot, part, form), head, shape, [leaf.parts[at].name for leaf in leaves])
         waiting: list[bytes] = []
         for leaf in leaves[len(trail.leaves) :]:
-            data = await self._shelf.file(leaf.parts[at], form)
+            data = new.get((leaf.parts[at].name, form))
+            if data is None:  # what is new is in no store yet, and there may be no room for it on the shelf
+                data = await self._shelf.file(leaf.parts[at], form)
             start, size = piece(form, leaf.parts[at].forms[form]) if form else (0, len(data))
             waiting.append(data if size == len(data) else data[start : start + size])
             trail.leaves.append(leaf.parts[at].name)
