@@ -86,7 +86,8 @@ class Apt:
         """Every package that can be installed, and its newest version."""
         found: dict[str, str] = {}
         for line in self("apt-cache", "dumpavail").splitlines():
-            key, _, value = line.partition(": ")
+            key, _, value = line.partition(":")
+            value = value.strip()
             if key == "Package":
                 name = value
             elif key == "Version":

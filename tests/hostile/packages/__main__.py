@@ -40,7 +40,8 @@ _PORT = 23200
 _SEED = 4
 _LEAST_REFUSED = 5000
 _LONGEST_TURN = 0.05
-_LARGEST_MEMORY = 384 << 20
+# Two parsers at a time, with windows of 128 MiB at most, and one document of 64 MiB, packed and not.
+_LARGEST_MEMORY = 512 << 20
 _FAULTS_SHOWN = 12
 _PROGRAMS = {"dpkg-deb": "dpkg", "apt-get": "apt", "rpmbuild": "rpm", "rpm": "rpm", "dnf": "dnf"}
 

@@ -95,8 +95,8 @@ class Aftermath:
         apt.add_source(self._web.get("/apt/tampered/stable.sources"))
         apt.update()
         listed = {one["Package"] for one in stanzas(self._web.get(_PACKAGES[1]))}
-        seen = set(apt("apt-cache", "pkgnames").split())
-        must(listed <= seen, f"apt sees all of {len(taken)}, but for {sorted(listed - seen)[:5]}")
+        seen = set(apt.versions())
+        must(listed == seen, f"apt sees all of {len(taken)}, but for {sorted(listed ^ seen)[:5]}")
 
     def _dnf(self, taken: Sequence[Taken]) -> None:
         folder = self._folder / "dnf"
