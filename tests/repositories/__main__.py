@@ -23,11 +23,12 @@ from tests.repositories.server import (
     WithGnupg,
     WithGnupgKeys,
     WithNativeKeys,
+    WithUsers,
     free_environment,
     setup,
 )
 
-GROUPS = ["apt", "sources", "dnf", "zypper", "mirroring", "tls", "proxy", "signatures", "signing", "gnupg"]
+GROUPS = ["apt", "sources", "dnf", "zypper", "mirroring", "tls", "proxy", "auth", "signatures", "signing", "gnupg"]
 GROUPS += ["verifiers", "gnupgverifiers", "rotation", "uploads", "hostile", "churn", "crash"]
 # Programs, and Debian's packages of them.
 _PROGRAMS = {
@@ -54,6 +55,7 @@ _SERVERS: dict[str, type[PackageServer]] = {
     "dnf": BuiltIn,
     "tls": SpeakingTls,
     "proxy": BehindProxy,
+    "auth": WithUsers,
     "gnupg": WithGnupg,
     "verifiers": WithNativeKeys,
     "gnupgverifiers": WithGnupgKeys,

@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import bcrypt
+
 from tests.live.certificates import Certificates, issue
 from tests.live.server import Pkgd, Setup
 from tests.live.tools import Daemon, run
@@ -40,6 +42,7 @@ REPOSITORIES: dict[str, Any] = {
     ],
 }
 PROXY_OFFSET = 60
+USER, PASSWORD = "somebody", "not-a-secret"
 KEYS: dict[str, Any] = {"ed25519": {"algorithm": "ed25519"}}
 
 
@@ -118,6 +121,16 @@ class BehindProxy(PackageServer):
         settings = super()._settings()
         settings["server"]["external_url"] = f"https://{self.setup.host}:{self.front_port}"
         return settings
+
+
+class WithUsers(PackageServer):
+    """pkgd that knows one user, and lets nobody else in."""
+
+    def _settings(self) -> dict[str, Any]:
+        users = self.folder / "htpasswd"
+        hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(10)).decode()
+        users.write_text(f"{USER}:{hashed}\n")
+        return {**super()._settings(), "auth": {"mode": "basic", "basic_htpasswd_file": str(users)}}
 
 
 class WithGnupg(PackageServer):
