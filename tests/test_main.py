@@ -323,6 +323,13 @@ class SigningKeyTests(CommandCase):
         self.assertEqual(self.keys("retire", fingerprint).status, 0)
         self.assertEqual({line.split()[0] for line in self.keys("list").output.splitlines()}, {"retired", "signs"})
 
+    def test_options_behind_arguments(self) -> None:
+        """Options may stand behind the argument, too."""
+        fingerprint = self.keys("generate", "-a", "ed25519").output.split()[1]
+
+        self.assertEqual(run("signing-key", "retire", fingerprint, "-c", self.config).errors.count("FINGERPRINT"), 0)
+        self.assertIn("PUBLIC KEY", run("signing-key", "export", fingerprint, "-c", self.config).output)
+
     def test_refused(self) -> None:
         """What cannot be done is 1 and one line on standard error."""
         for command, *arguments in (["rotate"], ["export"], ["retire", "x"], ["import", "/nowhere"]):

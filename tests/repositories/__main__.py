@@ -15,7 +15,19 @@ from pathlib import Path
 
 from tests.live.tools import PACKAGES, install
 from tests.repositories.bench import Bench, Case
-from tests.repositories.server import BuiltIn, PackageServer, SwitchedContents, WithGnupg, free_environment, setup
+from tests.repositories.server import (
+    BehindProxy,
+    BuiltIn,
+    PackageServer,
+    SpeakingTls,
+    SwitchedContents,
+    WithGnupg,
+    WithGnupgKeys,
+    WithNativeKeys,
+    WithUsers,
+    free_environment,
+    setup,
+)
 
 GROUPS = [
     "apt",
@@ -23,14 +35,15 @@ GROUPS = [
     "contents",
     "dnf",
     "zypper",
+    "mirroring",
+    "tls",
+    "proxy",
+    "auth",
     "signatures",
     "signing",
     "gnupg",
-    "uploads",
-    "hostile",
-    "churn",
-    "crash",
 ]
+GROUPS += ["signing", "gnupg", "verifiers", "gnupgverifiers", "rotation", "uploads", "hostile", "churn", "crash"]
 # Programs, and Debian's packages of them.
 _PROGRAMS = {
     "apt-get": "apt",
@@ -46,8 +59,24 @@ _PROGRAMS = {
     "sqv": "sqv",
     "dput": "dput",
     "curl": "curl",
+    "aptly": "aptly",
+    "reprepro": "reprepro",
+    "debootstrap": "debootstrap",
+    "mmdebstrap": "mmdebstrap",
+    "faketime": "faketime",
+    "nginx": "nginx-light",
+    "unshare": "util-linux",
 }
-_SERVERS: dict[str, type[PackageServer]] = {"contents": SwitchedContents, "dnf": BuiltIn, "gnupg": WithGnupg}
+_SERVERS: dict[str, type[PackageServer]] = {
+    "contents": SwitchedContents,
+    "dnf": BuiltIn,
+    "tls": SpeakingTls,
+    "proxy": BehindProxy,
+    "auth": WithUsers,
+    "gnupg": WithGnupg,
+    "verifiers": WithNativeKeys,
+    "gnupgverifiers": WithGnupgKeys,
+}
 """The servers of groups that want another than that with many repositories."""
 _PORT = 24100
 
