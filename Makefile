@@ -6,8 +6,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 CRASH_ROUNDS ?= 200
 MIRROR_ROUNDS ?= 20
+PUBLISHES ?= 100
 
-.PHONY: run test lint conformance clients bench crash crash-mirror crash-packages hostile mirror repositories oracles lock clean
+.PHONY: run test lint conformance clients bench crash crash-mirror crash-packages hostile hostile-packages mirror \
+  repositories churn growth oracles lock clean
 
 run: $(STAMP)
 	$(BIN)/pkgd serve
@@ -23,6 +25,12 @@ lint: $(STAMP)
 
 repositories: $(STAMP)
 	$(BIN)/python -m tests.repositories
+
+churn: $(STAMP)
+	$(BIN)/python -m tests.repositories.churn --publishes $(PUBLISHES)
+
+growth: $(STAMP)
+	$(BIN)/python -m tests.repositories.growth --publishes $(PUBLISHES)
 
 oracles: oracles-deb oracles-rpm oracles-openpgp
 
@@ -43,6 +51,9 @@ crash-mirror: $(STAMP)
 
 hostile: $(STAMP)
 	$(BIN)/python -m tests.hostile
+
+hostile-packages: $(STAMP)
+	$(BIN)/python -m tests.hostile.packages
 
 mirror: $(STAMP)
 	$(BIN)/python -m tests.upstream

@@ -51,7 +51,7 @@ _SERVER: list[Any] = [
 
 
 class _Anywhere(_WithConfig):
-    """Options of a command that asks a running pkgd; they may also stand behind its arguments."""
+    """Options that may also stand behind the command's arguments."""
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
         """Sort them."""
@@ -138,7 +138,7 @@ class _Mirror(usage.Options):
             raise usage.UsageError("which command of mirror?")
 
 
-class _OneKey(_WithConfig):
+class _OneKey(_Anywhere):
     """A command on keys that takes `most` arguments at most, and `least` at least."""
 
     least, most, what = 0, 0, ""

@@ -373,6 +373,13 @@ class SigningKeyTests(CommandCase):
             self.assertIn("signing.keys.default", found.errors)
         self.assertFalse(Path(state, "keys").exists())
 
+    def test_options_behind_arguments(self) -> None:
+        """Options may stand behind the argument, too."""
+        fingerprint = self.keys("generate", "-a", "ed25519").output.split()[1]
+
+        self.assertEqual(run("signing-key", "retire", fingerprint, "-c", self.config).errors.count("FINGERPRINT"), 0)
+        self.assertIn("PUBLIC KEY", run("signing-key", "export", fingerprint, "-c", self.config).output)
+
     def test_refused(self) -> None:
         """What cannot be done is 1 and one line on standard error."""
         for command, *arguments in (["rotate"], ["export"], ["retire", "x"], ["import", "/nowhere"]):

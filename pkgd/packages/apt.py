@@ -49,7 +49,7 @@ class AptRepository:
         """
         self.settings = settings
         directory = apt_directory(settings.name)
-        self._uploads = Uploads(Staging(spool, blocking), settings.contents)
+        self._uploads = Uploads(Staging(spool, blocking), blocking, settings.contents)
         self._lists = PathLists(directory, store, blocking)
         self._suites = {one.codename: AptSuite(settings, one, signer, self._lists) for one in settings.suites}
         self._publishers = {

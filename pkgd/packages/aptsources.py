@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from attrs import field, frozen
 
+from pkgd.blocking import Blocking
 from pkgd.errors import InvalidPackage
 from pkgd.formats.aptindex import sources_stanza
 from pkgd.formats.deb import pool_prefix
@@ -30,14 +31,20 @@ class Source:
 
 
 async def read_source(
-    view: Readable, slots: Iterable[str], component: str, data: bytes, dsc: Arrival, files: Mapping[str, Arrival]
+    blocking: Blocking,
+    view: Readable,
+    slots: Iterable[str],
+    component: str,
+    data: bytes,
+    dsc: Arrival,
+    files: Mapping[str, Arrival],
 ) -> Source:
     """Read a .dsc, and find its files: among those that came, else with other versions of the source.
 
     :param slots: the indices of sources to look into.
     :raises InvalidPackage: for a file that is nowhere, or is not what the .dsc says.
     """
-    source = read_dsc(data)
+    source = await blocking.work(read_dsc, data)
     dsc_name = f"{source.name}_{without_epoch(source.version)}.dsc"
     prefix = pool_prefix(source.name)
 
@@ -55,7 +62,7 @@ async def read_source(
     hashes = {name: one.hashes for name, one in files.items()}
     complete = hashes if all(file.name in hashes for file in source.files) else None
     directory = path("").rstrip("/")
-    text = sources_stanza(source, directory, dsc_name, dsc.hashes, complete)
+    text = await blocking.work(sources_stanza, source, directory, dsc_name, dsc.hashes, complete)
     return Source((source.name, source.version), text, placed, linked)
 
 

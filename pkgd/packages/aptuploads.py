@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import field, frozen
 
+from pkgd.blocking import Blocking
 from pkgd.errors import InvalidPackage
 from pkgd.formats.aptindex import packages_stanza
 from pkgd.formats.deb import KINDS, file_name, pool_prefix, read_deb
@@ -67,11 +68,14 @@ def weight_of(prepared: Iterable[Prepared]) -> int:
 class Uploads:
     """Reads what has arrived, so that nothing that is no package goes any further."""
 
-    def __init__(self, staging: Staging, with_contents: bool, most_together: int = _MOST_TOGETHER) -> None:
+    def __init__(
+        self, staging: Staging, blocking: Blocking, with_contents: bool, most_together: int = _MOST_TOGETHER
+    ) -> None:
         """
         :param most_together: how much work may be uploaded together.
         """
         self._staging = staging
+        self._blocking = blocking
         self._with_contents = with_contents
         self._most_together = most_together
 
@@ -99,7 +103,7 @@ class Uploads:
         if upload.files is not None:
             data = await self._staging.read(arrival)
             slots = [suite.slot(one, SOURCE) for one in suite.settings.components]
-            source = await read_source(view, slots, component, data, arrival, upload.files)
+            source = await read_source(self._blocking, view, slots, component, data, arrival, upload.files)
             found = suite.slot(component, SOURCE), (*source.identity, SOURCE), source.text
             return Prepared(found, source.placed, source.linked)
         kind = arrival.file_name.rpartition(".")[2]

@@ -146,12 +146,19 @@ class Builder:
         found = {}
         for part in shape.parts:
             for form in ("", *shape.forms):
-                found[part, form] = await self._file(slot, shape, leaves, (part, form))
+                found[part, form] = await self._file(slot, shape, leaves, (part, form), files)
         index = Index("", tuple(shape.parts), tuple(shape.forms), tuple(leaves), found)
         name, document = await self._shelf.blocking.work(write_index, index, generation)
         return Built(evolve(index, name=name), document, files)
 
-    async def _file(self, slot: str, shape: Shape, leaves: Sequence[Leaf], which: tuple[str, str]) -> IndexFile:
+    async def _file(
+        self,
+        slot: str,
+        shape: Shape,
+        leaves: Sequence[Leaf],
+        which: tuple[str, str],
+        new: Mapping[tuple[str, str], bytes],
+    ) -> IndexFile:
         part, form = which
         at = list(shape.parts).index(part)
         head, tail = frames(shape, leaves, part, form)
@@ -159,7 +166,10 @@ class Builder:
         waiting: list[_Piece] = []
         size = 0
         for leaf in leaves[len(trail.leaves) :]:
-            waiting.append(_Piece(leaf.parts[at], form, *await self._shelf.stored(shape, leaf.parts[at], form)))
+            # There may be no room on the shelf for what is new, and it is not in the store yet.
+            data = new.get((leaf.parts[at].name, form))
+            stored = (form, data) if data is not None else await self._shelf.stored(shape, leaf.parts[at], form)
+            waiting.append(_Piece(leaf.parts[at], form, *stored))
             trail.leaves.append(leaf.parts[at].name)
             size += len(waiting[-1].data) if form else leaf.parts[at].size
             if size >= _SLICE:

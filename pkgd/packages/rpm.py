@@ -38,6 +38,7 @@ from pkgd.packages.shelf import Shelf
 from pkgd.packages.signing import HeaderSigner, Signer
 from pkgd.packages.staging import Staging
 from pkgd.packages.sweeping import Sweeping
+from pkgd.sharing import KeyedLock
 from pkgd.storage.interfaces import ObjectStore
 from pkgd.storage.spool import Spool
 
@@ -73,6 +74,7 @@ class RpmRepository:
         self._publisher = Publisher(shelf, RpmMetadata(settings, signer), clock, settings.window)
         self._serving = Serving(self._publisher)
         self._pool = Pool(directory, store, blocking, self._is_named)
+        self._documents = KeyedLock()
         self._sweeping = Sweeping(f"the sweep of the rpm repository {settings.name}", self._sweep)
         files = PoolFiles(directory, store, blocking)
         self._orphans = Orphans(self._pool, files, "Packages", self._named, clock)
@@ -113,12 +115,14 @@ class RpmRepository:
         """
         if kind not in EXTRAS:
             raise UnknownPackage(kind)
-        text = await self._blocking.work(read_extra, kind, await self._staging.read(arrival, MAX_EXTRA))
 
         async def change(draft: Draft) -> None:
             draft.whole[extra_slot(kind)] = text
 
-        _, number = await self._publisher.submit(change)
+        # Each may be large, and is in memory until it is published: one at a time.
+        async with self._documents.holding(""):
+            text = await self._blocking.work(read_extra, kind, await self._staging.read(arrival, MAX_EXTRA))
+            _, number = await self._publisher.submit(change)
         self._sweeping.soon()
         return number
 

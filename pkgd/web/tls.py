@@ -45,6 +45,19 @@ def _choose_protocol(_: SSL.Connection, offered: list[bytes]) -> Any:
     return b"http/1.1" if b"http/1.1" in offered else SSL.NO_OVERLAPPING_PROTOCOLS
 
 
+class _Connection(SSL.Connection):
+    """A connection whose client may close it during the handshake: one that does not trust the certificate does so.
+
+    pyOpenSSL's error for that says nothing, and Twisted looks for what it says: it is called a lost connection here.
+    """
+
+    def do_handshake(self) -> None:
+        try:
+            super().do_handshake()
+        except SSL.ZeroReturnError as error:
+            raise SSL.SysCallError(-1, "Unexpected EOF") from error
+
+
 @implementer(IOpenSSLServerConnectionCreator)
 class CertificateFiles:
     """The present context, and how to renew it."""
@@ -57,7 +70,7 @@ class CertificateFiles:
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """A connection with the present certificate."""
-        return SSL.Connection(self._context, None)
+        return _Connection(self._context, None)
 
     def refresh(self) -> None:
         """Load the files anew if they have changed. Blocks."""

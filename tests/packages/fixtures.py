@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Coroutine, Sequence
-from typing import Any
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, ParamSpec, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -26,7 +26,10 @@ from tests.formats.debs import CONTROL, data_tar, deb
 from tests.formats.openpgp.keyfiles import key
 from tests.storage.fixtures import QuietFileSystem
 
-__all__ = ["NOW", "FakeSigner", "Ground", "hashes_of", "made_deb", "result"]
+__all__ = ["NOW", "FakeSigner", "Ground", "NotedBlocking", "hashes_of", "made_deb", "result"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 NOW = 1_790_000_000
 
@@ -84,12 +87,24 @@ class FakeSigner:
             raise SigningError("out of ink")
 
 
+class NotedBlocking(InlineBlocking):
+    """Notes which computations it was given: they are not the reactor's."""
+
+    def __init__(self) -> None:
+        self.computed: list[str] = []
+
+    def work(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """See `Blocking.work`."""
+        self.computed.append(getattr(call, "__name__", ""))
+        return super().work(call, *args, **kwargs)
+
+
 class Ground:
     """Where repositories of a test stand: a spool in a directory, and a store there or in memory."""
 
     def __init__(self, root: str, in_memory: bool = True, fs: FileSystem | None = None) -> None:
         os.makedirs(root, exist_ok=True)
-        self.blocking = InlineBlocking()
+        self.blocking = NotedBlocking()
         self.tree = DurableTree(root, fs or QuietFileSystem())
         self.spool = Spool(self.tree, SPOOL)
         self.store: ObjectStore = MemoryStore() if in_memory else LocalStore(self.tree, self.blocking, self.spool)

@@ -357,6 +357,12 @@ class AptSourceTests(_AptCase):
         self.send("1.0-2", ["hello_1__debian"], hello_1__orig=b"tar", hello_1__debian=b"more")
         self.assertEqual(len(self.suite()["main/source/Sources"]), 2)
 
+    def test_a_dsc_is_read_by_a_worker(self) -> None:
+        """It may be long, and the reactor has others to serve."""
+        self.ground.blocking.computed.clear()
+        self.send("1.0-1", ["hello_1__orig"], hello_1__orig=b"tar")
+        self.assertLessEqual({"read_dsc", "sources_stanza"}, set(self.ground.blocking.computed))
+
     def test_a_file_that_is_nowhere_is_missed(self) -> None:
         """So is one that is another than the .dsc says."""
         with self.assertRaises(InvalidPackage):

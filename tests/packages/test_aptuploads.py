@@ -28,7 +28,8 @@ class UploadsTests(SynchronousTestCase):
     def prepare(self, *debs: bytes, with_contents: bool = True, most: int = 1000) -> list[Prepared]:
         """Read packages."""
         uploads = [Upload("main", self.ground.arrival(f"{number}.deb", data)) for number, data in enumerate(debs)]
-        reading = Uploads(Staging(self.ground.spool, self.ground.blocking), with_contents, most)
+        staging = Staging(self.ground.spool, self.ground.blocking)
+        reading = Uploads(staging, self.ground.blocking, with_contents, most)
         found: list[Prepared] = result(reading.prepare(self.view, self.suite, uploads))
         return found
 

@@ -122,6 +122,18 @@ class BuilderTests(SynchronousTestCase):
         self.assertEqual(len(set(built.index.leaves) - set(index.leaves)), 1)
         self.assertEqual({name.partition("-")[0] for name, _ in built.files}, {"2"})
 
+    def test_what_has_no_room_in_memory_is_published(self) -> None:
+        """However much is new at once, and however full the memory is of what was there before."""
+        ground = Ground(self.mktemp())
+        shelf = Shelf("base", ground.store, ground.blocking, room=100)
+        builder = Builder(shelf)
+        edits = {_key(number): (_stanza(_key(number)),) for number in range(2000)}
+        index = self.built(ground, shelf, builder, None, edits, 1)
+        key = ("p01000", "2", "amd64")
+        index = self.built(ground, shelf, builder, index, {key: (_stanza(key),)}, 2)
+        other = StanzaShape(("gz", "zst"))
+        self.assertEqual(result(builder.build("slot", other, index, {}, 3)).index.count, 2001)
+
     def test_small_leaves_are_joined(self) -> None:
         """So that removals don't leave a repository of crumbs."""
         ground = Ground(self.mktemp())

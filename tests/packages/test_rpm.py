@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.errors import AlreadyExists, InvalidPackage, SigningError, UnknownPackage
@@ -26,6 +27,18 @@ def made_rpm(name: str = "hello", version: str = "1.0", arch: str = "x86_64", **
     """A package of rpm."""
     values = {tags.NAME: string(name), tags.VERSION: string(version), tags.ARCH: string(arch)}
     return rpm(values, **more)
+
+
+class SlowSigner(FakeSigner):
+    """Signs when `waiting` has been called back."""
+
+    waiting: Deferred[None] | None = None
+
+    async def detach(self, data: bytes) -> bytes:
+        """See `FakeSigner`."""
+        if self.waiting is not None and not self.waiting.called:
+            await self.waiting
+        return await super().detach(data)
 
 
 class _RpmCase(SynchronousTestCase):
@@ -245,6 +258,42 @@ class RpmExtraTests(_RpmCase):
         for kind, data in (("group", b"<x/>"), ("group", b"<comps>"), ("group", bomb), ("modules", b"---\n")):
             with self.assertRaises(InvalidPackage):
                 self.put(kind, data)
+
+    def test_what_would_keep_a_thread_busy_is_refused(self) -> None:
+        """Elements in elements without end, and a tag that is read anew with each piece of it."""
+        for data in (b"<comps>" + b"<a>" * 1000, b'<comps a="' + b"x" * 2_000_000, b"<comps><!--" + b"x" * 2_000_000):
+            with self.assertRaisesRegex(InvalidPackage, "deep|of more than"):
+                self.put("group", data)
+
+    def test_a_long_text_is_no_tag(self) -> None:
+        """A document is read in pieces, wherever they end."""
+        comps = b"<comps>" + b"<group>" * 3 + b"x" * 1_000_000 + b"</group>" * 3 + b"</comps>"
+        self.put("group", comps)
+        self.put("modules", b"---\ndocument: modulemd\n" + "ä".encode() * 500_000)
+        self.assertEqual(read_rpm_repository(self.fetch)["group"], [comps.decode()])
+        with self.assertRaises(InvalidPackage):
+            self.put("modules", b"---\ndocument: modulemd\n" + "ä".encode()[:1])
+
+    def test_an_encoding_that_nobody_knows_is_refused(self) -> None:
+        """Or that can't be read byte by byte."""
+        for name in (b"x", b"utf-7", b"shift_jis"):
+            with self.assertRaises(InvalidPackage):
+                self.put("group", b'<?xml version="1.0" encoding="%b"?><comps>\x82\xa0</comps>' % name)
+
+    def test_documents_are_read_one_at_a_time(self) -> None:
+        """However many come at once: all of one is in memory until it is published."""
+        signer = self.ground.signer = SlowSigner()
+        repository = self.made("slow")
+        signer.waiting = Deferred()
+        self.ground.blocking.computed.clear()
+
+        for _ in range(3):
+            self.publishing = Deferred.fromCoroutine(repository.put_extra("group", self.ground.arrival("x", _COMPS)))
+        self.assertEqual(self.ground.blocking.computed.count("read_extra"), 1)
+
+        signer.waiting.callback(None)
+        self.successResultOf(self.publishing)
+        self.assertEqual(self.ground.blocking.computed.count("read_extra"), 3)
         with self.assertRaises(UnknownPackage):
             self.put("prestodelta", b"<x/>")
 

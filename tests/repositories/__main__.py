@@ -16,17 +16,22 @@ from pathlib import Path
 from tests.live.tools import PACKAGES, install
 from tests.repositories.bench import Bench, Case
 from tests.repositories.server import (
+    BehindProxy,
     BuiltIn,
     PackageServer,
+    SpeakingTls,
     SwitchedContents,
     WithGnupg,
-    WithKeyFiles,
+    WithGnupgKeys,
+    WithNativeKeys,
+    WithUsers,
     free_environment,
     setup,
 )
 
-GROUPS = ["apt", "sources", "contents", "dnf", "zypper", "signatures", "signing", "requiring", "gnupg", "uploads"]
-GROUPS += ["hostile", "churn", "crash", "rebuild"]
+GROUPS = ["apt", "sources", "contents", "dnf", "zypper", "mirroring", "tls", "proxy", "auth", "signatures", "signing"]
+GROUPS += ["requiring", "gnupg", "verifiers", "gnupgverifiers", "rotation", "uploads", "hostile", "churn", "crash"]
+GROUPS += ["rebuild"]
 # Programs, and Debian's packages of them.
 _PROGRAMS = {
     "apt-get": "apt",
@@ -42,12 +47,24 @@ _PROGRAMS = {
     "sqv": "sqv",
     "dput": "dput",
     "curl": "curl",
+    "aptly": "aptly",
+    "reprepro": "reprepro",
+    "debootstrap": "debootstrap",
+    "mmdebstrap": "mmdebstrap",
+    "faketime": "faketime",
+    "nginx": "nginx-light",
+    "unshare": "util-linux",
 }
 _SERVERS: dict[str, type[PackageServer]] = {
     "contents": SwitchedContents,
     "dnf": BuiltIn,
+    "tls": SpeakingTls,
+    "proxy": BehindProxy,
+    "auth": WithUsers,
     "gnupg": WithGnupg,
     "requiring": WithKeyFiles,
+    "verifiers": WithNativeKeys,
+    "gnupgverifiers": WithGnupgKeys,
 }
 """The servers of groups that want another than that with many repositories."""
 _PORT = 24100

@@ -40,8 +40,8 @@ class Apt:
         for one in _FOLDERS:
             (root / one).mkdir(parents=True)
         (root / "target/var/lib/dpkg/status").touch()
-        self._configuration = root / "apt.conf"
-        self._configuration.write_text(_CONFIGURATION.format(root=root, more="\n".join(settings)))
+        self.configuration = root / "apt.conf"
+        self.configuration.write_text(_CONFIGURATION.format(root=root, more="\n".join(settings)))
 
     @property
     def target(self) -> Path:
@@ -69,7 +69,7 @@ class Apt:
             "env",
             "-C",
             str(self.downloads),
-            f"APT_CONFIG={self._configuration}",
+            f"APT_CONFIG={self.configuration}",
             "DEBIAN_FRONTEND=noninteractive",
         )
         return run(*words, "sh", "-c", 'exec "$@" 2>&1', "sh", program, *arguments, timeout=timeout)
@@ -86,7 +86,8 @@ class Apt:
         """Every package that can be installed, and its newest version."""
         found: dict[str, str] = {}
         for line in self("apt-cache", "dumpavail").splitlines():
-            key, _, value = line.partition(": ")
+            key, _, value = line.partition(":")
+            value = value.strip()
             if key == "Package":
                 name = value
             elif key == "Version":

@@ -13,10 +13,13 @@ def cases(bench: Bench) -> Iterator[Case]:
     """The cases."""
     group = _Group(bench)
     yield Case("makecache of an empty repository, its signature checked", group.empty)
-    yield Case("install by the served pkgd.repo, with what is needed and recommended", group.install)
+    yield Case(
+        "install by the served pkgd.repo what nobody has signed, with what is needed and recommended", group.install
+    )
     yield Case("queries by file, by what is needed and by what is recommended", group.queries)
     yield Case("a newer version is seen at once, and upgraded to", group.newer)
     yield Case("what is deleted vanishes", group.deleted)
+    yield Case("zypper installs what nobody has signed by the served pkgd.repo", group.zypper)
     yield Case("the built-in apt repository is there as well", group.apt)
 
 
@@ -38,8 +41,17 @@ class _Group:
     def apt(self) -> None:
         self._bench.apt("main").update()
 
+    def zypper(self) -> None:
+        zypper = self._bench.zypper()
+        zypper("addrepo", f"{self._web.url}/rpm/main/pkgd.repo")
+        zypper("refresh")
+        zypper("install", "toolbox")
+        must((zypper.folder / "usr/bin/toolbox").exists(), "it is installed")
+
     def install(self) -> None:
         self._publish("1.0")
+        for file in self._bench.workshop.toolbox("1.0").values():
+            must_have(run("rpm", "-qp", "--qf", "%{SIGPGP:pgpsig} %{RSAHEADER:pgpsig}", str(file)), "(none) (none)")
         self._dnf.update()
         self._dnf("install", "toolbox")
         names = [one for one in self._dnf.installed() if not one.startswith("gpg-pubkey")]

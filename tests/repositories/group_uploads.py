@@ -12,7 +12,7 @@ from tests.live.tools import must_fail, run
 from tests.repositories.bench import Bench, Case
 from tests.repositories.web import Web, must, must_have
 
-_PARALLEL = 20
+_PARALLEL = 50
 
 
 def _ways(web: Web, files: list[Path], rpms: list[Path]) -> Iterator[tuple[str, Callable[[], None], str, str]]:
@@ -86,6 +86,7 @@ def cases(bench: Bench) -> Iterator[Case]:
     yield Case("Gitea's DELETE", group.gitea_delete)
     yield Case("an epoch and a tilde in a version", group.epoch)
     yield Case(f"{_PARALLEL} uploads at once into one suite", group.parallel)
+    yield Case(f"{_PARALLEL} uploads at once into one rpm repository", group.parallel_rpms)
     yield Case(f"{_PARALLEL} uploads of one file at once: one is new", group.same_at_once)
     yield Case("a repository, a suite and a component that are not configured are 404", group.unknown)
 
@@ -170,6 +171,15 @@ class _Group:
         apt.update()
         must({f"parallel{number}" for number in range(_PARALLEL)} <= set(apt.versions()), "all are there")
         apt("apt-get", "install", *(f"parallel{number}" for number in range(_PARALLEL)))
+
+    def parallel_rpms(self) -> None:
+        files = self._bench.workshop.rpms("parallel", _PARALLEL)
+        with ThreadPoolExecutor(_PARALLEL) as pool:
+            answers = list(pool.map(lambda one: self._web.put(f"/rpm/main/{one.name}", one), files))
+        for one in answers:
+            one.must_be(201)
+        found = set(self._bench.dnf("main").names("--refresh"))
+        must({f"parallel{number}" for number in range(_PARALLEL)} <= found, "all are there")
 
     def same_at_once(self) -> None:
         file = self._bench.workshop.deb("same")

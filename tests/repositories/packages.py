@@ -96,6 +96,7 @@ class Workshop:
         architecture: str = "all",
         paths: Sequence[str] = (),
         fields: str = "",
+        priority: str = "optional",
     ) -> Path:
         """A .deb with one text file, and one of zeros that are not compressed, if it is to have a size.
 
@@ -109,7 +110,7 @@ class Workshop:
         (root / "DEBIAN/control").write_text(
             f"Package: {name}\nVersion: {version}\nArchitecture: {architecture}\n"
             f"Maintainer: Tests <tests@example.org>\nSection: utils\n"
-            f"Priority: optional\n{fields}Description: package of pkgd's tests\n {name}, {text}\n"
+            f"Priority: {priority}\n{fields}Description: package of pkgd's tests\n {name}, {text}\n"
         )
         (doc / "note").write_text(f"{name} {version} {text}\n")
         for path in paths:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import bcrypt
+
+from tests.live.certificates import Certificates, issue
 from tests.live.server import Pkgd, Setup
 from tests.live.tools import Daemon, run, wait_for
 from tests.repositories.web import Web
@@ -38,6 +42,8 @@ REPOSITORIES: dict[str, Any] = {
         {"name": "requiring", "sign_packages": "require"},
     ],
 }
+PROXY_OFFSET = 60
+USER, PASSWORD = "somebody", "not-a-secret"
 KEYS: dict[str, Any] = {"ed25519": {"algorithm": "ed25519"}}
 
 
@@ -69,7 +75,8 @@ class PackageServer(Pkgd):
     @property
     def web(self) -> Web:
         """The server, by HTTP."""
-        return Web(self.setup.host, self.setup.port)
+        certificates = self.setup.certificates
+        return Web(self.setup.host, self.setup.port, certificates.authority if certificates else None)
 
     def kill(self) -> None:
         """End the process as a crash does."""
@@ -83,10 +90,7 @@ class PackageServer(Pkgd):
 
     def answers(self) -> bool:
         """Whether it is ready."""
-        try:
-            return self.web.call("GET", "/ready").status == 200
-        except OSError:
-            return False
+        return self.web.answers("/ready")
 
 
 class BuiltIn(PackageServer):
@@ -95,26 +99,65 @@ class BuiltIn(PackageServer):
     built_in = True
 
 
+class SpeakingTls(PackageServer):
+    """pkgd with a certificate by an authority that nobody but the suite knows."""
+
+    def __init__(self, setup: Setup, folder: Path) -> None:
+        super().__init__(replace(setup, certificates=_certificates(folder)), folder)
+
+
+class BehindProxy(PackageServer):
+    """pkgd that is told by which URL clients reach it: that of a proxy with TLS, `PROXY_OFFSET` ports from its own."""
+
+    def __init__(self, setup: Setup, folder: Path) -> None:
+        super().__init__(replace(setup, behind_proxy=True), folder)
+        self.certificates = _certificates(folder)
+
+    @property
+    def front_port(self) -> int:
+        """The proxy's."""
+        return self.setup.port + PROXY_OFFSET
+
+    def _settings(self) -> dict[str, Any]:
+        settings = super()._settings()
+        settings["server"]["external_url"] = f"https://{self.setup.host}:{self.front_port}"
+        return settings
+
+
+class WithUsers(PackageServer):
+    """pkgd that knows one user, and lets nobody else in."""
+
+    def _settings(self) -> dict[str, Any]:
+        users = self.folder / "htpasswd"
+        hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(10)).decode()
+        users.write_text(f"{USER}:{hashed}\n")
+        return {**super()._settings(), "auth": {"mode": "basic", "basic_htpasswd_file": str(users)}}
+
+
 class WithGnupg(PackageServer):
     """pkgd whose keys GnuPG has."""
 
+    key_types: tuple[str, ...] = ("default",)
+
     def keys(self) -> dict[str, Any]:
-        """A key in a GnuPG home, which is made at the first call."""
+        """Keys in a GnuPG home, which are made at the first call: `default` is RSA with 3,072 bits."""
         if not self._home.exists():
             self._home.mkdir(mode=0o700)
-            self._gpg(
-                "--passphrase", "", "--quick-generate-key", "Tests <tests@example.org>", "rsa3072", "sign", "never"
-            )
-        fingerprint = next(
-            line.split(":")[9] for line in self._gpg("--with-colons", "-K").splitlines() if line.startswith("fpr:")
-        )
-        key = {"backend": "gnupg", "fingerprint": fingerprint, "homedir": str(self._home)}
-        return {**KEYS, "default": key}
+            for name in self.key_types:
+                algorithm = "rsa3072" if name == "default" else name
+                user = f"{name} <{name}@example.org>"
+                self._gpg("--passphrase", "", "--quick-generate-key", user, algorithm, "sign", "never")
+        return {**KEYS, **{name: self._key(name) for name in self.key_types}}
 
     def repositories(self) -> dict[str, Any]:
         """Without those whose packages are signed, for which GnuPG's keys are of no use."""
         rpm = [one for one in REPOSITORIES["rpm"] if "sign_packages" not in one]
         return {**REPOSITORIES, "rpm": rpm}
+
+    def _key(self, name: str) -> dict[str, Any]:
+        listed = self._gpg("--with-colons", "-K", f"{name}@example.org").splitlines()
+        fingerprint = next(line.split(":")[9] for line in listed if line.startswith("fpr:"))
+        return {"backend": "gnupg", "fingerprint": fingerprint, "homedir": str(self._home)}
 
     @property
     def _home(self) -> Path:
@@ -186,6 +229,43 @@ class SwitchedContents(PackageServer):
         self._is_on = True
         self.start_again()
         wait_for("Contents", lambda: b"Contents-all" in self.web.get("/apt/main/dists/stable/Release"))
+
+
+KEY_TYPES = ("rsa3072", "rsa4096", "ed25519")
+
+
+class WithNativeKeys(PackageServer):
+    """pkgd with a key of each type, each with an apt and an rpm repository of its name; those of rpm sign packages."""
+
+    def keys(self) -> dict[str, Any]:
+        """One key of each type, made at the start."""
+        return {one: {"algorithm": one} for one in KEY_TYPES}
+
+    def repositories(self) -> dict[str, Any]:
+        """Two for each key."""
+        return _of_each_key("sign")
+
+
+class WithGnupgKeys(WithGnupg):
+    """The same, with keys that GnuPG has, which sign no packages."""
+
+    key_types = KEY_TYPES
+
+    def repositories(self) -> dict[str, Any]:
+        """Two for each key."""
+        return _of_each_key("keep")
+
+
+def _of_each_key(sign_packages: str) -> dict[str, Any]:
+    return {
+        "apt": [{"name": one, "signing_key": one} for one in KEY_TYPES],
+        "rpm": [{"name": one, "signing_key": one, "sign_packages": sign_packages} for one in KEY_TYPES],
+    }
+
+
+def _certificates(folder: Path) -> Certificates:
+    """Beside the server's folder, for clients to read."""
+    return issue(folder.with_name(f"{folder.name}-tls"), ["127.0.0.1"])
 
 
 def setup(name: str, port: int) -> Setup:

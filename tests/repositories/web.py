@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,10 +36,26 @@ class Answer(NamedTuple):
 class Web:
     """A server, by its address."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, authority: Path | None = None) -> None:
+        """
+        :param authority: by whom its certificate is, if it speaks TLS.
+        """
         self._host = host
         self._port = port
-        self.url = f"http://{host}:{port}"
+        self._tls = ssl.create_default_context(cafile=str(authority)) if authority else None
+        self.url = f"{'https' if authority else 'http'}://{host}:{port}"
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if self._tls is None:
+            return http.client.HTTPConnection(self._host, self._port, timeout=60)
+        return http.client.HTTPSConnection(self._host, self._port, timeout=60, context=self._tls)
+
+    def answers(self, path: str) -> bool:
+        """Whether a GET of the path is answered with 200 now."""
+        try:
+            return self.call("GET", path).status == 200
+        except (OSError, http.client.HTTPException):
+            return False
 
     def call(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
@@ -47,7 +64,7 @@ class Web:
 
         :raises OSError: if there is no whole answer; http.client's exceptions as well.
         """
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=60)
+        connection = self._connection()
         try:
             connection.request(method, path, body, dict(headers or {}))
             response = connection.getresponse()

@@ -8,6 +8,7 @@ from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
 from twisted.logger import LogLevel, capturedLogs
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
@@ -246,6 +247,21 @@ class EdgeTests(SynchronousTestCase):
         self.connect().request("GET", "/")
 
         self.assertTrue(requests[0].isSecure())
+
+    def test_distrusted(self) -> None:
+        """A client that closes during the handshake, as one does that does not trust the certificate, is no error."""
+        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        context.set_max_proto_version(SSL.TLS1_2_VERSION)
+        client, transport = SSL.Connection(context, None), StringTransport()
+        client.set_connect_state()
+        protocol = self.factory.buildProtocol(None)
+        protocol.makeConnection(transport)
+        self.assertRaises(SSL.WantReadError, client.do_handshake)
+        protocol.dataReceived(client.bio_read(1 << 16))
+
+        protocol.dataReceived(b"\x15\x03\x03\x00\x02\x01\x00")  # alert: close_notify
+
+        self.assertTrue(transport.disconnecting)
 
     def test_both_ways(self) -> None:
         """Uploads and downloads of any size pass, one after the other on a connection."""

@@ -13,7 +13,7 @@ from pkgd.web.gate import declares
 from pkgd.web.packages.endpoint import AptCall, Endpoint, known_component, known_suite
 from pkgd.web.packages.paths import Kind
 from pkgd.web.packages.receiving import Receiver
-from pkgd.web.packages.serving import base_url, send_keys, send_served, sources_file
+from pkgd.web.packages.serving import NO_STORE, base_url, send_keys, send_served, sources_file
 from pkgd.web.packages.sets import BINARIES, Sets
 from pkgd.web.respond import header_block, send_body, send_empty, send_text
 
@@ -73,7 +73,7 @@ class AptEndpoints:
         suite = known_suite(call.repository, call.path.suites[0])
         keys = call.hosted.signer.public_keys()
         text = sources_file(self._url(call), suite.codename, tuple(suite.components), keys)
-        send_body(call.request, 200, b"text/plain; charset=utf-8", text)
+        send_body(call.request, 200, b"text/plain; charset=utf-8", text, NO_STORE)
 
     @declares(Action.PULL)
     async def base(self, call: AptCall) -> None:
@@ -83,7 +83,7 @@ class AptEndpoints:
             f"curl -fsS {url}/{one.codename}.sources -o /etc/apt/sources.list.d/{name}-{one.codename}.sources"
             for one in call.repository.settings.suites
         ]
-        send_text(call.request, 200, "\n".join(lines) + "\n")
+        send_text(call.request, 200, "\n".join(lines) + "\n", NO_STORE)
 
     def _url(self, call: AptCall) -> str:
         return f"{base_url(call.request, self._external_url)}/apt/{call.repository.settings.name}"

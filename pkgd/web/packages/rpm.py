@@ -16,7 +16,7 @@ from pkgd.web.gate import declares
 from pkgd.web.packages.endpoint import Endpoint, RpmCall
 from pkgd.web.packages.paths import Kind
 from pkgd.web.packages.receiving import Receiver
-from pkgd.web.packages.serving import base_url, send_keys, send_served
+from pkgd.web.packages.serving import NO_STORE, base_url, send_keys, send_served
 from pkgd.web.respond import header_block, send_body, send_empty, send_text
 
 __all__ = ["RpmEndpoints"]
@@ -26,7 +26,6 @@ _NAMELESS = "package.rpm"
 _REPOMD = "repodata/repomd.xml"
 # zypper fetches the signature, then the key, then what is signed, over one connection; so long they belong together.
 TOGETHER_SECONDS = 10.0
-_NO_STORE = b"Cache-Control: no-store\r\n"
 
 
 @frozen
@@ -103,20 +102,20 @@ class RpmEndpoints:
         """
         is_zypper = (call.request.header(b"user-agent") or "").startswith("ZYpp")
         text = call.repository.repo_file(self._url(call), by_mirrorlist=not is_zypper)
-        send_body(call.request, 200, b"text/plain; charset=utf-8", text, _NO_STORE)
+        send_body(call.request, 200, b"text/plain; charset=utf-8", text, NO_STORE)
 
     @declares(Action.PULL)
     async def mirrorlist(self, call: RpmCall) -> None:
         """Name the current generation, from which a client then takes everything."""
         text = call.repository.mirrorlist(self._url(call))
-        send_body(call.request, 200, b"text/plain; charset=utf-8", text, _NO_STORE)
+        send_body(call.request, 200, b"text/plain; charset=utf-8", text, NO_STORE)
 
     @declares(Action.PULL)
     async def base(self, call: RpmCall) -> None:
         """Say how the repository is used."""
         name = call.repository.settings.name.replace("/", "-")
         send_text(
-            call.request, 200, f"curl -fsS {self._url(call)}/pkgd.repo -o /etc/yum.repos.d/{name}.repo\n", _NO_STORE
+            call.request, 200, f"curl -fsS {self._url(call)}/pkgd.repo -o /etc/yum.repos.d/{name}.repo\n", NO_STORE
         )
 
     def _url(self, call: RpmCall) -> str:

@@ -7,12 +7,14 @@ from pkgd.packages.records import Served
 from pkgd.web.request import Request
 from pkgd.web.respond import Entity, header_block, send_body, send_entity
 
-__all__ = ["base_url", "send_keys", "send_served", "sources_file"]
+__all__ = ["NO_STORE", "base_url", "send_keys", "send_served", "sources_file"]
 
 # What a path with a hash or a generation in it answers; and what changes with every publish, which a cache on the
 # way must ask for again: a stale index with fresh neighbours is what apt calls "Hash Sum mismatch".
 _FOR_GOOD = header_block(Cache_Control="public, max-age=31536000, immutable")
 _ASK_AGAIN = header_block(Cache_Control="no-cache")
+# What has the URL in it by which it was asked for, which no cache may hand to others.
+NO_STORE = header_block(Cache_Control="no-store")
 
 
 async def send_served(request: Request, blocking: Blocking, served: Served) -> None:

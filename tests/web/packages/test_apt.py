@@ -100,6 +100,14 @@ class RequestTests(SynchronousTestCase):
         self.assertIn("Types: deb deb-src\nURIs: http://registry.test/apt/main\nSuites: stable\n", text)
         self.assertTrue(text.endswith("Components: main contrib\nSigned-By:\n KEYS\n"), text)
 
+    def test_no_cache_keeps_what_names_the_host(self) -> None:
+        """What has a URL in it that a client has made up is for that client alone."""
+        for path in ("/apt/main/stable.sources", "/apt/main/"):
+            answer = self.edge.call("GET", path, {"Host": "evil.example"})
+
+            self.assertIn(b"evil.example", answer.body)
+            self.assertEqual(answer.header("Cache-Control"), "no-store")
+
 
 class ConfiguredUrlTests(SynchronousTestCase):
     """Where the configuration says how clients reach the server, that is what they are told."""
