@@ -23,6 +23,7 @@ from tests.repositories.server import (
     SwitchedContents,
     WithGnupg,
     WithGnupgKeys,
+    WithKeyFiles,
     WithNativeKeys,
     WithUsers,
     free_environment,
