@@ -12,7 +12,7 @@ from pkgd.auth.sources import Verdict
 from pkgd.errors import AuthUnavailable, Unauthenticated
 from tests.auth.fixtures import FakeSource, table
 from tests.web.auth.fixtures import URL, AuthEdge, basic
-from tests.web.content import digest_of
+from tests.web.content import BLOB, CONFIG, PLAIN, digest_of
 from tests.web.messages import Response, request_bytes
 from tests.web.policies import Explained
 from tests.web.recorder import recorded
@@ -126,6 +126,24 @@ class IdentityTests(SynchronousTestCase):
         ):
             answer = self.call(method, target, shown)
             self.assertEqual(self.challenge(answer), self.bearer(f'scope="{scope}"', 'error="insufficient_scope"'))
+
+    def test_no_better_token(self) -> None:
+        """Who would get no better token is told why."""
+        self.build()
+        answer = self.call("DELETE", "/v2/a/manifests/x", self.edge.bearer("alice", "secret", "repository:a:*"))
+
+        self.assertIn("alice may not delete oci:a: without rules", answer.json["errors"][0]["message"])
+
+    def test_catalog(self) -> None:
+        """A token for the catalog sees what its owner may pull, though it can pull nothing."""
+        self.build()
+        for data in (BLOB, CONFIG):
+            target = f"/v2/a/blobs/uploads/?digest={digest_of(data)}"
+            self.assertEqual(self.edge.call("POST", target, ALICE, data).status, 201)
+        self.assertEqual(self.edge.call("PUT", "/v2/a/manifests/x", ALICE, PLAIN).status, 201)
+        for shown in (ALICE, self.edge.bearer("alice", "secret", "registry:catalog:*")):
+            self.assertEqual(self.call("GET", "/v2/_catalog", shown).json, {"repositories": ["a"]})
+        self.challenge(self.call("GET", "/v2/_catalog", self.edge.bearer("alice", "secret")))
 
     def test_denied(self) -> None:
         """Who is known and may not is told so; what he may not read looks as if it were not there."""
