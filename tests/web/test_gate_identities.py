@@ -180,6 +180,18 @@ class IdentityTests(SynchronousTestCase):
         wide = self.edge.bearer("alice", "secret", "repository:b:pull,push", "repository:a:pull")
         self.assertEqual(self.call("POST", mount, wide).status, 201)
 
+    def test_upload_of_another(self) -> None:
+        """An upload that one user has begun does not exist for another, whatever he may push."""
+        self.build()
+        place = self.call("POST", "/v2/a/blobs/uploads/", ALICE).header("Location") or ""
+        bob = basic("bob", "other")
+
+        for method in ("GET", "PATCH", "PUT", "DELETE"):
+            target = f"{place}?digest={digest_of(b'')}" if method == "PUT" else place
+            answer = self.call(method, target, bob)
+            self.assertEqual((answer.status, answer.code), (404, "BLOB_UPLOAD_UNKNOWN"), method)
+        self.assertEqual(self.call("GET", place, ALICE).status, 204)
+
     def test_before_the_body(self) -> None:
         """A refusal comes before the body, also where the password takes a while to check."""
         self.build()
