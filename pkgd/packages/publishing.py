@@ -226,8 +226,9 @@ class Publisher:
 
     def _retire(self, before: Mapping[str, Index], after: Mapping[str, Index]) -> None:
         """Leaves that are not needed for the next publish need no memory."""
-        staying = {leaf for index in after.values() for leaf in index.leaves}
-        self.shelf.forget({leaf for index in before.values() for leaf in index.leaves} - staying)
+        staying = {part.name for index in after.values() for leaf in index.leaves for part in leaf.parts}
+        parts = [part for index in before.values() for leaf in index.leaves for part in leaf.parts]
+        self.shelf.forget(part for part in parts if part.name not in staying)
 
     # -- what is not needed any more --
 
