@@ -50,7 +50,8 @@ _WORDS = {
     "Essential": re.compile(r"yes|no"),
     "Protected": re.compile(r"yes|no"),
     "Important": re.compile(r"yes|no"),
-    "Priority": re.compile(r"[A-Za-z0-9-]+"),
+    # Any word, but none that only begins with one that it knows.
+    "Priority": re.compile(r"(?!(?:required|important|standard|optional|extra).)[a-z0-9-]+", re.IGNORECASE),
 }
 
 
@@ -185,7 +186,7 @@ def _check_words(control: Stanza) -> None:
         if len(name) < _MIN_FIELD_NAME:
             raise InvalidPackage(name, "a name of a field that is too short for dpkg")
     for name, words in _WORDS.items():
-        value = control.get(name)
+        value = control.get(name) and control.line(name)
         if value and not words.fullmatch(value):
             raise InvalidPackage(value, f"not a value that {name} may have")
 

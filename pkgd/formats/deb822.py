@@ -54,7 +54,8 @@ class Stanza:
         :raises InvalidPackage: if it isn't.
         """
         value = self.get(name)
-        if not value or "\n" in value:
+        # Nor may its one line be the second: dpkg takes the line end for a part of the value then.
+        if not value or "\n" in self.raw(name):
             raise InvalidPackage(name, "a field that is missing" if not value else "a field that must be one line")
         return value
 

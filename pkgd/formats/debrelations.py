@@ -44,6 +44,8 @@ def check_relations(control: Stanza) -> None:
         value = control.get(name)
         if not value:
             continue
+        if control.raw(name).lstrip(" \t").startswith("\n"):
+            raise InvalidPackage(name, "a field that begins with an empty line")
         groups = value.removesuffix(",").split(",")
         if value.count(",") + value.count("|") > _MAX_RELATIONS:
             raise InvalidPackage(name, f"a field with more than {_MAX_RELATIONS} relations")

@@ -29,6 +29,8 @@ _LONG_NAME = b"L"
 _EXTENSIONS = b"LKxg"
 
 _OCTAL = re.compile(rb" *([0-7]+)[ \x00]*")
+# How a negative number in binary begins: a time before 1970.
+_NEGATIVE = 0xFF
 # What a line of text cannot carry.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -142,7 +144,7 @@ def _number(digits: bytes) -> int:
 def _check_numbers(block: bytes) -> None:
     """Mode, owner, group and time, which are of no use here, but which dpkg's tar has to understand."""
     for digits in (block[100:108], block[108:116], block[116:124], block[136:148]):
-        if digits.strip(b" \0") and not digits[0] & 0x80:
+        if digits.strip(b" \0") and digits[0] != _NEGATIVE:
             _number(digits)
 
 

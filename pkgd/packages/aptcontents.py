@@ -38,8 +38,6 @@ class ContentsShape:
 
     forms: Sequence[str]
     parts: Sequence[str] = ("",)
-    # One is enough for apt, and all of a file behind the first change is hashed again.
-    hashes: Sequence[str] = ("sha256",)
     cut: Cut = _CUT
     keeps_texts: bool = False
 

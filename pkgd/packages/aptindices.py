@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from attrs import field, frozen
+from attrs import frozen
 
 from pkgd.errors import FailedStorage
 from pkgd.formats.debnames import parse_source
@@ -38,7 +38,6 @@ class StanzaShape:
 
     forms: Sequence[str]
     parts: Sequence[str] = ("",)
-    hashes: Sequence[str] = field(default=("sha256", "sha512"))
     cut: Cut = PACKAGES_CUT
     keeps_texts: bool = True
 

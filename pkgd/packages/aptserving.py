@@ -14,7 +14,7 @@ from pkgd.packages.serving import Serving, media_type_of
 __all__ = ["AptServing"]
 
 _GENERATION = re.compile(r"@([1-9][0-9]{0,14})")
-_BY_HASH = re.compile(r".+/by-hash/(?:SHA256/[0-9a-f]{64}|SHA512/[0-9a-f]{128})")
+_BY_HASH = re.compile(r".+/by-hash/SHA256/[0-9a-f]{64}")
 
 
 class AptServing:

@@ -86,8 +86,8 @@ class AptSuite:
                 continue
             for (part, form), one in index.files.items():
                 path = slot + SUFFIXES[form]
-                files[path] = FileRef(index.name, part, form, one.size, one.sha256, one.sha512)
-                entries.append(IndexEntry(path, FileHashes(one.size, "", "", one.sha256, one.sha512)))
+                files[path] = FileRef(index.name, part, form, one.size, one.sha256)
+                entries.append(IndexEntry(path, FileHashes(one.size, "", "", one.sha256, "")))
         release = release_file(self._fields(date, indices), entries)
         documents = {
             "Release": release,

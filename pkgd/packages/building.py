@@ -14,7 +14,7 @@ from pkgd.packages.drafts import Draft, Published
 from pkgd.packages.forms import piece
 from pkgd.packages.indices import Index, IndexFile, frames, write_index
 from pkgd.packages.layout import index_key, leaf_key
-from pkgd.packages.leaves import Edits, Entry, Leaf, LeafPart, Shape, make_leaves, make_part, runs
+from pkgd.packages.leaves import Edits, Leaf, LeafPart, Shape, Texts, make_leaves, make_part, runs
 from pkgd.packages.shelf import Shelf, expanded
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ __all__ = ["Builder", "Built"]
 
 # So many bytes are hashed in one hop.
 _SLICE = 4 * 1024 * 1024
-
-Hashes = tuple["_Hash", ...]
 
 
 @frozen
@@ -39,11 +37,11 @@ class Built:
 
 @define
 class _Trail:
-    """Where hashing has been: the file's beginning, the leaves' names, and the hashes after each of them."""
+    """Where hashing has been: the file's beginning, the leaves' names, and the hash before and after each of them."""
 
     head: bytes
     leaves: list[str] = field(factory=list)
-    states: list[Hashes] = field(factory=list)
+    states: list[_Hash] = field(factory=list)
 
 
 class Builder:
@@ -104,9 +102,9 @@ class Builder:
         :raises Storage: if its leaves cannot be read.
         """
         leaves: Sequence[Leaf] = base.leaves if base is not None else ()
-        old: Sequence[Entry] = ()
+        old: Sequence[Texts] = ()
         if base is not None and base.forms != tuple(shape.forms):
-            old = tuple([entry for leaf in base.leaves for entry in await self._shelf.entries(shape, leaf)])
+            old = tuple([row for leaf in base.leaves for row in await self._shelf.rows(shape, leaf)])
             leaves = ()
         changed, files = await self._edit(shape, leaves, old, edits, generation)
         return await self._finish(slot, shape, changed, files, generation)
@@ -118,7 +116,7 @@ class Builder:
         return await self._finish(slot, shape, [Leaf(("",), 0, (part,))], files, generation)
 
     async def _edit(
-        self, shape: Shape, leaves: Sequence[Leaf], extra: Sequence[Entry], edits: Edits, generation: int
+        self, shape: Shape, leaves: Sequence[Leaf], extra: Sequence[Texts], edits: Edits, generation: int
     ) -> tuple[list[Leaf], dict[tuple[str, str], bytes]]:
         """The leaves after the edits, and the files of those that are new."""
         files: dict[tuple[str, str], bytes] = {}
@@ -128,10 +126,10 @@ class Builder:
         # From the end on, so that positions stay what they are.
         for start, end, mine in reversed(await self._shelf.blocking.work(_plan, shape, leaves, edits)):
             run = leaves[start:end]
-            entries = [*extra]
+            rows = [*extra]
             for leaf in run:
-                entries += await self._shelf.entries(shape, leaf)
-            made = await self._shelf.blocking.work(make_leaves, shape, generation, entries, mine)
+                rows += await self._shelf.rows(shape, leaf)
+            made = await self._shelf.blocking.work(make_leaves, shape, generation, rows, mine)
             if [_content(one.leaf) for one in made] == [_content(one) for one in run]:
                 continue
             changed[start:end] = [one.leaf for one in made]
@@ -162,7 +160,7 @@ class Builder:
         part, form = which
         at = list(shape.parts).index(part)
         head, tail = frames(shape, leaves, part, form)
-        trail = self._trail((slot, part, form), head, shape, [leaf.parts[at].name for leaf in leaves])
+        trail = self._trail((slot, part, form), head, [leaf.parts[at].name for leaf in leaves])
         waiting: list[_Piece] = []
         size = 0
         for leaf in leaves[len(trail.leaves) :]:
@@ -176,17 +174,17 @@ class Builder:
                 await self._shelf.blocking.work(_advance, trail.states, waiting)
                 waiting, size = [], 0
         await self._shelf.blocking.work(_advance, trail.states, waiting)
-        digests = dict(zip(shape.hashes, _ended(trail.states[-1], tail), strict=True))
+        ended = trail.states[-1].copy()
+        ended.update(tail)
         sizes = (piece(form, one.parts[at].forms[form])[1] if form else one.parts[at].size for one in leaves)
         size = len(head) + sum(sizes) + len(tail)
-        return IndexFile(head, tail, size, digests["sha256"], digests.get("sha512", ""))
+        return IndexFile(head, tail, size, ended.hexdigest())
 
-    def _trail(self, key: tuple[str, str, str], head: bytes, shape: Shape, names: Sequence[str]) -> _Trail:
+    def _trail(self, key: tuple[str, str, str], head: bytes, names: Sequence[str]) -> _Trail:
         """How far the last hashing is of use: up to the first leaf that is another now."""
         trail = self._trails.get(key)
         if trail is None or trail.head != head or len(trail.states) != len(trail.leaves) + 1:
-            states = tuple(hashlib.new(name, head) for name in shape.hashes)
-            trail = self._trails[key] = _Trail(head, [], [states])
+            trail = self._trails[key] = _Trail(head, [], [hashlib.sha256(head)])
         same = 0
         for one, other in zip(trail.leaves, names, strict=False):
             if one != other:
@@ -213,22 +211,11 @@ class _Piece:
         return self.data if size == len(self.data) else self.data[start : start + size]
 
 
-def _advance(states: list[Hashes], pieces: Sequence[_Piece]) -> None:
+def _advance(states: list[_Hash], pieces: Sequence[_Piece]) -> None:
     for one in pieces:
-        data = one.read()
-        following = tuple(state.copy() for state in states[-1])
-        for state in following:
-            state.update(data)
+        following = states[-1].copy()
+        following.update(one.read())
         states.append(following)
-
-
-def _ended(states: Hashes, tail: bytes) -> list[str]:
-    ended = []
-    for one in states:
-        copied = one.copy()
-        copied.update(tail)
-        ended.append(copied.hexdigest())
-    return ended
 
 
 def _content(leaf: Leaf) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from pkgd.packages.generations import Gone
 from pkgd.packages.indices import Index
-from pkgd.packages.leaves import Entry, Key, Leaf, Shape, Texts
+from pkgd.packages.leaves import Entry, Key, Shape, Texts, parse, position
 from pkgd.packages.shelf import Shelf
 
 __all__ = ["Draft", "Published", "Readable"]
@@ -34,8 +34,6 @@ class Published:
         self._shelf = shelf
         self._shape = shape
         self.indices = indices
-        # The leaf that was looked into last: who asks for a package asks again before it is published.
-        self._last: tuple[Leaf | None, Mapping[Key, Texts]] = (None, {})
 
     @property
     def slots(self) -> frozenset[str]:
@@ -48,10 +46,9 @@ class Published:
         at = index.position(key) if index else None
         if index is None or at is None:
             return None
-        leaf = index.leaves[at]
-        if self._last[0] is not leaf:
-            self._last = leaf, dict(await self._shelf.entries(self._shape, leaf))
-        return self._last[1].get(key)
+        rows = await self._shelf.rows(self._shape, index.leaves[at])
+        there = position(self._shape, rows, key)
+        return rows[there] if there < len(rows) and self._shape.key(rows[there][0]) == key else None
 
     async def named(self, slot: str, name: str) -> list[Entry]:
         """See `Readable.named`."""
@@ -59,15 +56,20 @@ class Published:
         found: list[Entry] = []
         if index is not None:
             for at in index.positions(name) if index.leaves else ():
-                entries = await self._shelf.entries(self._shape, index.leaves[at])
-                found += [entry for entry in entries if entry[0][0] == name]
+                rows = await self._shelf.rows(self._shape, index.leaves[at])
+                for row in rows[position(self._shape, rows, (name,)) :]:
+                    key = self._shape.key(row[0])
+                    if key[0] != name:
+                        break
+                    found.append((key, row))
         return found
 
     async def all(self, slot: str) -> AsyncIterator[Entry]:
         """Every entry of an index."""
         index = self.indices.get(slot)
         for leaf in index.leaves if index else ():
-            for entry in await self._shelf.entries(self._shape, leaf):
+            rows = await self._shelf.rows(self._shape, leaf)
+            for entry in await self._shelf.blocking.work(parse, self._shape, rows):
                 yield entry
 
 

@@ -7,6 +7,7 @@ out of the repository, whose files go when no older generation is kept.
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -34,7 +35,6 @@ class FileRef:
     form: str
     size: int
     sha256: str
-    sha512: str
 
 
 @frozen
@@ -70,10 +70,7 @@ class Generation:
             "date": self.date,
             "marks": self.marks,
             "indices": self.indices,
-            "files": {
-                path: [one.index, one.part, one.form, one.size, one.sha256, one.sha512]
-                for path, one in self.files.items()
-            },
+            "files": {path: [one.index, one.part, one.form, one.size, one.sha256] for path, one in self.files.items()},
             "documents": {path: data.decode() for path, data in self.documents.items()},
             "gone": [[one.slot, one.key, one.paths] for one in self.gone],
             "signers": None if self.signers is None else sorted(self.signers),
@@ -173,7 +170,7 @@ class Kept:
         return [one.number for one in self._known]
 
     async def find(self, digest: str) -> FileRef | None:
-        """A file of any generation that is kept, by its SHA-256 or SHA-512."""
+        """A file of any generation that is kept, by its SHA-256."""
         if digest not in self._files:
             await self.complete()
         found = self._files.get(digest)
@@ -196,7 +193,11 @@ class Kept:
 
     def shares_second(self, generation: Generation) -> bool:
         """Whether another generation is from the same second; so it may be while the older ones are not known."""
-        return not self._complete or sum(one.date == generation.date for one in self._known) > 1
+        if not self._complete:
+            return True
+        # Dates never go back, so those of one second stand beside each other.
+        at = bisect_left(self._known, generation.date, key=lambda one: one.date)
+        return len(self._known) > at + 1 and self._known[at + 1].date == generation.date
 
     def expired(self, now: float) -> tuple[int, int] | None:
         """The oldest generation and the one after it, if the oldest need not be kept any more."""
@@ -211,9 +212,8 @@ class Kept:
         del self._known[0]
         self._remembered.pop(number, None)
         for ref in oldest.files.values() if oldest else ():
-            for digest in (ref.sha256, ref.sha512):
-                if self._files.get(digest, (number + 1,))[0] <= number:
-                    del self._files[digest]
+            if self._files.get(ref.sha256, (number + 1,))[0] <= number:
+                del self._files[ref.sha256]
 
     def withdrawn(self, path: str, after: int = 0) -> bool:
         """Whether a generation later than `after`, of which an older one is kept, has taken out this file."""
@@ -221,9 +221,8 @@ class Kept:
 
     def _learn(self, generation: Generation) -> None:
         for ref in generation.files.values():
-            for digest in (ref.sha256, ref.sha512):
-                if digest and self._files.get(digest, (-1,))[0] < generation.number:
-                    self._files[digest] = (generation.number, ref)
+            if self._files.get(ref.sha256, (-1,))[0] < generation.number:
+                self._files[ref.sha256] = (generation.number, ref)
 
     async def _read(self, number: int) -> Generation | None:
         found = await self._shelf.find_json(generation_key(self._shelf.base, number))

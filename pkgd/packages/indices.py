@@ -30,7 +30,6 @@ class IndexFile:
     tail: bytes = field(repr=False)
     size: int
     sha256: str
-    sha512: str
 
 
 @frozen
@@ -116,7 +115,7 @@ def write_index(index: Index, generation: int) -> tuple[str, bytes]:
         "parts": index.parts,
         "forms": index.forms,
         "files": [
-            [part, form, _encode(one.head), _encode(one.tail), one.size, one.sha256, one.sha512]
+            [part, form, _encode(one.head), _encode(one.tail), one.size, one.sha256]
             for (part, form), one in index.files.items()
         ],
         "leaves": [

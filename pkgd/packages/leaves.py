@@ -8,8 +8,9 @@ files are the only record there is.
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Protocol
 
 from attrs import field, frozen
@@ -31,7 +32,7 @@ __all__ = [
     "Shape",
     "Texts",
 ]
-__all__ += ["make_leaves", "parse", "runs"]
+__all__ += ["make_leaves", "parse", "position", "rows_of", "runs"]
 
 Key = tuple[str, ...]
 # One text for each part.
@@ -93,10 +94,6 @@ class Shape(Protocol):
     def forms(self) -> Sequence[str]:
         """Compressed forms, at least one; the plain text is always among the files."""
 
-    @property
-    def hashes(self) -> Sequence[str]:
-        """What files are known by: sha256, and what else hashlib has."""
-
     def head(self, part: str, count: int) -> bytes:
         """The text before the entries."""
 
@@ -136,15 +133,31 @@ class Made:
     files: Mapping[tuple[str, str], bytes] = field(repr=False)
 
 
-def parse(shape: Shape, texts: Sequence[bytes]) -> list[Entry]:
-    """The entries of a leaf.
+def rows_of(shape: Shape, texts: Sequence[bytes]) -> list[Texts]:
+    """The texts of a leaf's entries, in the order of their keys.
 
-    :raises FailedStorage: if its parts don't fit each other, or it isn't what it should be.
+    :raises FailedStorage: if its parts don't fit each other.
     """
     columns = [shape.split(text) for text in texts]
     if len({len(column) for column in columns}) != 1:
         raise FailedStorage("a leaf of an index whose parts have different entries")
-    return [(shape.key(row[0]), row) for row in zip(*columns, strict=True)]
+    return list(zip(*columns, strict=True))
+
+
+def position(shape: Shape, rows: Sequence[Texts], key: Key) -> int:
+    """Where in a leaf an entry is, or would be. Only the keys on the way are read: all of them take their time.
+
+    :raises FailedStorage: if an entry isn't what it should be.
+    """
+    return bisect_left(rows, key, key=lambda row: shape.key(row[0]))
+
+
+def parse(shape: Shape, rows: Sequence[Texts]) -> list[Entry]:
+    """The entries of a leaf.
+
+    :raises FailedStorage: if one isn't what it should be.
+    """
+    return [(shape.key(row[0]), row) for row in rows]
 
 
 def runs(leaves: Sequence[Leaf], keys: Sequence[Key], removals: int, least: int = LEAST) -> list[tuple[int, int]]:
@@ -170,38 +183,45 @@ def runs(leaves: Sequence[Leaf], keys: Sequence[Key], removals: int, least: int 
     return found
 
 
-def make_leaves(shape: Shape, generation: int, old: Sequence[Entry], edits: Edits) -> list[Made]:
-    """The leaves that come of some entries after the edits."""
-    entries = dict(old)
-    for key, edit in edits.items():
-        texts = edit(entries.get(key)) if callable(edit) else edit
-        if texts is None:
-            entries.pop(key, None)
-        else:
-            entries[key] = texts
-    return [_make(shape, generation, group) for group in _groups(sorted(entries.items()), shape.cut)]
+def make_leaves(shape: Shape, generation: int, old: Sequence[Texts], edits: Edits) -> list[Made]:
+    """The leaves that come of some rows after the edits."""
+
+    @cache
+    def key_at(at: int) -> Key:
+        return shape.key(old[at][0])
+
+    rows: list[Texts] = []
+    done = 0
+    for key, edit in sorted(edits.items()):
+        at = bisect_left(range(len(old)), key, done, key=key_at)
+        rows += old[done:at]
+        is_there = at < len(old) and key_at(at) == key
+        texts = edit(old[at] if is_there else None) if callable(edit) else edit
+        if texts is not None:
+            rows.append(texts)
+        done = at + is_there
+    rows += old[done:]
+    return [_make(shape, generation, group) for group in _groups(rows, shape.cut)]
 
 
-def _groups(entries: Sequence[Entry], cut: Cut) -> Iterator[Sequence[Entry]]:
-    """Entries in groups of about the same size, none too large."""
-    if not entries:
+def _groups(rows: Sequence[Texts], cut: Cut) -> Iterator[Sequence[Texts]]:
+    """Rows in groups of about the same size, none too large."""
+    if not rows:
         return
-    size = sum(len(text) for _, texts in entries for text in texts)
-    if len(entries) == 1 or (len(entries) <= cut.most and size <= cut.most_bytes):
-        yield entries
+    size = sum(len(text) for texts in rows for text in texts)
+    if len(rows) == 1 or (len(rows) <= cut.most and size <= cut.most_bytes):
+        yield rows
         return
-    pieces = max(2, -(-len(entries) // cut.usual)) if len(entries) > cut.most else 2
+    pieces = max(2, -(-len(rows) // cut.usual)) if len(rows) > cut.most else 2
     for number in range(pieces):
-        start, end = (len(entries) * at // pieces for at in (number, number + 1))
-        yield from _groups(entries[start:end], cut)
+        start, end = (len(rows) * at // pieces for at in (number, number + 1))
+        yield from _groups(rows[start:end], cut)
 
 
-def _make(shape: Shape, generation: int, entries: Sequence[Entry]) -> Made:
+def _make(shape: Shape, generation: int, rows: Sequence[Texts]) -> Made:
     files: dict[tuple[str, str], bytes] = {}
-    parts = []
-    for column in zip(*(texts for _, texts in entries), strict=True):
-        parts.append(make_part(shape.forms, generation, b"".join(column), files))
-    return Made(Leaf(entries[0][0], len(entries), tuple(parts)), files)
+    parts = [make_part(shape.forms, generation, b"".join(column), files) for column in zip(*rows, strict=True)]
+    return Made(Leaf(shape.key(rows[0][0]), len(rows), tuple(parts)), files)
 
 
 def make_part(forms: Sequence[str], generation: int, text: bytes, files: dict[tuple[str, str], bytes]) -> LeafPart:

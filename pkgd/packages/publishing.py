@@ -24,7 +24,6 @@ from pkgd.packages.building import Builder
 from pkgd.packages.composing import Composer
 from pkgd.packages.drafts import Draft, Published
 from pkgd.packages.generations import Generation, Gone, Kept, signers_after
-from pkgd.packages.indices import Index
 from pkgd.packages.records import Clock, Window
 from pkgd.packages.shelf import Shelf
 from pkgd.sharing import Tasks
@@ -165,11 +164,11 @@ class Publisher:
             new = Generation(number, date, marks, names, composed.files, composed.documents, tuple(draft.gone), signers)
             await self._write(new, objects)
         except Exception:
-            self._retire(indices, self.published.indices)
+            self.shelf.retire(indices, self.published.indices)
             raise
         before, self.published = self.published, Published(self.shelf, indices, self.composer.shape)
         self.kept.add(new)
-        self._retire(before.indices, indices)
+        self.shelf.retire(before.indices, indices)
 
     async def _write(self, new: Generation, objects: Mapping[str, bytes]) -> None:
         base = self.shelf.base
@@ -185,11 +184,6 @@ class Publisher:
         # If this fails, it may yet be what a restart finds: whole, and with all that was acknowledged.
         pointer = json.dumps({"generation": new.number}).encode()
         await self.shelf.store.put_bytes(layout.current_key(base), pointer)
-
-    def _retire(self, before: Mapping[str, Index], after: Mapping[str, Index]) -> None:
-        """Leaves that are not needed for the next publish need no memory."""
-        staying = {leaf for index in after.values() for leaf in index.leaves}
-        self.shelf.forget({leaf for index in before.values() for leaf in index.leaves} - staying)
 
     # -- what is not needed any more --
 

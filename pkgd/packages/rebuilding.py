@@ -187,11 +187,11 @@ class _Building:
 
     async def build(self, draft: Draft) -> None:
         """Build and write what a draft makes of it."""
-        before = {leaf for index in self.indices.values() for leaf in index.leaves}
+        before = self.indices
         published = Published(self._shelf, self.indices, self._composer.shape)
         self.indices, objects = await self._builder.assemble(self._composer, published, draft, self.number)
         await self._shelf.write(list(objects.items()))
-        self._shelf.forget(before - {leaf for index in self.indices.values() for leaf in index.leaves})
+        self._shelf.retire(before, self.indices)
         self.vouched = list(dict.fromkeys([*self.vouched, *draft.vouched]))
 
 

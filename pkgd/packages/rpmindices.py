@@ -34,7 +34,6 @@ class FragmentShape:
 
     forms: Sequence[str]
     parts: Sequence[str] = tuple(DOCUMENTS)
-    hashes: Sequence[str] = ("sha256",)
     cut: Cut = PACKAGES_CUT
     keeps_texts: bool = True
 
@@ -62,7 +61,6 @@ class WholeShape:
 
     forms: Sequence[str]
     parts: Sequence[str] = ("",)
-    hashes: Sequence[str] = ("sha256",)
     cut: Cut = PACKAGES_CUT
     keeps_texts: bool = True
 

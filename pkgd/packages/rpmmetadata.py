@@ -91,7 +91,7 @@ class RpmMetadata:
                 one, plain = index.files[part, form], index.files[part, ""]
                 name = EXTRAS.get(kind, f"{part}.xml")
                 path = f"repodata/{one.sha256}-{name}{SUFFIXES[form]}"
-                files[path] = FileRef(index.name, part, form, one.size, one.sha256, "")
+                files[path] = FileRef(index.name, part, form, one.size, one.sha256)
                 entries.append(RepomdEntry(part or kind, path, date, one.size, one.sha256, plain.size, plain.sha256))
         text = repomd(str(number), entries)
         documents = {

@@ -73,7 +73,7 @@ class Serving:
         return await self._open(ref, path, generation, pinned)
 
     async def open_digest(self, digest: str, path: str) -> Served:
-        """A file of any generation that is kept, by its SHA-256 or SHA-512 in hex.
+        """A file of any generation that is kept, by its SHA-256 in hex.
 
         :raises UnknownPackage: if there is none.
         """

@@ -17,13 +17,15 @@ from pkgd.errors import FailedStorage
 from pkgd.packages import layout
 from pkgd.packages.forms import expand
 from pkgd.packages.indices import Index, read_index
-from pkgd.packages.leaves import Entry, Leaf, LeafPart, Shape, parse
+from pkgd.packages.leaves import Leaf, LeafPart, Shape, Texts, rows_of
 from pkgd.storage.interfaces import ObjectStore
 
 __all__ = ["Shelf", "expanded"]
 
-_ROOM = 64 * 1024 * 1024
+_ROOM = 256 * 1024 * 1024
 _INDICES = 32
+# An upload looks into the same leaf several times.
+_SPLIT = 16
 
 
 class Shelf:
@@ -36,6 +38,7 @@ class Shelf:
         self._room = room
         self._leaves: dict[tuple[str, str], bytes] = {}
         self._indices: dict[str, Index] = {}
+        self._split: dict[tuple[LeafPart, ...], list[Texts]] = {}
 
     # -- leaves --
 
@@ -58,26 +61,39 @@ class Shelf:
         found = form if form or shape.keeps_texts else _fastest(part)
         return found, await self.file(part, found)
 
-    async def entries(self, shape: Shape, leaf: Leaf) -> list[Entry]:
-        """A leaf's entries."""
-        if shape.keeps_texts:
-            texts = [await self.file(part, "") for part in leaf.parts]
-            return await self.blocking.work(parse, shape, texts)
-        stored = [(part, *await self.stored(shape, part, "")) for part in leaf.parts]
-        return await self.blocking.work(_parse_stored, shape, stored)
+    async def rows(self, shape: Shape, leaf: Leaf) -> list[Texts]:
+        """The texts of a leaf's entries, in the order of their keys; not to be changed.
+
+        :raises FailedStorage: as `file`.
+        """
+        if not shape.keeps_texts:
+            stored = [(part, *await self.stored(shape, part, "")) for part in leaf.parts]
+            return await self.blocking.work(_split_stored, shape, stored)
+        found = self._split.get(leaf.parts)
+        if found is None:
+            found = rows_of(shape, [await self.file(part, "") for part in leaf.parts])
+            while len(self._split) >= _SPLIT:
+                del self._split[next(iter(self._split))]
+            self._split[leaf.parts] = found
+        return found
 
     def keep(self, files: Mapping[tuple[str, str], bytes]) -> None:
         """Keep new leaves in memory, as far as there is room."""
         for (name, form), data in files.items():
             self._keep(name, form, data)
 
-    def forget(self, leaves: Iterable[Leaf]) -> None:
-        """Leaves that are not of the current generation any more need no room."""
-        for leaf in leaves:
-            for part in leaf.parts:
-                for form in ("", *part.forms):
-                    found = self._leaves.pop((part.name, form), b"")
-                    self._room += len(found)
+    def retire(self, before: Mapping[str, Index], after: Mapping[str, Index]) -> None:
+        """Leaves that are not needed for the next publish need no room."""
+        staying = {part.name for index in after.values() for leaf in index.leaves for part in leaf.parts}
+        parts = [part for index in before.values() for leaf in index.leaves for part in leaf.parts]
+        self.forget(part for part in parts if part.name not in staying)
+
+    def forget(self, parts: Iterable[LeafPart]) -> None:
+        """These need no room any more."""
+        for part in parts:
+            for form in ("", *part.forms):
+                found = self._leaves.pop((part.name, form), b"")
+                self._room += len(found)
 
     def _keep(self, name: str, form: str, data: bytes) -> None:
         if len(data) <= self._room and (name, form) not in self._leaves:
@@ -189,5 +205,5 @@ def _fastest(part: LeafPart) -> str:
     return next(one for one in ("zst", "gz", "xz") if one in part.forms)
 
 
-def _parse_stored(shape: Shape, stored: Sequence[tuple[LeafPart, str, bytes]]) -> list[Entry]:
-    return parse(shape, [expanded(part, form, data) for part, form, data in stored])
+def _split_stored(shape: Shape, stored: Sequence[tuple[LeafPart, str, bytes]]) -> list[Texts]:
+    return rows_of(shape, [expanded(part, form, data) for part, form, data in stored])

@@ -37,8 +37,15 @@ class Staging:
         :raises InvalidPackage: whatever the parser raises.
         :raises Storage: if the file cannot be read.
         """
-        async with self._opened(arrival) as reader:
-            return await self._blocking.work(parser, reader.read_at, reader.size, *args, **kwargs)
+
+        def run() -> T:
+            reader = self._spool.read_fill(arrival.staged, arrival.hashes.size)
+            try:
+                return parser(reader.read_at, arrival.hashes.size, *args, **kwargs)
+            finally:
+                reader.close()
+
+        return await self._blocking.work(run)
 
     async def paths(self, arrival: Arrival) -> PathList:
         """The paths in a Debian package, as `read_paths` has them.

@@ -49,6 +49,8 @@ class StagedFile:
         self._hash: _Hash | None = None if size else hasher(algorithm)
         self._fd = descriptor
         self._broken: OSError | None = None
+        # What it was sealed as; None while it is being written.
+        self._sealed: Digest | None = None
 
     def append(self, data: memoryview) -> None:
         """Write bytes at the end, and hash them.
@@ -60,6 +62,7 @@ class StagedFile:
 
     def write(self, data: memoryview) -> None:
         """The one half of `append`."""
+        self._sealed = None
         with storage_errors():
             try:
                 fd = self._open()
@@ -102,14 +105,17 @@ class StagedFile:
                 self._tree.flush_file(fd)
 
     def seal(self, algorithm: str) -> Digest:
-        """Make the file durable and return its digest; nothing is written after this."""
+        """Make the file durable and return its digest; nothing is written after this. Safe to repeat."""
         self.check()
+        if self._sealed is not None and self._sealed.algorithm == algorithm:
+            return self._sealed
         with storage_errors():
             fd = self._open()
             with self._keeping():
                 self._tree.sync_file(fd)
             digest = self.digest(algorithm)
             self.release()
+            self._sealed = digest
             return digest
 
     def digest(self, algorithm: str) -> Digest:
@@ -126,6 +132,7 @@ class StagedFile:
 
     def rewind(self, size: int) -> None:
         """Drop what stands behind `size`; the hash is then computed anew at the end."""
+        self._sealed = None
         with storage_errors():
             self._tree.fs.truncate(self._open(), size)
             self.size = size

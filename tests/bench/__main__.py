@@ -70,6 +70,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help=f"rounds that count ({ROUNDS}, with --quick {QUICK_ROUNDS})")
     parser.add_argument("--quick", action="store_true", help="fewer rounds, smaller blobs")
     parser.add_argument("--layer", type=int, metavar="MIB", help="the size of the mirror's large cold layer")
+    parser.add_argument("--sizes", type=_sizes, metavar="N,N", help="how many packages repositories have")
     parser.add_argument("--json", type=Path, help="write the raw figures to this file")
     parser.add_argument("--scratch", type=Path, help="where content and servers' state go, best on a disk (TMPDIR)")
     subjects = [kind for kind in KINDS if kind != Nginx.kind]
@@ -79,12 +80,18 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _sizes(text: str) -> tuple[int, ...]:
+    return tuple(int(one) for one in text.split(","))
+
+
 def _stage(arguments: argparse.Namespace, scratch: Path) -> Stage:
     rounds = arguments.rounds or (QUICK_ROUNDS if arguments.quick else ROUNDS)
     client = Client(scratch / "client")
     content = Content(scratch / "content")
     layer = arguments.layer and arguments.layer * MIB
-    return Stage(scratch, client, content, KINDS[arguments.subject], rounds, arguments.quick, layer)
+    return Stage(
+        scratch, client, content, KINDS[arguments.subject], rounds, arguments.quick, layer, arguments.sizes or ()
+    )
 
 
 def _run(stage: Stage, names: list[str]) -> Results:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 from random import Random
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from attrs import field, frozen
 
@@ -18,6 +18,12 @@ from tests.bench.servers import DockerRegistry, Server
 FIRST_PORT, LAST_PORT = 22000, 22999
 
 S = TypeVar("S", bound=Server)
+
+
+class Stored(Protocol):
+    """What stores things in a folder of its own."""
+
+    folder: Path
 
 
 @frozen
@@ -32,6 +38,8 @@ class Stage:
     quick: bool
     layer: int | None = None
     """The bytes of the mirror's large cold layer, if not the usual."""
+    sizes: tuple[int, ...] = ()
+    """How many packages repositories have, if not the usual."""
     order: Random = field(factory=Random)
     _numbers: "count[int]" = field(factory=count)
 
@@ -48,7 +56,7 @@ class Stage:
         """The name of the server under test in tables and ratios."""
         return f"{self.subject.kind} (again)" if self.subject is DockerRegistry else self.subject.kind
 
-    def discard(self, servers: Sequence[Server]) -> None:
+    def discard(self, servers: Sequence[Stored]) -> None:
         """Remove what stopped servers stored."""
         for server in servers:
             shutil.rmtree(server.folder)

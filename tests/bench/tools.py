@@ -11,6 +11,11 @@ PACKAGES = {
     "nginx": ("nginx-light",),
     "wrk": ("wrk",),
     "gcc": ("gcc", "libc6-dev"),
+    "gpg": ("gpg", "gpg-agent"),
+    "gpgconf": ("gpg",),
+    "reprepro": ("reprepro",),
+    "aptly": ("aptly",),
+    "createrepo_c": ("createrepo-c",),
 }
 
 

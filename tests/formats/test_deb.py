@@ -85,7 +85,7 @@ class ReadTests(SynchronousTestCase):
     def test_missing(self) -> None:
         """Three fields have to be there, in one line; the others need not."""
         for field in ("Package", "Version", "Architecture"):
-            for value in (None, "", "a\n b"):
+            for value in (None, "", "a\n b", "\n a"):
                 self.assertRaises(InvalidPackage, read, deb(**{field: value}))
         self.assertEqual(read(deb(Section=None, Priority=None, Maintainer=None, Description=None)).section, "")
 
@@ -112,6 +112,9 @@ class ReadTests(SynchronousTestCase):
             {"Multi-Arch": "maybe"},
             {"Essential": "true"},
             {"Priority": "very important"},
+            {"Priority": "optional-"},
+            {"Multi-Arch": "\n same"},
+            {"Depends": "\n a1"},
             {"Depends": "a1 b2"},
             {"X": "y"},
         ):

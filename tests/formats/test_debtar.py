@@ -25,6 +25,12 @@ def paths(data: bytes, limits: TarLimits | None = None) -> list[bytes]:
     return [one for one in walk_paths(pieces, limits or TarLimits()) if one]
 
 
+def changed(data: bytes, good: bytes, bad: bytes) -> bytes:
+    """An archive with another value in its first header, whose checksum is right."""
+    header = data[:512].replace(good, bad, 1)
+    return header[:148] + b"%06o\0 " % (sum(header) - sum(header[148:156]) + 256) + header[156:] + data[512:]
+
+
 class ReadControlTests(SynchronousTestCase):
     """control.tar is read as far as its control file."""
 
@@ -89,10 +95,18 @@ class ReadControlTests(SynchronousTestCase):
         data = tar(CONTROL)
         for at in (0, 100, 108, 124, 148, 156, 300, 511):
             self.assertRaises(InvalidPackage, control, data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
-        for good, bad in ((b"0000644\0", b"0000648\0"), (b"00000000000\0", b"0x000000000\0")):
-            header = tar_header(*CONTROL[:1], size=0).replace(good, bad, 1)
-            summed = header[:148] + b"%06o\0 " % (sum(header) - sum(header[148:156]) + 256) + header[156:]
-            self.assertRaises(InvalidPackage, control, summed)
+        for good, bad in (
+            (b"0000644\0", b"0000648\0"),
+            (b"0000000\0", b"\xb0000000\0"),
+            (b"00000000000\0", b"0x000000000\0"),
+        ):
+            self.assertRaises(InvalidPackage, control, changed(data, good, bad))
+
+    def test_binary_numbers(self) -> None:
+        """What is too large for octal digits, or negative, is written in binary."""
+        data = tar(CONTROL)
+        for number in (b"\x80" + bytes(6) + b"\1", b"\xff" * 8):
+            self.assertEqual(control(changed(data, b"0000000\0", number)), CONTROL[2])
 
     def test_cut(self) -> None:
         """An archive that ends before the control file does is refused."""

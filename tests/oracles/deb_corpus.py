@@ -35,7 +35,11 @@ _MIRROR = "http://deb.debian.org/debian"
 _SUITE = "bookworm"
 # Fields of Packages and Sources that dak wrote.
 _ADDED = frozenset(["Filename", "Size", "MD5sum", "SHA1", "SHA256", "Description-md5", "Directory"])
-_SMALL = 20_000
+# Bytes of packages: what is tiny, and what is too large to be taken.
+_TINY = 20_000
+_LARGE = 2_000_000
+# apt-get says nothing until it has downloaded all that it is asked for.
+_AT_ONCE = 100
 
 
 def index(kind: str) -> Iterator[Fields]:
@@ -98,28 +102,46 @@ def _written(fields: Fields) -> bytes:
 
 
 def download(count: int) -> list[Path]:
-    """The edge cases, and small packages spread over all sections; each is downloaded once.
+    """The edge cases, and other packages spread over all sections; each is downloaded once.
 
-    :raises NotAvailable: if none came.
+    :raises NotAvailable: if not all came.
     """
-    by_section: dict[str, list[str]] = {}
-    for fields in index("Packages"):
-        if int(fields["Size"]) < _SMALL:
-            by_section.setdefault(fields["Section"], []).append(fields["Package"].strip())
-    chance, wanted = Random(3), list(EDGE_CASES)
-    while len(wanted) < len(EDGE_CASES) + count:
-        for section in sorted(by_section):
-            wanted.append(chance.choice(by_section[section]))
-    wanted = wanted[: len(EDGE_CASES) + count]
+    wanted = _chosen(count)
     place = _PLACE / "debs"
     place.mkdir(parents=True, exist_ok=True)
-    absent = [name for name in wanted if not list(place.glob(f"{name}_*.deb"))]
-    if absent:
-        _apt("download", *absent)
-    found = [path for name in wanted for path in sorted(place.glob(f"{name}_*.deb"))[:1]]
-    if not found:
-        raise NotAvailable("apt-get download: nothing came")
-    return sorted(set(found))
+    absent = sorted(set(wanted) - _downloaded(place).keys())
+    for start in range(0, len(absent), _AT_ONCE):
+        _apt("download", *absent[start : start + _AT_ONCE])
+    found = _downloaded(place)
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        raise NotAvailable(
+            f"apt-get download: {len(missing)} packages did not come, {', '.join(missing[:5])} among them"
+        )
+    return sorted({found[name] for name in wanted})
+
+
+def _chosen(count: int) -> list[str]:
+    """The edge cases and so many others: of each section in turn, two that are tiny, then one that is not."""
+    chance = Random(3)
+    by_section: dict[str, tuple[list[str], list[str]]] = {}
+    for fields in index("Packages"):
+        name, size = fields["Package"].strip(), int(fields["Size"])
+        if size < _LARGE and name not in EDGE_CASES:
+            by_section.setdefault(fields["Section"], ([], []))[size >= _TINY].append(name)
+    for both in by_section.values():
+        for names in both:
+            chance.shuffle(names)
+    chosen: list[str] = []
+    while len(chosen) < count and any(map(any, by_section.values())):
+        for section in sorted(by_section):
+            tiny, others = by_section[section]
+            chosen += [names.pop() for names in (tiny, tiny, others) if names]
+    return [*EDGE_CASES, *chosen[:count]]
+
+
+def _downloaded(place: Path) -> dict[str, Path]:
+    return {path.name.partition("_")[0]: path for path in sorted(place.glob("*.deb"))}
 
 
 def _apt(*command: str) -> None:

@@ -68,18 +68,14 @@ def read_suite(fetch: Fetch, suite: str, prefix: str = "") -> Suite:
     if not prefix:
         assert fetch(base + "Release") == release, "InRelease and Release differ"
     (fields,) = stanzas(release)
-    rows: dict[str, dict[str, tuple[int, str]]] = {}
-    for algorithm in ("SHA256", "SHA512"):
-        for line in fields[algorithm].split("\n")[1:]:
-            digest, size, path = line.split()
-            rows.setdefault(path, {})[algorithm] = int(size), digest
+    assert not {"MD5Sum", "SHA1", "SHA512"} & fields.keys(), "what apt asks for by hash is SHA256 alone"
     texts: Suite = {}
-    for path, listed in rows.items():
+    for line in fields["SHA256"].split("\n")[1:]:
+        digest, size, path = line.split()
         data = fetch(base + path)
-        for algorithm, (size, digest) in listed.items():
-            assert (len(data), hashlib.new(algorithm, data).hexdigest()) == (size, digest), f"{path} is another"
-            directory = path.rpartition("/")[0]
-            assert fetch(f"{base}{directory}/by-hash/{algorithm}/{digest}") == data, f"{path} by hash is another"
+        assert (len(data), hashlib.sha256(data).hexdigest()) == (int(size), digest), f"{path} is another"
+        directory = path.rpartition("/")[0]
+        assert fetch(f"{base}{directory}/by-hash/SHA256/{digest}") == data, f"{path} by hash is another"
         stem = path.removesuffix(".gz").removesuffix(".zst").removesuffix(".xz")
         found = (_lines if "/Contents-" in path else stanzas)(expanded(path, data))
         assert texts.setdefault(stem, found) == found, f"{path} says something else"

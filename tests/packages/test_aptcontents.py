@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from pkgd.errors import FailedStorage, InvalidPackage, SigningError
 from pkgd.packages.apt import AptRepository, Upload, Wanted
 from pkgd.packages.aptcontents import ContentsShape
-from pkgd.packages.leaves import parse
+from pkgd.packages.leaves import parse, rows_of
 from pkgd.packages.records import AptSettings, SuiteSettings, Window
 from tests.formats.debs import deb
 from tests.packages.fixtures import Ground, made_deb, result
@@ -387,6 +387,7 @@ class ShapeTests(SynchronousTestCase):
 
     def test_damage(self) -> None:
         """What is no line is damage."""
+        shape = ContentsShape(("gz",))
         for text in (b"usr/a\n", b"\n"):
             with self.assertRaises(FailedStorage):
-                parse(ContentsShape(("gz",)), [text])
+                parse(shape, rows_of(shape, [text]))

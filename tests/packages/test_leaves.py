@@ -11,7 +11,7 @@ from pkgd.packages.aptindices import StanzaShape
 from pkgd.packages.building import Builder
 from pkgd.packages.indices import Index, read_index
 from pkgd.packages.layout import index_key, leaf_key
-from pkgd.packages.leaves import LEAST, MOST, MOST_BYTES, Key, make_leaves, parse
+from pkgd.packages.leaves import LEAST, MOST, MOST_BYTES, Key, make_leaves, parse, rows_of
 from pkgd.packages.rpmindices import FragmentShape
 from pkgd.packages.shelf import Shelf
 from tests.packages.fixtures import Ground, result
@@ -65,12 +65,12 @@ class LeafTests(SynchronousTestCase):
     def test_parts_that_do_not_fit_are_damaged(self) -> None:
         """What one part says of a package has to be in the others, too."""
         with self.assertRaises(FailedStorage):
-            parse(FragmentShape(("gz",)), [b"", b"<package></package>\n", b""])
+            rows_of(FragmentShape(("gz",)), [b"", b"<package></package>\n", b""])
 
     def test_what_is_no_stanza_is_damage(self) -> None:
         """It isn't read as if it were one."""
         with self.assertRaises(FailedStorage):
-            parse(_SHAPE, [b"Package: a\n\n"])
+            parse(_SHAPE, [(b"Package: a\n\n",)])
 
 
 class BuilderTests(SynchronousTestCase):
@@ -92,9 +92,11 @@ class BuilderTests(SynchronousTestCase):
                     wanted.pop(key, None)
                 else:
                     wanted[key] = texts[0]
-            entries = [entry for leaf in index.leaves for entry in result(shelf.entries(_SHAPE, leaf))]
+            entries = [entry for leaf in index.leaves for entry in parse(_SHAPE, result(shelf.rows(_SHAPE, leaf)))]
             self.assertEqual([(key, texts[0]) for key, texts in entries], sorted(wanted.items()))
-            self.assertTrue(all(leaf.first == result(shelf.entries(_SHAPE, leaf))[0][0] for leaf in index.leaves))
+            self.assertTrue(
+                all(leaf.first == _SHAPE.key(result(shelf.rows(_SHAPE, leaf))[0][0]) for leaf in index.leaves)
+            )
             fresh = result(Builder(shelf).build("slot", _SHAPE, index, {}, number)).index
             self.assertEqual(fresh.files, index.files)
 
@@ -109,6 +111,19 @@ class BuilderTests(SynchronousTestCase):
         result(ground.store.put_bytes(index_key("base", built.index.name), built.document))
         self.assertEqual(read_index(built.index.name, built.document), built.index)
         return built.index
+
+    def test_memory_is_not_needed(self) -> None:
+        """Without room for them, leaves that were there are read from the store, and new ones are at hand."""
+        indices = []
+        for room in (0, 5000, 1 << 20):
+            ground = Ground(self.mktemp())
+            shelf = Shelf("base", ground.store, ground.blocking, room)
+            builder, index = Builder(shelf), None
+            for number in range(1, 5):
+                edits = {_key(one): (_stanza(_key(one), number),) for one in range(0, 1000, number)}
+                index = self.built(ground, shelf, builder, index, edits, number)
+            indices.append(index)
+        self.assertEqual(indices[1:], indices[:-1])
 
     def test_an_edit_makes_one_leaf(self) -> None:
         """All others are those that were there."""

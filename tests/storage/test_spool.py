@@ -53,6 +53,18 @@ class StagedFileTests(_Case):
         self.assertEqual(self.file.seal("sha256"), Digest.of(b"hello world"))
         self.assertEqual(self.bytes_of(self.file), b"hello world")
 
+    def test_a_sealed_file_is_not_synced_again(self) -> None:
+        """Unless something has been written to it since."""
+        self.append(b"hello")
+        self.file.seal("sha256")
+        calls, syncs = self.fs.calls, self.fs.counts["fsync"]
+
+        self.assertEqual(self.file.seal("sha256"), Digest.of(b"hello"))
+        self.assertEqual(self.fs.calls, calls)
+        self.append(b" world")
+        self.assertEqual(self.file.seal("sha256"), Digest.of(b"hello world"))
+        self.assertEqual(self.fs.counts["fsync"], syncs + 1)
+
     def test_empty(self) -> None:
         """Nothing has a digest too."""
         self.assertEqual(self.file.seal("sha256"), Digest.of(b""))

@@ -1,7 +1,7 @@
 """A package on its way in: from the request's body into the spool, hashed by all algorithms meanwhile.
 
-A piece of the body is written by one thread and hashed by two others; the next is read when all are done, which is
-the back-pressure. What has arrived is an `Arrival`, for a repository to take.
+A piece of the body is written by one thread and hashed by two others, a small one by one thread alone; the next is
+read when all are done, which is the back-pressure. What has arrived is an `Arrival`, for a repository to take.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pkgd.formats.rpmdigests import PayloadHasher
 from pkgd.packages.records import Arrival
 from pkgd.storage.space import FreeSpace
 from pkgd.storage.spool import Spool, StagedFile
+from pkgd.storage.staging import PARALLEL_BYTES
 
 __all__ = ["Receiver"]
 
@@ -40,6 +41,12 @@ class _Hashes:
         self._sha1 = hashlib.sha1(usedforsecurity=False)
         self._sha512 = hashlib.sha512()
         self.payload = PayloadHasher() if is_rpm else None
+
+    def write(self, piece: memoryview) -> None:
+        """All that is to be done with a piece."""
+        self._file.write(piece)
+        self.first(piece)
+        self.second(piece)
 
     def first(self, piece: memoryview) -> None:
         self._file.hash(piece)
@@ -123,6 +130,9 @@ class Receiver:
 
     async def _store(self, file: StagedFile, piece: memoryview, hashes: _Hashes) -> None:
         """Write and hash a piece; its buffer is lent until all is done, whatever fails."""
+        if len(piece) < PARALLEL_BYTES:
+            await self._blocking.disk(hashes.write, piece)
+            return
         running: list[Deferred[Any]] = [
             self._blocking.work(hashes.first, piece),
             self._blocking.work(hashes.second, piece),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from tests.bench.figures import Outcome
-from tests.bench.scenarios import auth, blob_get, cold_cache, manifests, memory, mirror, push, start
+from tests.bench.scenarios import auth, blob_get, cold_cache, manifests, memory, mirror, packages, push, start
 from tests.bench.stage import Stage
 
 SCENARIOS: Mapping[str, Callable[[Stage], Outcome]] = MappingProxyType(
@@ -19,5 +19,6 @@ SCENARIOS: Mapping[str, Callable[[Stage], Outcome]] = MappingProxyType(
         "cold-cache": cold_cache.run,
         "mirror": mirror.run,
         "auth": auth.run,
+        "packages": packages.run,
     }
 )
