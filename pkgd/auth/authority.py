@@ -15,7 +15,8 @@ from typing import Protocol
 from attrs import evolve, frozen
 
 from pkgd.auth.credentials import Basic, looks_like_jwt, parse_authorization
-from pkgd.auth.model import ANONYMOUS, Access, Cap, Identity
+from pkgd.auth.model import ANONYMOUS, Identity
+from pkgd.auth.scopes import NarrowedCap, TokenCap
 from pkgd.auth.sources import Narrowing, PasswordSource, Remembering, TokenSource, Verdict
 from pkgd.auth.throttle import Throttle
 from pkgd.auth.tokens import AccessTokens
@@ -42,17 +43,6 @@ class Sources:
     passwords: Sequence[PasswordSource] = ()
     tokens: Sequence[TokenSource] = ()
     unknown: Pretending | None = None
-
-
-@frozen
-class _Both:
-    """The narrower of two caps."""
-
-    one: Cap
-    other: Cap
-
-    def covers(self, access: Access) -> bool:
-        return self.one.covers(access) and self.other.covers(access)
 
 
 class Authority:
@@ -169,9 +159,9 @@ class Authority:
             return identity
         source = self._narrowing.get(self._source_of(identity))
         cap = None if source is None else source.narrows(identity)
-        if cap is None:
+        if cap is None or not isinstance(identity.cap, TokenCap):
             return identity
-        return evolve(identity, cap=cap if identity.cap is None else _Both(identity.cap, cap))
+        return evolve(identity, cap=NarrowedCap(identity.cap, cap))
 
     async def _ask_token(self, token: str, wrong: str) -> Identity:
         """Whom a token that is none of ours stands for."""

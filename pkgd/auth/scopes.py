@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 
 from attrs import field, frozen
 
-from pkgd.auth.model import Access, Action
+from pkgd.auth.model import Access, Action, Cap
 from pkgd.errors import InvalidRequest
 
-__all__ = ["Scope", "TokenCap", "format_scopes", "parse_scopes", "scope_of"]
+__all__ = ["NarrowedCap", "Scope", "TokenCap", "format_scopes", "may_list", "parse_scopes", "scope_of"]
 
 MAX_SCOPES = 64
 MAX_LENGTH = 8 << 10
@@ -104,3 +104,22 @@ class TokenCap:
 
     def _enters(self, action: Action) -> bool:
         return action is Action.ENTER or (action is Action.LIST and "*" in self.access.get(_CATALOG, ()))
+
+
+@frozen
+class NarrowedCap:
+    """That of a token that was given for credentials which are narrow themselves."""
+
+    token: TokenCap
+    credentials: Cap
+
+    def covers(self, access: Access) -> bool:
+        """What both cover."""
+        return self.token.covers(access) and self.credentials.covers(access)
+
+
+def may_list(cap: Cap | None, access: Access) -> bool:
+    """Whether something may stand in a list: `registry:catalog:*` names none of what the catalog lists."""
+    if isinstance(cap, NarrowedCap):
+        return cap.credentials.covers(access)
+    return cap is None or isinstance(cap, TokenCap) or cap.covers(access)

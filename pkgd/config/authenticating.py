@@ -26,6 +26,10 @@ def check_auth(auth: Auth) -> None:
         raise ConfigError("auth.mode", "oidc is not there yet: none or basic is needed")
     if auth.mode == "basic" and auth.basic_htpasswd_file is None:
         raise ConfigError("auth.basic_htpasswd_file", "mode basic needs it: htpasswd -B -c FILE USER makes one")
+    for key in ("per_ip", "per_user"):
+        # The pattern of the type lets a line end pass.
+        if not getattr(auth.throttle, key).isprintable():
+            raise ConfigError(f"auth.throttle.{key}", "a rate such as 30/m is needed")
     token = auth.token
     if token.service is not None and not _SERVICE.fullmatch(token.service):
         raise ConfigError("auth.token.service", "a name such as pkg.example.com is needed")

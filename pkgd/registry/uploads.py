@@ -47,14 +47,16 @@ class _Record(msgspec.Struct):
 
     repository: str
     algorithm: str
+    owner: str | None = None
 
 
 class UploadSession:
-    """One upload of one repository."""
+    """One upload of one repository, by one user, if it was begun by one."""
 
-    def __init__(self, id: UploadId, repository: RepositoryName, file: StagedFile) -> None:
+    def __init__(self, id: UploadId, repository: RepositoryName, file: StagedFile, owner: str | None = None) -> None:
         self.id = id
         self.repository = repository
+        self.owner = owner
         self.file = file
         self.busy = False
         self.flushed = file.size
@@ -92,25 +94,26 @@ class Uploads:
         self._open: OrderedDict[UploadId, UploadSession] = OrderedDict()
         self._finished: OrderedDict[UploadId, tuple[RepositoryName, Digest]] = OrderedDict()
 
-    async def start(self, name: RepositoryName, algorithm: str = "sha256") -> UploadSession:
+    async def start(self, name: RepositoryName, algorithm: str = "sha256", owner: str | None = None) -> UploadSession:
         """Begin a session.
 
         :param algorithm: what the digest will probably be; another one costs a second reading.
+        :param owner: the user, who alone may go on with it; None is nobody in particular.
         :raises Storage: if nothing can be written.
         """
         await self._space.require()
         upload_id = UploadId(secrets.token_hex(16))
-        record = msgspec.json.encode(_Record(str(name), algorithm))
+        record = msgspec.json.encode(_Record(str(name), algorithm, owner))
         file = await self._blocking.disk(self._spool.create_upload, upload_id, record, algorithm)
-        return self._remember(UploadSession(upload_id, name, file))
+        return self._remember(UploadSession(upload_id, name, file, owner))
 
-    async def find(self, name: RepositoryName, upload_id: UploadId) -> UploadSession:
+    async def find(self, name: RepositoryName, upload_id: UploadId, user: str | None = None) -> UploadSession:
         """The repository's session of that id.
 
-        :raises UnknownUpload: if there is none, or it belongs to another repository.
+        :raises UnknownUpload: if there is none, or it belongs to another repository or user.
         """
         session = await self._load(upload_id)
-        if session.repository != name:
+        if session.repository != name or session.owner not in (None, user):
             raise UnknownUpload(upload_id)
         self._open.move_to_end(upload_id)
         return session
@@ -285,7 +288,7 @@ class Uploads:
             file = self._spool.open_upload(upload_id, record.algorithm, size)
         except (msgspec.DecodeError, ValueError) as error:
             raise UnknownUpload(upload_id) from error
-        return self._remember(UploadSession(upload_id, RepositoryName(record.repository), file))
+        return self._remember(UploadSession(upload_id, RepositoryName(record.repository), file, record.owner))
 
     def _remember(self, session: UploadSession) -> UploadSession:
         self._open[session.id] = session

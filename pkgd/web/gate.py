@@ -16,7 +16,7 @@ from attrs import frozen
 from pkgd.auth.authority import Authority
 from pkgd.auth.model import Access, Action, Identity, Principal
 from pkgd.auth.policy import Policy
-from pkgd.auth.scopes import TokenCap
+from pkgd.auth.scopes import NarrowedCap, TokenCap, may_list
 from pkgd.errors import Concealed, Denied, PkgdError, Throttled, Unauthenticated
 from pkgd.web.challenge import BASIC, Error, bearer
 from pkgd.web.outside import Outside
@@ -63,6 +63,10 @@ class Grant:
     def may(self, access: Access) -> bool:
         """Whether he may also do this: the policy allows it, and what he has shown is meant for it."""
         return self.identity.covers(access) and self.policy.allows(self.identity.principal, access)
+
+    def may_list(self, access: Access) -> bool:
+        """Whether he may be shown that it is there, in a list that he has been admitted to."""
+        return may_list(self.identity.cap, access) and self.policy.allows(self.identity.principal, access)
 
 
 class Gate:
@@ -154,16 +158,22 @@ class Gate:
     def _refusal(self, request: Request, identity: Identity, access: Access) -> PkgdError:
         """What to say of an access that isn't granted."""
         if self._authority is not None:
-            if not identity.covers(access) and isinstance(identity.cap, TokenCap):
-                return self._challenged(request, access, "the token is not meant for this", "insufficient_scope")
+            if isinstance(identity.cap, TokenCap | NarrowedCap) and not identity.covers(access):
+                return self._challenged(request, access, self._missing(identity, access), "insufficient_scope")
             if identity.principal.name is None:
                 return self._challenged(request, access)
         if access.action is Action.PULL and identity.principal.name is not None and _is_registry(request):
             return Concealed(access.asked or access.resource.partition(":")[2])
-        who = identity.principal.name or "anonymous"
         decision = self.policy.decide(identity.principal, access)
         why = "the credentials are not meant for this" if decision.allowed else decision.rule
-        return Denied(f"{who} may not {access}: {why}")
+        return Denied(_sentence(identity, access, why))
+
+    def _missing(self, identity: Identity, access: Access) -> str:
+        """Why a token isn't meant for this: he may be allowed no better one."""
+        if identity.principal.name is None or access.action is Action.PULL:
+            return "the token is not meant for this"
+        decision = self.policy.decide(identity.principal, access)
+        return "the token is not meant for this" if decision.allowed else _sentence(identity, access, decision.rule)
 
     def _challenged(
         self,
@@ -185,6 +195,10 @@ class Gate:
 def anonymous(address: str | None) -> Identity:
     """Who shows nothing, from an address."""
     return Identity(Principal(address=address), presented=False)
+
+
+def _sentence(identity: Identity, access: Access, why: str) -> str:
+    return f"{identity.principal.name or 'anonymous'} may not {access}: {why}"
 
 
 def _is_registry(request: Request) -> bool:

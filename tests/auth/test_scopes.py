@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.auth.model import Access, Action, apt, mirrored, oci, rpm
-from pkgd.auth.scopes import Scope, TokenCap, format_scopes, parse_scopes, scope_of
+from pkgd.auth.scopes import NarrowedCap, Scope, TokenCap, format_scopes, may_list, parse_scopes, scope_of
 from pkgd.errors import InvalidRequest
 
 
@@ -94,3 +94,13 @@ class CapTests(SynchronousTestCase):
             for action in Action:
                 self.assertFalse(cap.covers(Access(resource, action)), resource)
         self.assertIsNone(scope_of(Access("account", Action.ENTER)))
+
+    def test_lists(self) -> None:
+        """What stands in a list is up to the policy for a token, and to the credentials where these are narrow."""
+        token, narrow = self.cap("registry:catalog:*"), self.cap("repository:a:pull")
+
+        self.assertTrue(may_list(token, oci("b", Action.PULL)))
+        self.assertTrue(may_list(None, oci("b", Action.PULL)))
+        both = NarrowedCap(token, narrow)
+        self.assertEqual([may_list(both, oci(name, Action.PULL)) for name in "ab"], [True, False])
+        self.assertFalse(both.covers(oci("a", Action.PULL)))

@@ -127,6 +127,21 @@ class SessionTests(UploadCase):
         self.commit(session, data=b"world")
         self.assertEqual(self.stored(), b"hello world")
 
+    def test_other_user(self) -> None:
+        """A session of one user does not exist for others, nor for nobody, also after a restart."""
+        session = self.do(self.registry.uploads.start(APP, owner="alice"))
+
+        for registry in (self.registry, self.registry.restarted()):
+            for user in ("bob", None, ""):
+                self.refusal(registry.uploads.find(APP, session.id, user), UnknownUpload)
+            self.assertEqual(self.do(registry.uploads.find(APP, session.id, "alice")).owner, "alice")
+
+    def test_nobodys(self) -> None:
+        """Who goes on with nobody's session need not be nobody: a user may log in on the way."""
+        session = self.do(self.registry.uploads.start(APP))
+
+        self.assertIs(self.do(self.registry.uploads.find(APP, session.id, "alice")), session)
+
     def test_cancel(self) -> None:
         """A cancelled session is gone, and its bytes with it."""
         session = self.start(b"hello")

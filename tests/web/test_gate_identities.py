@@ -12,7 +12,7 @@ from pkgd.auth.sources import Verdict
 from pkgd.errors import AuthUnavailable, Unauthenticated
 from tests.auth.fixtures import FakeSource, table
 from tests.web.auth.fixtures import URL, AuthEdge, basic
-from tests.web.content import digest_of
+from tests.web.content import BLOB, CONFIG, PLAIN, digest_of
 from tests.web.messages import Response, request_bytes
 from tests.web.policies import Explained
 from tests.web.recorder import recorded
@@ -127,6 +127,24 @@ class IdentityTests(SynchronousTestCase):
             answer = self.call(method, target, shown)
             self.assertEqual(self.challenge(answer), self.bearer(f'scope="{scope}"', 'error="insufficient_scope"'))
 
+    def test_no_better_token(self) -> None:
+        """Who would get no better token is told why."""
+        self.build()
+        answer = self.call("DELETE", "/v2/a/manifests/x", self.edge.bearer("alice", "secret", "repository:a:*"))
+
+        self.assertIn("alice may not delete oci:a: without rules", answer.json["errors"][0]["message"])
+
+    def test_catalog(self) -> None:
+        """A token for the catalog sees what its owner may pull, though it can pull nothing."""
+        self.build()
+        for data in (BLOB, CONFIG):
+            target = f"/v2/a/blobs/uploads/?digest={digest_of(data)}"
+            self.assertEqual(self.edge.call("POST", target, ALICE, data).status, 201)
+        self.assertEqual(self.edge.call("PUT", "/v2/a/manifests/x", ALICE, PLAIN).status, 201)
+        for shown in (ALICE, self.edge.bearer("alice", "secret", "registry:catalog:*")):
+            self.assertEqual(self.call("GET", "/v2/_catalog", shown).json, {"repositories": ["a"]})
+        self.challenge(self.call("GET", "/v2/_catalog", self.edge.bearer("alice", "secret")))
+
     def test_denied(self) -> None:
         """Who is known and may not is told so; what he may not read looks as if it were not there."""
         self.build(Nobody())
@@ -161,6 +179,18 @@ class IdentityTests(SynchronousTestCase):
         self.assertEqual(self.call("POST", mount, narrow).status, 202)
         wide = self.edge.bearer("alice", "secret", "repository:b:pull,push", "repository:a:pull")
         self.assertEqual(self.call("POST", mount, wide).status, 201)
+
+    def test_upload_of_another(self) -> None:
+        """An upload that one user has begun does not exist for another, whatever he may push."""
+        self.build()
+        place = self.call("POST", "/v2/a/blobs/uploads/", ALICE).header("Location") or ""
+        bob = basic("bob", "other")
+
+        for method in ("GET", "PATCH", "PUT", "DELETE"):
+            target = f"{place}?digest={digest_of(b'')}" if method == "PUT" else place
+            answer = self.call(method, target, bob)
+            self.assertEqual((answer.status, answer.code), (404, "BLOB_UPLOAD_UNKNOWN"), method)
+        self.assertEqual(self.call("GET", place, ALICE).status, 204)
 
     def test_before_the_body(self) -> None:
         """A refusal comes before the body, also where the password takes a while to check."""

@@ -61,7 +61,7 @@ class ListingEndpoints:
         after, more = query.one("last") or "", True
         while more and len(names) < count:
             page, more = await self._catalog.page(after, count - len(names))
-            names += [one for one in page if call.grant.may(oci(one, Action.PULL))]
+            names += [one for one in page if call.grant.may_list(oci(one, Action.PULL))]
             after = page[-1] if page else after
         link = _link("/v2/_catalog", count, after) if more and count else b""
         send_json(call.request, 200, {"repositories": names}, link)

@@ -56,11 +56,11 @@ class UploadEndpoints:
             _send_created(call, Digest.parse(mount))
             return
         await call.request.body.read_all(MAX_IGNORED)
-        session = await self._uploads.start(call.name, _algorithm(query))
+        session = await self._uploads.start(call.name, _algorithm(query), call.grant.principal.name)
         _send_progress(call.request, 202, session)
 
     async def _take_whole(self, call: Call, digest: Digest) -> None:
-        session = await self._uploads.start(call.name, digest.algorithm)
+        session = await self._uploads.start(call.name, digest.algorithm, call.grant.principal.name)
         try:
             await self._uploads.commit(session, digest, call.request.body, None)
         except PkgdError:
@@ -125,7 +125,8 @@ class UploadEndpoints:
         send_empty(call.request, 204)
 
     async def _find(self, call: Call) -> UploadSession:
-        return await self._uploads.find(call.name, UploadId.parse(call.path.argument))
+        upload_id = UploadId.parse(call.path.argument)
+        return await self._uploads.find(call.name, upload_id, call.grant.principal.name)
 
 
 def _query(request: Request) -> Query:
