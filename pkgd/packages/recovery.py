@@ -96,7 +96,7 @@ class Recovery:
         try:
             return await rebuild.run(target, records, adopted)
         except PkgdError as error:
-            outcome.problem = error.message
+            outcome.problem = f"{error.message} {getattr(error, 'operation', '')}".rstrip()
             return outcome
 
     async def _left(self, kind: Kind, files: PoolFiles, orphans: Sequence[str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from hypothesis import given
@@ -16,6 +17,7 @@ from pkgd.packages.records import AptSettings, RpmSettings, SuiteSettings, Windo
 from pkgd.packages.recovery import Orders, Recovered, Recovery, summary
 from pkgd.packages.rpm import RpmRepository
 from pkgd.packages.rpmrebuild import RpmKind
+from pkgd.packages.shelf import Shelf
 from tests.formats.debs import deb
 from tests.packages.fixtures import NOW, Ground, made_deb, result
 from tests.packages.readers import Suite, read_rpm_repository, read_suite
@@ -303,13 +305,14 @@ class AptRecoveryTests(AptCase):
         self.assert_same()
 
     def test_many_packages(self) -> None:
-        """More than fit into one batch: in the order of their names or not, in several leaves."""
+        """More than fit into one batch, and leaves for which there is no room in memory."""
         for number in range(60):
             self.add("testing", made_deb(f"p{number:02}", "1", ("all", "amd64")[number % 2]))
         self.before["testing"] = self.read("testing")
         from pkgd.packages import rebuilding
 
         self.patch(rebuilding, "_BATCH", 7)
+        self.patch(rebuilding, "Shelf", partial(Shelf, room=0))
         self.assertTrue(self.recover().is_well)
         self.assert_same()
         named = {key.rpartition("/")[2] for key in self.objects if "/testing/leaves/" in key}
