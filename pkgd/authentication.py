@@ -14,10 +14,10 @@ from pkgd.auth.authority import Authority, Sources
 from pkgd.auth.granting import Granting
 from pkgd.auth.htpasswd import HtpasswdFile, Table
 from pkgd.auth.passwords import HtpasswdPasswords, ThreadedHashing
-from pkgd.auth.policy import AllowAll, Authenticated, Policy
 from pkgd.auth.throttle import Rate, Throttle
 from pkgd.auth.tokenkeys import TokenKeys
 from pkgd.auth.tokens import AccessTokens, TokenSettings
+from pkgd.authorization import make_policy
 from pkgd.blocking import Blocking
 from pkgd.config import Auth, Config
 from pkgd.errors import ConfigError, InvalidName
@@ -121,7 +121,7 @@ def authenticate(
     keys = TokenKeys(
         os.path.join(str(config.state_dir), "token-keys"), auth.token.algorithm, auth.token.signing_key_file, now
     )
-    policy = _policy(config)
+    policy = make_policy(config, config.auth_mode)
     ignores_foreign = config.mirror.foreign_credentials == "ignore"
     if auth.mode == "none":
         return Authentication(Gate(policy, None, outside), None, hashing, keys, None, metrics)
@@ -131,10 +131,6 @@ def authenticate(
     granting = Granting(policy, authority, _upstreams(config), config.mirror_enabled)
     door = TokenApi(TokenParts(authority, tokens, granting, keys), outside, ignores_foreign, tasks)
     return Authentication(Gate(policy, authority, outside, ignores_foreign), door, hashing, keys, passwords, metrics)
-
-
-def _policy(config: Config) -> Policy:
-    return AllowAll() if config.auth_mode == "none" else Authenticated()
 
 
 def _sources(passwords: _Passwords | None) -> Sources:

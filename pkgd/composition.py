@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 from attrs import frozen
 
 from pkgd.authentication import Authentication, authenticate
+from pkgd.authorization import is_credentialed, upstream_host
 from pkgd.blocking import ThreadedBlocking
 from pkgd.config import Config, Mirror, read_password
 from pkgd.errors import ConfigError
 from pkgd.flow import BufferPool
 from pkgd.formats.globs import Globs
-from pkgd.formats.hosts import configured_authority
 from pkgd.hosting import PackageParts, host_packages
 from pkgd.metrics import Metrics
 from pkgd.mirror.absences import Absences
@@ -38,7 +37,7 @@ from pkgd.registry.blobs import Blobs
 from pkgd.registry.catalog import Catalog
 from pkgd.registry.contents import ContentsReader
 from pkgd.registry.legacy import LegacyManifests
-from pkgd.registry.manifests import Manifests
+from pkgd.registry.manifests import Manifests, RepositoryRules
 from pkgd.registry.referrers import Referrers
 from pkgd.registry.stored import StoredManifests
 from pkgd.registry.uploads import Uploads
@@ -209,7 +208,7 @@ def _registry(
         storage.space,
         storage.blocking,
         storage.locks,
-        Globs(config.repositories.oci.sparse),
+        RepositoryRules(Globs(config.repositories.oci.sparse), Globs(config.repositories.oci.immutable_tags)),
     )
     referrers = Referrers(storage.stored, storage.contents, storage.index, storage.locks)
     endpoints = [
@@ -242,7 +241,7 @@ def _mirror(
     )
     cache = MirrorCache(
         *(storage.store, storage.stored, storage.blobs, storage.ledger),
-        *(locks, storage.blocking, reactor, _credentialed(config)),
+        *(locks, storage.blocking, reactor, is_credentialed(config)),
     )
     fills = Fills(upstreams, cache, evictor, storage.spool, storage.blocking, reactor)
     freshness = Freshness(enabled, mirror.tag_ttl, mirror.serve_stale, int(config.limits.manifest_size))
@@ -295,7 +294,7 @@ def _upstreams(reactor: Any, config: Config, metrics: Metrics, limits: Limits, o
         endpoint = Endpoint(host, base, credentials.get(host), is_mirror, section.max_concurrent)
         return Upstream(endpoint, client, reactor, metrics, own_id)
 
-    parents = [make(_host(url), url, is_mirror=True) for url in mirror.upstream_mirror]
+    parents = [make(upstream_host(url), url, is_mirror=True) for url in mirror.upstream_mirror]
     upstreams = Upstreams(
         parents,
         lambda host: make(host, str(mirror.registry(host).url), is_mirror=False),
@@ -306,23 +305,10 @@ def _upstreams(reactor: Any, config: Config, metrics: Metrics, limits: Limits, o
     return upstreams
 
 
-def _credentialed(config: Config) -> Callable[[str], bool]:
-    """Whether a host's content may be fetched with credentials: its own, or those of a mirror that is asked first."""
-    mirror = config.mirror
-    hosts = frozenset(host for host, section in mirror.registries.items() if section.username is not None)
-    everywhere = any(_host(url) in hosts for url in mirror.upstream_mirror)
-    return lambda host: everywhere or host in hosts
-
-
 def _credentials(host: str, config: Config) -> Credentials | None:
     section = config.mirror.registries[host]
     password = read_password(host, section)
     return None if section.username is None or password is None else Credentials(section.username, password)
-
-
-def _host(url: str) -> str:
-    """What a mirror that is asked first is called: its section in the configuration, if it has one."""
-    return configured_authority(urlsplit(url).netloc)
 
 
 def _authority(url: str) -> str:

@@ -39,8 +39,9 @@ ROOMS: dict[str, frozenset[str]] = {
     "packages": _DOMAIN | {"storage"},
     "auth": _DOMAIN | {"outbound", "metrics"},
     "web": _BELOW_WEB,
+    "authorization": frozenset(["auth", "config", "formats"]),
     "hosting": _BELOW_WEB | {"config", "web"},
-    "authentication": _BELOW_WEB | {"state", "config", "outbound", "web"},
+    "authentication": _BELOW_WEB | {"state", "config", "outbound", "web", "authorization"},
     "composition": _BELOW_WEB | {"state", "config", "outbound", "web", "hosting", "authentication"},
     "daemon": _BELOW_WEB | {"state", "config", "web", "outbound", "composition", "locking"},
     "tap": frozenset(["config", "daemon"]),
@@ -49,8 +50,10 @@ ROOMS: dict[str, frozenset[str]] = {
     "locking": frozenset(["errors"]),
     "rebuild": _BELOW_WEB | {"state", "config", "hosting", "locking"},
     "signing_command": frozenset(["errors", "formats", "packages"]),
+    "explain_command": frozenset(["errors", "auth", "authorization", "config"]),
     "__main__": frozenset(
-        ["errors", "config", "logs", "tap", "web", "prefetch", "upload", "signing_command", "rebuild"]
+        ["errors", "pkgd", "config", "logs", "tap", "web", "prefetch", "upload", "signing_command", "rebuild"]
+        + ["explain_command"]
     ),
     "door": frozenset(["tap"]),
 }

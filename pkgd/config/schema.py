@@ -1,6 +1,7 @@
 """The sections of the configuration, as frozen values with their defaults (docs/configuration.md has every key).
 
-What a type cannot say, `pkgd.config.values`, `pkgd.config.mirroring` and `pkgd.config.hosting` check.
+What a type cannot say, `pkgd.config.values`, `pkgd.config.mirroring`, `pkgd.config.hosting` and
+`pkgd.config.authorization` check.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from pkgd.config.auth import Auth
+from pkgd.config.authorization import Authorization
 from pkgd.config.hosted import AptRepository, RpmRepository, Signing
 from pkgd.config.kinds import MASK, Duration, Secret, Section, Size, Staleness
 from pkgd.formats.hosts import parse_configured_host
@@ -21,6 +23,7 @@ __all__ = [
     "Access",
     "AptRepository",
     "Auth",
+    "Authorization",
     "Config",
     "Duration",
     "Evict",
@@ -93,6 +96,7 @@ class OciRepositories(Section, frozen=True):
     """`repositories.oci`: rules for hosted repositories."""
 
     sparse: list[str] = []
+    immutable_tags: list[str] = []
 
 
 class Repositories(Section, frozen=True):
@@ -199,6 +203,7 @@ class Config(Section, frozen=True):
     enable_proxy: bool = msgspec.field(default=False, name="enableProxy")
     mirror: Mirror = Mirror()
     auth: Auth | None = None
+    authorization: Authorization = Authorization()
     limits: Limits = Limits()
     logging: Logging = Logging()
     metrics: Metrics = Metrics()

@@ -63,7 +63,8 @@ def absolute(config: Config, environment: Mapping[str, str], base: str) -> Confi
         signing=_absolute_signing(config.signing, base),
         auth=None if config.auth is None else absolute_auth(config.auth, base),
         logging=replace(
-            config.logging, access=Access(file=access.file if access.file == "-" else _join(base, access.file))
+            config.logging,
+            access=Access(file=access.file if access.file == "-" else _join(base, access.file)),
         ),
     )
 

@@ -17,6 +17,7 @@ class AllowAllTests(SynchronousTestCase):
         for principal in (Principal(), Principal("alice")):
             for access in accesses:
                 self.assertIs(AllowAll().allows(principal, access), True)
+                self.assertIn("auth.mode none", AllowAll().decide(principal, access).rule)
 
 
 class AccessTests(SynchronousTestCase):

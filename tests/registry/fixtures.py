@@ -22,7 +22,7 @@ from pkgd.registry.blobs import Blobs
 from pkgd.registry.catalog import Catalog
 from pkgd.registry.contents import ContentsReader
 from pkgd.registry.legacy import LegacyManifests
-from pkgd.registry.manifests import Manifests, Pushed, TagChange
+from pkgd.registry.manifests import Manifests, Pushed, RepositoryRules, TagChange
 from pkgd.registry.referrers import Referrers
 from pkgd.registry.stored import StoredManifests
 from pkgd.registry.uploads import Uploads
@@ -125,6 +125,7 @@ class Registry:
         *,
         database: Database | None = None,
         sparse: Sequence[str] = (),
+        immutable: Sequence[str] = (),
         min_free: int = 0,
         max_size: int = 0,
         max_open: int = 4096,
@@ -146,7 +147,7 @@ class Registry:
         self.stored = StoredManifests(store, store, blocking, self.legacy)
         self.manifests = Manifests(
             *(store, self.index, self.blobs, self.stored, self.legacy, self.contents),
-            *(self.space, blocking, self.locks, Globs(sparse)),
+            *(self.space, blocking, self.locks, RepositoryRules(Globs(sparse), Globs(immutable))),
         )
         self.referrers = Referrers(self.stored, self.contents, self.index, self.locks)
         self.catalog = Catalog(store)

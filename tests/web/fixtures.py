@@ -22,7 +22,7 @@ from pkgd.registry.blobs import Blobs
 from pkgd.registry.catalog import Catalog
 from pkgd.registry.contents import ContentsReader
 from pkgd.registry.legacy import LegacyManifests
-from pkgd.registry.manifests import Manifests
+from pkgd.registry.manifests import Manifests, RepositoryRules
 from pkgd.registry.referrers import Referrers
 from pkgd.registry.stored import StoredManifests
 from pkgd.registry.uploads import Uploads
@@ -70,6 +70,7 @@ class Edge:
         upload_size: int = 0,
         buffers: BufferPool | None = None,
         sparse: tuple[str, ...] = (),
+        immutable: tuple[str, ...] = (),
     ) -> None:
         self.directory = case.mktemp()
         os.makedirs(self.directory)
@@ -79,14 +80,17 @@ class Edge:
         self.blocking = InlineBlocking() if blocking is None else blocking
         self.tree = DurableTree(os.path.join(self.directory, "oci"), self.fs, fsync=False)
         os.makedirs(self.tree.root)
-        self._build(policy or AllowAll(), limits or HttpLimits(), manifest_size, upload_size, Globs(sparse))
+        rules = RepositoryRules(Globs(sparse), Globs(immutable))
+        self._build(policy or AllowAll(), limits or HttpLimits(), manifest_size, upload_size, rules)
         if buffers is not None:
             self.site.buffers = buffers
         self.site.startFactory()
         self._held = HeldRequests()
         case.addCleanup(self.close)
 
-    def _build(self, policy: Policy, limits: HttpLimits, manifest_size: int, upload_size: int, sparse: Globs) -> None:
+    def _build(
+        self, policy: Policy, limits: HttpLimits, manifest_size: int, upload_size: int, rules: RepositoryRules
+    ) -> None:
         blocking, clock = self.blocking, self.clock
         spool = Spool(self.tree)
         spool.prepare()
@@ -98,7 +102,7 @@ class Edge:
         legacy = LegacyManifests(self.store, self.store, blocking)
         contents = ContentsReader(self.store, index, legacy, blocking)
         stored = StoredManifests(self.store, self.store, blocking, legacy)
-        manifests = Manifests(self.store, index, blobs, stored, legacy, contents, space, blocking, locks, sparse)
+        manifests = Manifests(self.store, index, blobs, stored, legacy, contents, space, blocking, locks, rules)
         listings = ListingEndpoints(contents, Referrers(stored, contents, index, locks), Catalog(self.store))
         registry = RegistryApi(
             Gate(policy),
