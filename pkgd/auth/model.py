@@ -17,7 +17,7 @@ class Action(Enum):
     ENTER = "enter"
     """Use the API at all: the version check, its extensions."""
     LIST = "list"
-    """See which repositories exist, as far as each may be pulled."""
+    """See which repositories exist, as far as each may be pulled. Of one repository, caps are asked whether it is shown."""
     PULL = "pull"
     """Read content, its tags and referrers."""
     PUSH = "push"
@@ -63,6 +63,14 @@ class Principal:
     issuer: str | None = None
     claims: Mapping[str, str | tuple[str, ...]] = field(default=Factory(dict), hash=False)
     address: str | None = None
+
+    @property
+    def owner(self) -> str:
+        """What is begun by one request and ended by another belongs to; no two principals of different names share it.
+
+        The anonymous are one. An issuer's URL has no spaces, so that no name passes for another's of an issuer.
+        """
+        return "" if self.name is None else f"{self.issuer or ''} {self.name}"
 
 
 class Cap(Protocol):

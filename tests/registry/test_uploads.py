@@ -309,6 +309,7 @@ class BrokenConnectionTests(UploadCase):
         self.assertEqual(self.registry.uploads.finished_as(APP, session.id), HELLO)
         self.assertIsNone(self.registry.uploads.finished_as(OTHER, session.id))
         self.assertIsNone(self.registry.uploads.finished_as(APP, UploadId("0" * 32)))
+        self.assertIsNone(self.registry.uploads.finished_as(APP, session.id, "somebody else"))
 
     def test_unfinished(self) -> None:
         """A session that is open, was cancelled or had the wrong digest has become nothing."""

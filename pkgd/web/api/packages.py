@@ -96,7 +96,7 @@ class ApiV1:
         if wanted is not None:
             grant = await self._gate.admit(request, _access(wanted))
         else:
-            grant = await self._gate.admit(request, None)
+            grant = await self._gate.admit(request, Access("packages", Action.LIST))
         rows: list[dict[str, Any]] = []
         for repository in [wanted] if wanted is not None else self._readable(grant):
             rows += await self._of(repository, query, strict=wanted is not None)
@@ -107,7 +107,7 @@ class ApiV1:
 
     def _readable(self, grant: Grant) -> list[str]:
         names = [*(f"apt:{one}" for one in self._site.apt), *(f"rpm:{one}" for one in self._site.rpm)]
-        return sorted(one for one in names if grant.may(_access(one)))
+        return sorted(one for one in names if grant.may_list(_access(one)))
 
     async def _of(self, name: str, query: Query, strict: bool) -> list[dict[str, Any]]:
         """The packages of a repository that fit.
@@ -140,7 +140,9 @@ class ApiV1:
 
     async def _copy(self, request: Request, name: str) -> None:
         """Publish packages of one suite in another, too: a promotion."""
-        await self._gate.admit(request, apt(name, Action.PUSH))
+        grant = await self._gate.admit(request, apt(name, Action.PUSH))
+        # What is in one suite only may be kept from those who push to another.
+        grant.require(apt(name, Action.PULL))
         repository = self._site.apt_named(name).repository
         try:
             order = msgspec.json.decode(await request.body.read_all(_MAX_BODY), type=_Copy)

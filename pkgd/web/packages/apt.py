@@ -102,7 +102,7 @@ class AptEndpoints:
         for one in suites[1:]:
             known_component(repository, one, component)
         names, body, name = [one.codename for one in suites], call.request.body, path.rest or _NAMELESS
-        group = (path.repository, names[0], component)
+        group = (path.repository, names[0], component, call.grant.principal.owner)
         if name.endswith(BINARIES):
             async with self._receiver.receiving(body, name) as arrival:
                 (added,) = await repository.add_together(names, [Upload(component, arrival)])
@@ -120,7 +120,7 @@ class AptEndpoints:
         """Keep a file of an upload by dput, until its .changes comes: then publish what that lists."""
         repository, path = call.repository, call.path
         suites = [known_suite(repository, one).codename for one in path.suites]
-        group = (path.repository, *suites)
+        group = (path.repository, *suites, call.grant.principal.owner)
         if not path.rest.endswith(".changes"):
             await self._sets.hold(group, call.request.body, path.rest)
             send_text(call.request, 201, f"{path.rest} is kept until its .changes comes\n")

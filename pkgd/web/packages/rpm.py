@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 from attrs import frozen
 
-from pkgd.auth.model import Action
+from pkgd.auth.model import Action, rpm
 from pkgd.blocking import Blocking
 from pkgd.errors import InvalidPackage, InvalidRequest, UnknownPackage
 from pkgd.packages.rpm import EXTRAS
@@ -134,7 +134,8 @@ class RpmEndpoints:
             raise InvalidPackage(name, f"neither a package (.rpm) nor one of {', '.join(EXTRAS.values())}")
         async with self._receiver.receiving(call.request.body, name) as arrival:
             if extra is not None:
-                await repository.put_extra(extra, arrival)
+                overwrite = rpm(call.path.repository, Action.OVERWRITE)
+                await repository.put_extra(extra, arrival, lambda: call.grant.require(overwrite))
                 send_text(call.request, 201, f"{EXTRAS[extra]} is published\n")
                 return
             added = await repository.add(arrival)
