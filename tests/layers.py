@@ -16,7 +16,7 @@ __all__ = ["Source", "sources", "violations"]
 
 Breach = tuple[int, str]
 
-_FLOOR = frozenset(["errors", "flow", "blocking", "sharing"])
+_FLOOR = frozenset(["errors", "flow", "blocking", "sharing", "logfile"])
 _DOMAIN = _FLOOR | {"formats", "state"}
 _BELOW_WEB = _FLOOR | {"formats", "storage", "registry", "auth", "mirror", "packages", "metrics"}
 
@@ -27,6 +27,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "flow": frozenset(["errors"]),
     "blocking": frozenset(),
     "sharing": frozenset(),
+    "logfile": frozenset(["blocking"]),
     "metrics": frozenset(),
     "state": frozenset(["errors"]),
     "logs": frozenset(),
@@ -96,7 +97,7 @@ FILES_IN = (
     "pkgd.auth.tokenkeys",  # keys of tokens, which nobody else may read
     "pkgd.prefetch.command",  # the list of images
     "pkgd.upload.command",  # what is uploaded
-    "pkgd.web.accesslog",
+    "pkgd.logfile",
     "pkgd.web.site",  # reading ahead
     "pkgd.web.transport",  # sendfile
     "pkgd.web.tls",  # has a certificate changed?
