@@ -14,10 +14,12 @@ from pkgd.formats.hosts import configured_authority
 __all__ = ["is_credentialed", "make_policy", "upstream_host"]
 
 
-def make_policy(config: Config) -> Policy:
-    """Who may do what. Without rules that is everybody everything, if nobody logs in."""
+def make_policy(config: Config, mode: str) -> Policy:
+    """Who may do what. Without rules that is everybody everything, if nobody logs in.
+
+    :param mode: `auth.mode`.
+    """
     section = config.authorization
-    mode: str = "none" if config.auth is None else config.auth.mode
     if section.rules is None and mode == "none":
         return AllowAll()
     admins = Admins(frozenset(section.admins.users), frozenset(section.admins.groups))
