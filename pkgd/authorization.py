@@ -7,20 +7,18 @@ from urllib.parse import urlsplit
 
 from pkgd.auth.model import Action
 from pkgd.auth.policy import AllowAll, Policy
+from pkgd.auth.resources import ResourceGlob
 from pkgd.auth.rules import Admins, Rule, RulePolicy
 from pkgd.config import Config
 from pkgd.formats.hosts import configured_authority
 
-__all__ = ["is_credentialed", "make_policy", "upstream_host"]
+__all__ = ["is_credentialed", "make_policy", "named_claims", "named_groups", "upstream_host"]
 
 
-def make_policy(config: Config, mode: str) -> Policy:
-    """Who may do what. Without rules that is everybody everything, if nobody logs in.
-
-    :param mode: `auth.mode`.
-    """
+def make_policy(config: Config) -> Policy:
+    """Who may do what. Without rules that is everybody everything, if nobody logs in."""
     section = config.authorization
-    if section.rules is None and mode == "none":
+    if section.rules is None and config.auth_mode == "none":
         return AllowAll()
     admins = Admins(frozenset(section.admins.users), frozenset(section.admins.groups))
     if section.rules is None:
@@ -35,6 +33,19 @@ def make_policy(config: Config, mode: str) -> Policy:
         for at, one in enumerate(section.rules)
     ]
     return RulePolicy(rules, admins)
+
+
+def named_groups(config: Config) -> frozenset[str]:
+    """The groups that the policy asks about: no others need to be in tokens."""
+    subjects = [one for rule in config.authorization.rules or () for one in rule.subjects]
+    named = [one.removeprefix("group:") for one in subjects if one.startswith("group:")]
+    return frozenset([*named, *config.authorization.admins.groups])
+
+
+def named_claims(config: Config) -> frozenset[str]:
+    """The claims that it asks about."""
+    resources = [one for rule in config.authorization.rules or () for one in rule.resources]
+    return frozenset(name for one in resources for name in ResourceGlob(one).claims)
 
 
 def is_credentialed(config: Config) -> Callable[[str], bool]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
 from attrs import frozen
 
+from pkgd.auth.audit import Audit
 from pkgd.authentication import Authentication, authenticate
 from pkgd.authorization import is_credentialed, upstream_host
 from pkgd.blocking import ThreadedBlocking
@@ -17,6 +19,7 @@ from pkgd.errors import ConfigError
 from pkgd.flow import BufferPool
 from pkgd.formats.globs import Globs
 from pkgd.hosting import PackageParts, host_packages
+from pkgd.logfile import LogFile
 from pkgd.metrics import Metrics
 from pkgd.mirror.absences import Absences
 from pkgd.mirror.blobs import MirroredBlobs
@@ -94,6 +97,7 @@ class Parts:
     mirror: MirrorParts
     packages: PackageParts
     authentication: Authentication
+    audit_log: LogFile
 
 
 @frozen
@@ -129,7 +133,8 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
     catalog = Catalog(storage.store)
     door = MirrorEndpoints(mirrors, _origin_rules(config), catalog, storage.blocking, own_id)
     uploads = Uploads(storage.spool, storage.blobs, storage.space, storage.blocking, int(config.limits.upload_size))
-    authentication = authenticate(reactor, config, metrics, tasks)
+    audit_log = LogFile(reactor, storage.blocking, config.logging.audit.file, "audit log")
+    authentication = authenticate(reactor, config, metrics, Audit(audit_log, time.time), tasks)
     gate = authentication.gate
     registry = _registry(config, gate, storage, catalog, uploads, door, tasks)
     packages = host_packages(reactor, config, gate, fs, storage.blocking, tasks)
@@ -158,6 +163,7 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
         mirror=MirrorParts(upstreams, fills, evictor, survey, storage.ledger, metrics),
         packages=packages,
         authentication=authentication,
+        audit_log=audit_log,
     )
 
 

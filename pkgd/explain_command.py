@@ -98,8 +98,7 @@ def explain(config: Config, question: Question) -> tuple[bool, str]:
     kind, _, name = resource.partition(":")
     private = kind == "mirror" and is_credentialed(config)(name.partition("/")[0])
     access = Access(resource, question.action, private)
-    mode = "none" if config.auth is None else config.auth.mode
-    decision = make_policy(config, mode).decide(question.principal, access)
+    decision = make_policy(config).decide(question.principal, access)
     who = question.principal.name or "anonymous"
     what = f"{who}: {access}{' (fetched with credentials)' if private else ''}"
     return decision.allowed, f"{'allowed' if decision.allowed else 'denied'}: {what}: {decision.rule}"

@@ -43,7 +43,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "authorization": frozenset(["auth", "config", "formats"]),
     "hosting": _BELOW_WEB | {"config", "web"},
     "authentication": _BELOW_WEB | {"state", "config", "outbound", "web", "authorization"},
-    "composition": _BELOW_WEB | {"state", "config", "outbound", "web", "hosting", "authentication"},
+    "composition": _BELOW_WEB | {"state", "config", "outbound", "web", "hosting", "authentication", "authorization"},
     "daemon": _BELOW_WEB | {"state", "config", "web", "outbound", "composition", "locking"},
     "tap": frozenset(["config", "daemon"]),
     "prefetch": frozenset(["errors", "formats"]),

@@ -18,7 +18,7 @@ import msgspec
 from pkgd.auth.model import Identity
 from pkgd.logfile import LogFile
 
-__all__ = ["Audit", "Unaudited"]
+__all__ = ["Audit", "Detail", "Unaudited"]
 
 # How much of a text is written.
 _MAX_TEXT = 512
@@ -52,10 +52,10 @@ class Audit:
             **{key: _shown(value) for key, value in detail.items() if value},
         )
 
-    def failed_login(self, user: str, address: str | None, reason: str) -> None:
-        """Note wrong credentials, of whom they say that they are."""
+    def failed_login(self, user: str, address: str | None) -> None:
+        """Note a wrong password, and whose it was to be."""
         if self._file.is_open:
-            self._append(action="fail-login", user=_name(user), address=address, reason=_text(reason))
+            self._append(action="fail-login", user=_name(user), address=address)
 
     def _append(self, **line: Any) -> None:
         time = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -68,7 +68,7 @@ class Unaudited:
     def record(self, action: str, identity: Identity, resource: str, **detail: Detail) -> None:
         """Nothing."""
 
-    def failed_login(self, user: str, address: str | None, reason: str) -> None:
+    def failed_login(self, user: str, address: str | None) -> None:
         """Nothing."""
 
 

@@ -17,7 +17,7 @@ class Action(Enum):
     ENTER = "enter"
     """Use the API at all: the version check, its extensions."""
     LIST = "list"
-    """See which repositories exist, as far as each may be pulled; caps are asked so about each one, too."""
+    """See which repositories exist, as far as each may be pulled."""
     PULL = "pull"
     """Read content, its tags and referrers."""
     PUSH = "push"

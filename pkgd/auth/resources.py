@@ -31,6 +31,11 @@ class ResourceGlob:
         self.names_host = kind == "mirror" and not _WILD.search(glob.partition("/")[0])
         """Whether it is about an upstream that it names in full."""
 
+    @property
+    def claims(self) -> frozenset[str]:
+        """The names of the claims in it."""
+        return frozenset(self._pieces[1::2])
+
     def match(self, resource: str, claims: Mapping[str, str | tuple[str, ...]]) -> bool:
         """Whether the resource is one of those meant, for a principal with these claims."""
         if not resource.startswith(self._kind):

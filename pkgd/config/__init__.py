@@ -33,6 +33,7 @@ from pkgd.config.mirroring import UPSTREAM_VARIABLE, canonical_mirror, canonical
 from pkgd.config.passwords import read_passphrase, read_password
 from pkgd.config.schema import (
     Access,
+    Audit,
     Config,
     Evict,
     FilesystemStorage,
@@ -56,6 +57,7 @@ __all__ = [
     "Admins",
     "AptRepository",
     "AptSuite",
+    "Audit",
     "Auth",
     "Authorization",
     "Config",

@@ -22,6 +22,7 @@ __all__ = [
     "MASK",
     "Access",
     "AptRepository",
+    "Audit",
     "Auth",
     "Authorization",
     "Config",
@@ -181,11 +182,18 @@ class Access(Section, frozen=True):
     file: str | None = "-"
 
 
+class Audit(Section, frozen=True):
+    """`logging.audit`: who has changed what."""
+
+    file: str | None = None
+
+
 class Logging(Section, frozen=True):
     """`logging`: what is written where."""
 
     level: Literal["debug", "info", "warn", "error", "critical"] = "info"
     access: Access = Access()
+    audit: Audit = Audit()
 
 
 class Config(Section, frozen=True):

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from pkgd.config.authenticating import absolute_auth, check_auth
 from pkgd.config.hosted import Signing, SigningKey
-from pkgd.config.schema import Access, Config, Mirror, Storage, Tls, UpstreamRegistry
+from pkgd.config.schema import Access, Audit, Config, Mirror, Storage, Tls, UpstreamRegistry
 from pkgd.errors import ConfigError
 
 __all__ = ["absolute", "check", "open_to_others"]
@@ -65,6 +65,7 @@ def absolute(config: Config, environment: Mapping[str, str], base: str) -> Confi
         logging=replace(
             config.logging,
             access=Access(file=access.file if access.file == "-" else _join(base, access.file)),
+            audit=Audit(file=_join(base, config.logging.audit.file)),
         ),
     )
 

@@ -51,20 +51,22 @@ class RepositoryRules:
 
 
 @frozen
-class Pushed:
-    """What a push did: the digest it is stored under, the subject it names, and what the user should know."""
-
-    digest: Digest
-    subject: Digest | None
-    warning: str | None
-
-
-@frozen
 class TagChange:
     """A tag that a push would set: new, or moved from another manifest."""
 
     tag: Tag
     moves: bool
+
+
+@frozen
+class Pushed:
+    """What a push did: the digest it is stored under, the tags that it changed, the subject that it names, and what the
+    user should know."""
+
+    digest: Digest
+    changes: tuple[TagChange, ...]
+    subject: Digest | None
+    warning: str | None
 
 
 class Manifests:
@@ -137,7 +139,7 @@ class Manifests:
             referrer = referrer_of(digest, len(data), manifest)
             await self._index.add_manifest(name, str(digest), wanted, referrer)
             warning = await self._absences(name, manifest)
-        return Pushed(digest, manifest.subject.digest if manifest.subject else None, warning)
+        return Pushed(digest, tuple(changes), manifest.subject.digest if manifest.subject else None, warning)
 
     async def _parse(self, data: bytes, content_type: str) -> Manifest:
         if len(data) <= PARSE_INLINE:

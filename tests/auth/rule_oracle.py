@@ -64,7 +64,7 @@ def _is(who: Who, subject: str) -> bool:
 
 
 def _names_host(glob: str) -> bool:
-    host = glob.split(":", 1)[1].split("/")[0]
+    host = glob.split(":", 1)[1].split("/", maxsplit=1)[0]
     return "*" not in host and "?" not in host
 
 

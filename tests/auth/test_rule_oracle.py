@@ -75,8 +75,8 @@ class OracleTests(SynchronousTestCase):
             section["rules"] = [  # type: ignore[assignment]
                 {"resources": one.resources, "subjects": one.subjects, "actions": one.actions} for one in written
             ]
-        config = parse(json.dumps({"authorization": section}), {}, "/")
-        policy = make_policy(config, "basic")
+        auth = {"mode": "basic", "basic_htpasswd_file": "users"}
+        policy = make_policy(parse(json.dumps({"auth": auth, "authorization": section}), {}, "/"))
         for principal, who in PEOPLE:
             for resource in ASKED:
                 for action in ACTIONS:

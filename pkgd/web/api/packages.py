@@ -96,7 +96,7 @@ class ApiV1:
         if wanted is not None:
             grant = await self._gate.admit(request, _access(wanted))
         else:
-            grant = await self._gate.admit(request, Access("packages", Action.LIST))
+            grant = await self._gate.admit(request, None)
         rows: list[dict[str, Any]] = []
         for repository in [wanted] if wanted is not None else self._readable(grant):
             rows += await self._of(repository, query, strict=wanted is not None)
@@ -107,7 +107,7 @@ class ApiV1:
 
     def _readable(self, grant: Grant) -> list[str]:
         names = [*(f"apt:{one}" for one in self._site.apt), *(f"rpm:{one}" for one in self._site.rpm)]
-        return sorted(one for one in names if grant.may_list(_access(one)))
+        return sorted(one for one in names if grant.may(_access(one)))
 
     async def _of(self, name: str, query: Query, strict: bool) -> list[dict[str, Any]]:
         """The packages of a repository that fit.
@@ -150,6 +150,16 @@ class ApiV1:
             raise InvalidRequest("", str(error)) from error
         source, target = known_suite(repository, order.source), known_suite(repository, order.target)
         added = await repository.copy(source.codename, target.codename, order.wanted())
+        for one in added:
+            grant.record(
+                "copy",
+                f"apt:{name}",
+                source=source.codename,
+                suites=[target.codename],
+                package=f"{one.name} {one.version} {one.architecture}",
+                file=one.path,
+                sha256=one.sha256,
+            )
         rows = [
             {
                 "name": one.name,

@@ -38,5 +38,7 @@ class BlobEndpoints:
     @declares(Action.DELETE)
     async def delete(self, call: Call) -> None:
         """Take a blob out of the repository ("Deleting Blobs")."""
-        await self._blobs.delete(call.name, Digest.parse(call.path.argument))
+        digest = Digest.parse(call.path.argument)
+        await self._blobs.delete(call.name, digest)
+        call.grant.record("delete", f"oci:{call.name}", blob=str(digest))
         send_empty(call.request, 202)
