@@ -39,8 +39,9 @@ from pkgd.outbound.client import Client, Limits, Trust
 from pkgd.registry.blobs import Blobs
 from pkgd.registry.catalog import Catalog
 from pkgd.registry.contents import ContentsReader
+from pkgd.registry.immutable import ImmutableTags
 from pkgd.registry.legacy import LegacyManifests
-from pkgd.registry.manifests import Manifests, RepositoryRules
+from pkgd.registry.manifests import Manifests
 from pkgd.registry.referrers import Referrers
 from pkgd.registry.stored import StoredManifests
 from pkgd.registry.uploads import Uploads
@@ -204,6 +205,9 @@ def _registry(
     tasks: Tasks,
 ) -> RegistryApi:
     """`/v2/`."""
+    immutable = ImmutableTags(
+        config.repositories.oci.immutable_tags, storage.contents, storage.stored, storage.blocking
+    )
     manifests = Manifests(
         storage.store,
         storage.index,
@@ -214,12 +218,13 @@ def _registry(
         storage.space,
         storage.blocking,
         storage.locks,
-        RepositoryRules(Globs(config.repositories.oci.sparse), Globs(config.repositories.oci.immutable_tags)),
+        Globs(config.repositories.oci.sparse),
+        immutable,
     )
     referrers = Referrers(storage.stored, storage.contents, storage.index, storage.locks)
     endpoints = [
         *ListingEndpoints(storage.contents, referrers, catalog).endpoints(),
-        *BlobEndpoints(storage.blobs, storage.blocking).endpoints(),
+        *BlobEndpoints(storage.blobs, immutable, storage.blocking).endpoints(),
         *UploadEndpoints(uploads, storage.blobs).endpoints(),
         *ManifestEndpoints(storage.stored, manifests, int(config.limits.manifest_size)).endpoints(),
     ]

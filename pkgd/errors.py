@@ -250,7 +250,7 @@ class ImmutableTag(Refused):
     @property
     def message(self) -> str:
         """One sentence for the user."""
-        return f"the tag {self.tag} of {self.repository} is immutable: it can neither be moved nor deleted"
+        return f"the tag {self.tag} of {self.repository} is immutable: it stays, and so does what it leads to"
 
 
 @define(auto_exc=True, eq=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from attrs import field, frozen
+from attrs import frozen
 
 from pkgd.blocking import Blocking
 from pkgd.errors import DigestMismatch, ImmutableTag, MissingBlob, UnknownManifest
@@ -19,6 +19,7 @@ from pkgd.formats.names import Reference, RepositoryName, Tag
 from pkgd.formats.oci import Manifest, parse_manifest
 from pkgd.registry.blobs import Blobs
 from pkgd.registry.contents import ContentsReader, referrer_of
+from pkgd.registry.immutable import ImmutableTags
 from pkgd.registry.legacy import LegacyManifests
 from pkgd.registry.stored import StoredManifests, encode_pointer, write_manifest
 from pkgd.sharing import KeyedLock
@@ -27,27 +28,12 @@ from pkgd.storage.interfaces import ObjectStore
 from pkgd.storage.layout import directories, directory, manifest_key, media_type_key, tag_key
 from pkgd.storage.space import FreeSpace
 
-__all__ = ["Manifests", "Pushed", "RepositoryRules", "TagChange"]
+__all__ = ["Manifests", "Pushed", "TagChange"]
 
 # How many of an index's manifests are looked for, to warn about absent ones.
 MAX_CHECKED = 100
 # Larger documents are parsed in a thread.
 PARSE_INLINE = 16 * 1024
-
-
-@frozen
-class RepositoryRules:
-    """What holds in hosted repositories, whoever asks.
-
-    `sparse` are the repositories whose manifests may name absent blobs; `immutable` matches `repository:tag`.
-    """
-
-    sparse: Globs = field(factory=lambda: Globs([]))
-    immutable: Globs = field(factory=lambda: Globs([]))
-
-    def is_immutable(self, name: RepositoryName, tag: str) -> bool:
-        """Whether the tag, once set, stays."""
-        return self.immutable.match(f"{name}:{tag}")
 
 
 @frozen
@@ -83,10 +69,12 @@ class Manifests:
         space: FreeSpace,
         blocking: Blocking,
         locks: KeyedLock,
-        rules: RepositoryRules,
+        sparse: Globs,
+        immutable: ImmutableTags,
     ) -> None:
         """
         :param locks: one lock for each repository, shared with the blobs.
+        :param sparse: repositories whose manifests may name absent blobs.
         """
         self._store = store
         self._index = index
@@ -97,7 +85,8 @@ class Manifests:
         self._space = space
         self._blocking = blocking
         self._locks = locks
-        self._rules = rules
+        self._sparse = sparse
+        self._immutable = immutable
 
     # -- writing --
 
@@ -131,7 +120,7 @@ class Manifests:
             changes = await self._changes(name, wanted, digest)
             for change in changes:
                 permit(change)
-                if change.moves and self._rules.is_immutable(name, change.tag):
+                if change.moves and self._immutable.covers(name, change.tag):
                     raise ImmutableTag(name, change.tag)
             await write_manifest(self._store, self._blocking, name, digest, manifest, data)
             for change in changes:
@@ -147,7 +136,7 @@ class Manifests:
         return await self._blocking.work(parse_manifest, data, content_type)
 
     async def _require_blobs(self, name: RepositoryName, manifest: Manifest) -> None:
-        if self._rules.sparse.match(name):
+        if self._sparse.match(name):
             return
         for one in {blob.digest: blob for blob in manifest.blobs if not blob.is_foreign}:
             if not await self._blobs.has(name, one):
@@ -178,7 +167,7 @@ class Manifests:
         """Remove a tag; or a manifest, and every tag on it. Durably.
 
         :raises UnknownManifest: if there is none.
-        :raises ImmutableTag: if it would take away a tag that is to stay; nothing is removed then.
+        :raises ImmutableTag: if it would take away a tag that is to stay, or what that leads to.
         """
         if isinstance(reference, Digest):
             await self._contents.ensure_known(name, self._locks)
@@ -189,7 +178,7 @@ class Manifests:
                 await self._delete_tag(name, reference)
 
     async def _delete_tag(self, name: RepositoryName, tag: Tag) -> None:
-        if self._rules.is_immutable(name, tag) and await self._stored.target(name, tag) is not None:
+        if self._immutable.covers(name, tag) and await self._stored.target(name, tag) is not None:
             raise ImmutableTag(name, tag)
         # Legacy files first: once the pointer that hides them is gone, they would be the tag again.
         found = await self._delete_legacy(name, tag)
@@ -209,11 +198,10 @@ class Manifests:
         return found
 
     async def _delete_manifest(self, name: RepositoryName, digest: Digest) -> None:
-        known = [Tag(tag) for tag in await self._index.tags_of(name, str(digest))]
-        tags = [tag for tag in known if await self._stored.target(name, tag) == digest]
-        # The immutable ones first: if there is one, nothing is deleted.
-        for tag in sorted(tags, key=lambda one: not self._rules.is_immutable(name, one)):
-            await self._delete_tag(name, tag)
+        await self._immutable.check(name, digest)
+        for tag in await self._index.tags_of(name, str(digest)):
+            if await self._stored.target(name, Tag(tag)) == digest:
+                await self._delete_tag(name, Tag(tag))
         found = [await self._store.delete(manifest_key(place, digest)) for place in directories(name)]
         for place in directories(name):
             await self._store.delete(media_type_key(place, digest))

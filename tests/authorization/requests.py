@@ -91,6 +91,7 @@ IMAGES = [
         *(("registry", "BLOB"), "DELETE", f"{_BLOBS}{_LOOSE_DIGEST}", "delete", 202, 404),
         undo=(("POST", f"{_UPLOADS}?digest={_LOOSE_DIGEST}", LOOSE),),
     ),
+    Ask(("registry", "BLOB"), "DELETE", f"{_BLOBS}{BLOB_DIGEST}", "delete", 403, 404),
     *_both(("registry", "TAGS"), "/v2/{n}/tags/list", "pull", 200, 404),
     *_both(("registry", "REFERRERS"), f"/v2/{{n}}/referrers/{PLAIN_DIGEST}", "pull", 200, 200),
     Ask(("registry", "UPLOADS"), "POST", _UPLOADS, "push", 202, 202),

@@ -21,8 +21,9 @@ from pkgd.formats.oci import IMAGE, INDEX
 from pkgd.registry.blobs import Blobs
 from pkgd.registry.catalog import Catalog
 from pkgd.registry.contents import ContentsReader
+from pkgd.registry.immutable import ImmutableTags
 from pkgd.registry.legacy import LegacyManifests
-from pkgd.registry.manifests import Manifests, Pushed, RepositoryRules, TagChange
+from pkgd.registry.manifests import Manifests, Pushed, TagChange
 from pkgd.registry.referrers import Referrers
 from pkgd.registry.stored import StoredManifests
 from pkgd.registry.uploads import Uploads
@@ -145,9 +146,10 @@ class Registry:
         self.legacy = LegacyManifests(store, store, blocking)
         self.contents = ContentsReader(store, self.index, self.legacy, blocking)
         self.stored = StoredManifests(store, store, blocking, self.legacy)
+        self.immutable = ImmutableTags(immutable, self.contents, self.stored, blocking)
         self.manifests = Manifests(
             *(store, self.index, self.blobs, self.stored, self.legacy, self.contents),
-            *(self.space, blocking, self.locks, RepositoryRules(Globs(sparse), Globs(immutable))),
+            *(self.space, blocking, self.locks, Globs(sparse), self.immutable),
         )
         self.referrers = Referrers(self.stored, self.contents, self.index, self.locks)
         self.catalog = Catalog(store)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 
-from pkgd.errors import ImmutableTag, UnknownManifest
+from pkgd.errors import FailedStorage, ImmutableTag, UnknownManifest
 from pkgd.formats.digest import Digest
 from pkgd.formats.names import RepositoryName, Tag, parse_reference
 from pkgd.storage.layout import legacy_key, manifest_key
-from tests.registry.fixtures import APP, OTHER, Registry, RegistryCase, image, tree
+from tests.registry.fixtures import APP, OTHER, Registry, RegistryCase, image, image_index, tree
 
 
 class ImmutableCase(RegistryCase):
@@ -110,6 +110,57 @@ class DeleteTests(ImmutableCase):
     def test_manifest(self) -> None:
         """Nor can the manifest that it points to, though a mutable tag does as well: not even that one goes."""
         self.assert_not_deleted(str(self.digest))
+
+    def assert_blob_kept(self, blob: Digest) -> None:
+        """A blob cannot be deleted."""
+        before = tree(self.registry.place.tree.root)
+        deleting = self.registry.blobs.delete(APP, blob, lambda: self.registry.immutable.check(APP, blob))
+        self.refusal(deleting, ImmutableTag)
+        self.assertEqual(tree(self.registry.place.tree.root), before)
+
+    def test_blobs(self) -> None:
+        """Nor can what its image is made of; what only other images are made of can."""
+        for data in (b"{}", b"layer"):
+            self.assert_blob_kept(Digest.of(data))
+        loose = self.do(self.registry.push_blob(APP, b"loose"))
+        self.push("latest", image(Digest.of(b"{}"), loose))
+
+        self.do(self.registry.blobs.delete(APP, loose, lambda: self.registry.immutable.check(APP, loose)))
+
+    def test_index(self) -> None:
+        """Of an index, that is the manifests in it, at any depth, and their blobs; some of them may be absent."""
+        inner = image_index(self.other, Digest.of(b"absent"))
+        self.push(str(self.other_digest), self.other)
+        self.push(str(Digest.of(inner)), inner)
+        self.push("v-all", image_index(inner))
+        self.delete_mutable()
+
+        for reference in ("v-all", str(Digest.of(inner)), str(self.other_digest)):
+            self.assert_not_deleted(reference)
+
+    def delete_mutable(self) -> None:
+        """What is in an index that has no immutable tag can be deleted."""
+        lone = image(Digest.of(b"{}"), annotations={"lone": "1"})
+        self.push(str(Digest.of(lone)), lone)
+        self.push("latest", image_index(lone))
+        self.delete(str(Digest.of(lone)))
+
+    def test_no_manifest(self) -> None:
+        """What an old tree has in a manifest's place names nothing, and is in nobody's way."""
+        odd = b"no manifest"
+        self.write(manifest_key(APP, Digest.of(odd)), odd)
+        self.push("v-odd", image_index(Digest.of(odd), Digest.of(odd)))
+
+        self.push("free", self.other)
+        self.delete(str(self.other_digest))
+
+    def test_damaged(self) -> None:
+        """As long as it cannot be read what an immutable tag leads to, nothing is deleted."""
+        self.push("free", self.other)
+        self.write(manifest_key(APP, self.digest), b"damaged")
+        registry = Registry(self.registry.place.tree.root, run=1, immutable=["**:v*"])
+
+        self.refusal(registry.manifests.delete(APP, self.other_digest), FailedStorage)
 
     def test_recreated(self) -> None:
         """So there is no way to another content by deleting and setting it anew."""

@@ -21,8 +21,9 @@ from pkgd.formats.globs import Globs
 from pkgd.registry.blobs import Blobs
 from pkgd.registry.catalog import Catalog
 from pkgd.registry.contents import ContentsReader
+from pkgd.registry.immutable import ImmutableTags
 from pkgd.registry.legacy import LegacyManifests
-from pkgd.registry.manifests import Manifests, RepositoryRules
+from pkgd.registry.manifests import Manifests
 from pkgd.registry.referrers import Referrers
 from pkgd.registry.stored import StoredManifests
 from pkgd.registry.uploads import Uploads
@@ -80,17 +81,15 @@ class Edge:
         self.blocking = InlineBlocking() if blocking is None else blocking
         self.tree = DurableTree(os.path.join(self.directory, "oci"), self.fs, fsync=False)
         os.makedirs(self.tree.root)
-        rules = RepositoryRules(Globs(sparse), Globs(immutable))
-        self._build(policy or AllowAll(), limits or HttpLimits(), manifest_size, upload_size, rules)
+        self._immutable = immutable
+        self._build(policy or AllowAll(), limits or HttpLimits(), manifest_size, upload_size, Globs(sparse))
         if buffers is not None:
             self.site.buffers = buffers
         self.site.startFactory()
         self._held = HeldRequests()
         case.addCleanup(self.close)
 
-    def _build(
-        self, policy: Policy, limits: HttpLimits, manifest_size: int, upload_size: int, rules: RepositoryRules
-    ) -> None:
+    def _build(self, policy: Policy, limits: HttpLimits, manifest_size: int, upload_size: int, sparse: Globs) -> None:
         blocking, clock = self.blocking, self.clock
         spool = Spool(self.tree)
         spool.prepare()
@@ -102,13 +101,16 @@ class Edge:
         legacy = LegacyManifests(self.store, self.store, blocking)
         contents = ContentsReader(self.store, index, legacy, blocking)
         stored = StoredManifests(self.store, self.store, blocking, legacy)
-        manifests = Manifests(self.store, index, blobs, stored, legacy, contents, space, blocking, locks, rules)
+        immutable = ImmutableTags(self._immutable, contents, stored, blocking)
+        manifests = Manifests(
+            *(self.store, index, blobs, stored, legacy, contents, space, blocking, locks, sparse, immutable)
+        )
         listings = ListingEndpoints(contents, Referrers(stored, contents, index, locks), Catalog(self.store))
         registry = RegistryApi(
             Gate(policy),
             [
                 *listings.endpoints(),
-                *BlobEndpoints(blobs, blocking).endpoints(),
+                *BlobEndpoints(blobs, immutable, blocking).endpoints(),
                 *UploadEndpoints(self.uploads, blobs).endpoints(),
                 *ManifestEndpoints(stored, manifests, manifest_size).endpoints(),
             ],
