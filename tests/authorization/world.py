@@ -184,7 +184,7 @@ class World(MirrorEdge):
         tokens = AccessTokens(keys, TokenSettings("pkgd", "pkgd"), now)
         audit = Audit(self.audited, now)  # type: ignore[arg-type]
         rate = Rate(1_000_000, 60.0)
-        authority = Authority(Sources([Users()]), tokens, Throttle(rate, rate, now), now, audit.failed_login)
+        authority = Authority(Sources([Users()]), tokens, Throttle(rate, rate, now), now, failed=audit.failed_login)
         granting = Granting(policy, authority, lambda name: (), mirrors=True)
         outside = Outside(trusted=self.access_log._trusted)
         self.gate = Gate(policy, authority, outside, audit=audit)
