@@ -65,12 +65,12 @@ class Principal:
     address: str | None = None
 
     @property
-    def owner(self) -> str:
+    def owner(self) -> str | None:
         """What is begun by one request and ended by another belongs to; no two principals of different names share it.
 
-        The anonymous are one. An issuer's URL has no spaces, so that no name passes for another's of an issuer.
+        None is nobody in particular. An issuer's URL has no spaces, so that no name passes for another's of an issuer.
         """
-        return "" if self.name is None else f"{self.issuer or ''} {self.name}"
+        return None if self.name is None else f"{self.issuer or ''} {self.name}"
 
 
 class Cap(Protocol):

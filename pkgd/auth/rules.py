@@ -21,6 +21,7 @@ __all__ = ["Admins", "Rule", "RulePolicy"]
 _REMEMBERED = 16384
 
 _NO_RULE = Decision(False, "no rule allows it")
+_NO_RULES = Decision(False, "without rules, deleting is for admins, and the anonymous may nothing")
 _LISTING = Decision(True, "everybody may ask: what is shown is what may be pulled")
 _IDENTIFIED = Decision(True, "everybody who is known by name may")
 _ADMINS_ONLY = Decision(False, "only authorization.admins may")
@@ -55,7 +56,7 @@ class Admins:
 
 # What goes without rules.
 _DEFAULT = Rule(
-    "no authorization.rules are configured",
+    "without rules, whoever is authenticated may pull, push and overwrite",
     ("oci:**", "apt:**", "rpm:**", "mirror:**"),
     ("authenticated",),
     frozenset([Action.PULL, Action.PUSH, Action.OVERWRITE]),
@@ -74,6 +75,7 @@ class RulePolicy:
         :param rules: None if there are none; then who is known by name may pull, push and overwrite.
         """
         self._admins = admins
+        self._otherwise = _NO_RULES if rules is None else _NO_RULE
         self._rules = [_Compiled(one) for one in ([_DEFAULT] if rules is None else rules)]
         self._decided: dict[tuple[Principal, Access], Decision] = {}
 
@@ -98,7 +100,7 @@ class RulePolicy:
         if ":" not in access.resource:
             return _of_server(principal, access)
         found = (one.decide(principal, access) for one in self._rules)
-        return next((one for one in found if one is not None), _NO_RULE)
+        return next((one for one in found if one is not None), self._otherwise)
 
 
 def _of_server(principal: Principal, access: Access) -> Decision:

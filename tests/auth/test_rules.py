@@ -149,7 +149,8 @@ class DefaultTests(SynchronousTestCase):
 
     def test_words(self) -> None:
         """The decision says that it comes from there being no rules."""
-        self.assertIn("no authorization.rules", RulePolicy().decide(BOB, oci("a", Action.PULL)).rule)
+        for action in (Action.PULL, Action.DELETE):
+            self.assertIn("without rules", RulePolicy().decide(BOB, oci("a", action)).rule)
 
 
 class PrivateTests(SynchronousTestCase):
@@ -192,7 +193,7 @@ class ServerTests(SynchronousTestCase):
     """What is asked of the server itself."""
 
     def test_open(self) -> None:
-        """Everybody may ask whether it is a registry, and for lists, which show only what may be pulled."""
+        """Everybody may ask whether it is a registry, and for the list, which shows only what may be pulled."""
         for access in (Access("registry", Action.ENTER), Access("registry", Action.LIST)):
             self.assertTrue(RulePolicy([]).allows(NOBODY, access))
             self.assertTrue(RulePolicy().allows(NOBODY, access))

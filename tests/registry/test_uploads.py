@@ -136,6 +136,14 @@ class SessionTests(UploadCase):
                 self.refusal(registry.uploads.find(APP, session.id, user), UnknownUpload)
             self.assertEqual(self.do(registry.uploads.find(APP, session.id, "alice")).owner, "alice")
 
+    def test_finished_by_another(self) -> None:
+        """What has become of it, only its user is told."""
+        session = self.do(self.registry.uploads.start(APP, owner="alice"))
+        self.commit(session, data=b"hello world")
+
+        found = [self.registry.uploads.finished_as(APP, session.id, user) for user in ("alice", "bob", None)]
+        self.assertEqual(found, [HELLO, None, None])
+
     def test_nobodys(self) -> None:
         """Who goes on with nobody's session need not be nobody: a user may log in on the way."""
         session = self.do(self.registry.uploads.start(APP))
@@ -309,7 +317,6 @@ class BrokenConnectionTests(UploadCase):
         self.assertEqual(self.registry.uploads.finished_as(APP, session.id), HELLO)
         self.assertIsNone(self.registry.uploads.finished_as(OTHER, session.id))
         self.assertIsNone(self.registry.uploads.finished_as(APP, UploadId("0" * 32)))
-        self.assertIsNone(self.registry.uploads.finished_as(APP, session.id, "somebody else"))
 
     def test_unfinished(self) -> None:
         """A session that is open, was cancelled or had the wrong digest has become nothing."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from attrs import evolve
 from klein import Klein
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -81,21 +80,6 @@ class AdmitTests(SynchronousTestCase):
         )
         grant.require(oci("a", Action.PULL))
         self.assertRaises(Denied, grant.require, oci("a", Action.DELETE))
-
-    def test_lists(self) -> None:
-        """A list shows what may be pulled, as far as what was shown is meant for being listed."""
-
-        class ListOnly:
-            def covers(self, access: Access) -> bool:
-                """Whether it is about a list."""
-                return access.action is Action.LIST
-
-        grant = self.successResultOf(self.admit(RecordingPolicy(ENTER, oci("a", Action.PULL)), ENTER))
-        narrow = evolve(grant, identity=evolve(grant.identity, cap=ListOnly()))
-
-        for one in (grant, narrow):
-            self.assertEqual([one.shows(oci(name, Action.PULL)) for name in ("a", "b")], [True, False])
-        self.assertFalse(narrow.may(oci("a", Action.PULL)))
 
     def test_mode_none(self) -> None:
         """`auth.mode: none` lets everybody do everything."""
