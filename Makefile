@@ -9,7 +9,7 @@ MIRROR_ROUNDS ?= 20
 PUBLISHES ?= 100
 
 .PHONY: run test lint conformance clients bench crash crash-mirror crash-packages hostile hostile-packages mirror \
-  repositories churn growth oracles lock clean
+  auth repositories churn growth oracles lock clean
 
 run: $(STAMP)
 	$(BIN)/pkgd serve
@@ -45,6 +45,9 @@ clients: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.bench
+
+auth: $(STAMP)
+	$(BIN)/python -m tests.modes
 
 crash-mirror: $(STAMP)
 	$(BIN)/python -m tests.crash.mirror --rounds $(MIRROR_ROUNDS)

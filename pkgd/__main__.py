@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from twisted.python import usage
 
-from pkgd import __version__
+from pkgd import __version__, explain_command
 from pkgd.config import json_schema, load, masked, read_passphrase, read_password
 from pkgd.errors import ConfigError, PkgdError
 
@@ -225,6 +225,17 @@ class _Rebuild(_WithConfig):
         self["adopt"].append(name)
 
 
+class _Auth(usage.Options):
+    subCommands = [
+        ["explain", None, explain_command.ExplainOptions, "Say whether somebody may do something, and by which rule."]
+    ]
+
+    def postOptions(self) -> None:
+        """A command of its own it is not."""
+        if not self.subCommand:
+            raise usage.UsageError("which command of auth?")
+
+
 class _Command(usage.Options):
     """pkgd: an OCI registry, and what grows around it."""
 
@@ -234,6 +245,7 @@ class _Command(usage.Options):
         ["config-schema", None, usage.Options, "Print the JSON Schema of the configuration."],
         ["mirror", None, _Mirror, "What the mirror can be told to do."],
         ["upload", None, _Upload, "Put packages into a repository."],
+        ["auth", None, _Auth, "Who may do what."],
         ["signing-key", None, _SigningKey, "The keys that sign apt and rpm repositories."],
         ["rebuild", None, _Rebuild, "Derive anew what is derived from the state, after damage."],
         ["version", None, usage.Options, "Print the version."],
@@ -342,6 +354,10 @@ def _running(options: Any) -> Any:
     return local_server(listening.listen[0], listening.tls.certificate is not None)
 
 
+def _auth(options: Any) -> int:
+    return explain_command.run(options.subOptions)
+
+
 def _signing_key(options: Any) -> None:
     """One of the commands on keys; what it has to say goes to standard output."""
     from pkgd.signing_command import SigningKeys, run
@@ -374,6 +390,7 @@ _COMMANDS: dict[str, Callable[[Any], int | None]] = {
     "config-schema": _config_schema,
     "mirror": _mirror,
     "upload": _upload,
+    "auth": _auth,
     "signing-key": _signing_key,
     "rebuild": _rebuild,
     "version": _version,

@@ -10,14 +10,15 @@ from typing import Any
 from attrs import frozen
 from twisted.logger import Logger
 
+from pkgd.auth.audit import Audit
 from pkgd.auth.authority import Authority, Sources
 from pkgd.auth.granting import Granting
 from pkgd.auth.htpasswd import HtpasswdFile, Table
 from pkgd.auth.passwords import HtpasswdPasswords, ThreadedHashing
-from pkgd.auth.policy import AllowAll, Authenticated, Policy
 from pkgd.auth.throttle import Rate, Throttle
 from pkgd.auth.tokenkeys import TokenKeys
 from pkgd.auth.tokens import AccessTokens, TokenSettings
+from pkgd.authorization import make_policy, named_claims, named_groups
 from pkgd.blocking import Blocking
 from pkgd.config import Auth, Config
 from pkgd.errors import ConfigError, InvalidName
@@ -107,10 +108,16 @@ class Authentication:
 
 
 def authenticate(
-    reactor: Any, config: Config, metrics: Metrics, tasks: Tasks, now: Callable[[], float] = time.time
+    reactor: Any,
+    config: Config,
+    metrics: Metrics,
+    audit: Audit,
+    tasks: Tasks,
+    now: Callable[[], float] = time.time,
 ) -> Authentication:
     """Make everything.
 
+    :param audit: where it is noted who has done what, and who could not log in.
     :param tasks: where requests run.
     :param now: seconds since the epoch.
     :raises ConfigError: if a file that the configuration names cannot be used.
@@ -121,20 +128,18 @@ def authenticate(
     keys = TokenKeys(
         os.path.join(str(config.state_dir), "token-keys"), auth.token.algorithm, auth.token.signing_key_file, now
     )
-    policy = _policy(config)
+    policy = make_policy(config)
     ignores_foreign = config.mirror.foreign_credentials == "ignore"
     if auth.mode == "none":
-        return Authentication(Gate(policy, None, outside), None, hashing, keys, None, metrics)
+        return Authentication(Gate(policy, None, outside, audit=audit), None, hashing, keys, None, metrics)
     passwords = _passwords(auth, hashing, reactor.seconds)
     tokens = AccessTokens(keys, _token_settings(config, auth), now)
-    authority = Authority(_sources(passwords), tokens, _throttle(auth, reactor.seconds), now, metrics.login)
+    throttle = _throttle(auth, reactor.seconds)
+    authority = Authority(_sources(passwords), tokens, throttle, now, metrics.login, audit.failed_login)
     granting = Granting(policy, authority, _upstreams(config), config.mirror_enabled)
     door = TokenApi(TokenParts(authority, tokens, granting, keys), outside, ignores_foreign, tasks)
-    return Authentication(Gate(policy, authority, outside, ignores_foreign), door, hashing, keys, passwords, metrics)
-
-
-def _policy(config: Config) -> Policy:
-    return AllowAll() if config.auth_mode == "none" else Authenticated()
+    gate = Gate(policy, authority, outside, ignores_foreign, audit)
+    return Authentication(gate, door, hashing, keys, passwords, metrics)
 
 
 def _sources(passwords: _Passwords | None) -> Sources:
@@ -169,6 +174,8 @@ def _token_settings(config: Config, auth: Auth) -> TokenSettings:
         issuer=url or _NAMELESS,
         audience=auth.token.service or host or _NAMELESS,
         lifetime=int(auth.token.lifetime),
+        groups=named_groups(config),
+        claims=named_claims(config),
     )
 
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
 from attrs import frozen
 
+from pkgd.auth.audit import Audit
 from pkgd.authentication import Authentication, authenticate
+from pkgd.authorization import is_credentialed, upstream_host
 from pkgd.blocking import ThreadedBlocking
 from pkgd.config import Config, Mirror, read_password
 from pkgd.errors import ConfigError
 from pkgd.flow import BufferPool
 from pkgd.formats.globs import Globs
-from pkgd.formats.hosts import configured_authority
 from pkgd.hosting import PackageParts, host_packages
+from pkgd.logfile import LogFile
 from pkgd.metrics import Metrics
 from pkgd.mirror.absences import Absences
 from pkgd.mirror.blobs import MirroredBlobs
@@ -37,6 +39,7 @@ from pkgd.outbound.client import Client, Limits, Trust
 from pkgd.registry.blobs import Blobs
 from pkgd.registry.catalog import Catalog
 from pkgd.registry.contents import ContentsReader
+from pkgd.registry.immutable import ImmutableTags
 from pkgd.registry.legacy import LegacyManifests
 from pkgd.registry.manifests import Manifests
 from pkgd.registry.referrers import Referrers
@@ -95,6 +98,7 @@ class Parts:
     mirror: MirrorParts
     packages: PackageParts
     authentication: Authentication
+    audit_log: LogFile
 
 
 @frozen
@@ -130,7 +134,8 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
     catalog = Catalog(storage.store)
     door = MirrorEndpoints(mirrors, _origin_rules(config), catalog, storage.blocking, own_id)
     uploads = Uploads(storage.spool, storage.blobs, storage.space, storage.blocking, int(config.limits.upload_size))
-    authentication = authenticate(reactor, config, metrics, tasks)
+    audit_log = LogFile(reactor, storage.blocking, config.logging.audit.file, "audit log")
+    authentication = authenticate(reactor, config, metrics, Audit(audit_log, time.time), tasks)
     gate = authentication.gate
     registry = _registry(config, gate, storage, catalog, uploads, door, tasks)
     packages = host_packages(reactor, config, gate, fs, storage.blocking, tasks)
@@ -159,6 +164,7 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
         mirror=MirrorParts(upstreams, fills, evictor, survey, storage.ledger, metrics),
         packages=packages,
         authentication=authentication,
+        audit_log=audit_log,
     )
 
 
@@ -199,6 +205,9 @@ def _registry(
     tasks: Tasks,
 ) -> RegistryApi:
     """`/v2/`."""
+    immutable = ImmutableTags(
+        config.repositories.oci.immutable_tags, storage.contents, storage.stored, storage.blocking
+    )
     manifests = Manifests(
         storage.store,
         storage.index,
@@ -210,11 +219,12 @@ def _registry(
         storage.blocking,
         storage.locks,
         Globs(config.repositories.oci.sparse),
+        immutable,
     )
     referrers = Referrers(storage.stored, storage.contents, storage.index, storage.locks)
     endpoints = [
         *ListingEndpoints(storage.contents, referrers, catalog).endpoints(),
-        *BlobEndpoints(storage.blobs, storage.blocking).endpoints(),
+        *BlobEndpoints(storage.blobs, immutable, storage.blocking).endpoints(),
         *UploadEndpoints(uploads, storage.blobs).endpoints(),
         *ManifestEndpoints(storage.stored, manifests, int(config.limits.manifest_size)).endpoints(),
     ]
@@ -242,7 +252,7 @@ def _mirror(
     )
     cache = MirrorCache(
         *(storage.store, storage.stored, storage.blobs, storage.ledger),
-        *(locks, storage.blocking, reactor, _credentialed(config)),
+        *(locks, storage.blocking, reactor, is_credentialed(config)),
     )
     fills = Fills(upstreams, cache, evictor, storage.spool, storage.blocking, reactor)
     freshness = Freshness(enabled, mirror.tag_ttl, mirror.serve_stale, int(config.limits.manifest_size))
@@ -295,7 +305,7 @@ def _upstreams(reactor: Any, config: Config, metrics: Metrics, limits: Limits, o
         endpoint = Endpoint(host, base, credentials.get(host), is_mirror, section.max_concurrent)
         return Upstream(endpoint, client, reactor, metrics, own_id)
 
-    parents = [make(_host(url), url, is_mirror=True) for url in mirror.upstream_mirror]
+    parents = [make(upstream_host(url), url, is_mirror=True) for url in mirror.upstream_mirror]
     upstreams = Upstreams(
         parents,
         lambda host: make(host, str(mirror.registry(host).url), is_mirror=False),
@@ -306,23 +316,10 @@ def _upstreams(reactor: Any, config: Config, metrics: Metrics, limits: Limits, o
     return upstreams
 
 
-def _credentialed(config: Config) -> Callable[[str], bool]:
-    """Whether a host's content may be fetched with credentials: its own, or those of a mirror that is asked first."""
-    mirror = config.mirror
-    hosts = frozenset(host for host, section in mirror.registries.items() if section.username is not None)
-    everywhere = any(_host(url) in hosts for url in mirror.upstream_mirror)
-    return lambda host: everywhere or host in hosts
-
-
 def _credentials(host: str, config: Config) -> Credentials | None:
     section = config.mirror.registries[host]
     password = read_password(host, section)
     return None if section.username is None or password is None else Credentials(section.username, password)
-
-
-def _host(url: str) -> str:
-    """What a mirror that is asked first is called: its section in the configuration, if it has one."""
-    return configured_authority(urlsplit(url).netloc)
 
 
 def _authority(url: str) -> str:

@@ -99,6 +99,7 @@ class Daemon(Service):
         self._readiness = parts.readiness
         self._root = parts.root
         self._access_log = parts.access_log
+        self._audit_log = parts.audit_log
         self._mirror = parts.mirror
         self._packages = parts.packages
         warn = config.signing.rotate_warn
@@ -143,6 +144,7 @@ class Daemon(Service):
             self._database.open()
             self._authentication.open()
             self._access_log.open()
+            self._audit_log.open()
         except OSError as error:
             raise ConfigError("state_dir", f"{error.filename or state}: {error.strerror}") from error
 
@@ -300,14 +302,18 @@ class Daemon(Service):
                 timer.cancel()
 
     def reload(self) -> None:
-        """SIGHUP: look at the certificates and the users now, and open the access log anew."""
+        """SIGHUP: look at the certificates and the users now, and open the logs anew."""
         self._tasks.start("reload", self._reload())
 
     async def _reload(self) -> None:
         await self._refresh_certificates()
         await self._refresh_users()
         await self._refresh_keys()
-        await self._blocking.disk(self._access_log.reopen)
+        for one in (self._access_log, self._audit_log):
+            try:
+                await self._blocking.disk(one.reopen)
+            except OSError as error:
+                log.error("a log stays in the file that it was in: {reason}", reason=error)
 
     # -- the stop --
 
@@ -360,6 +366,7 @@ class Daemon(Service):
             if self._lock_fd is not None:
                 closing.callback(os.close, self._lock_fd)
             closing.callback(self._access_log.close)
+            closing.callback(self._audit_log.close)
             closing.callback(self._blocking.stop)
             closing.callback(self._authentication.stop)
             closing.callback(self._database.close)

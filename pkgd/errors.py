@@ -22,6 +22,7 @@ __all__ = [
     "Denied",
     "DigestMismatch",
     "FailedStorage",
+    "ImmutableTag",
     "Invalid",
     "InvalidDigest",
     "InvalidHost",
@@ -237,6 +238,19 @@ class Concealed(Refused):
     def message(self) -> str:
         """One sentence for the user: the same as if the repository were not there."""
         return f"repository not known to the registry: {self.name}"
+
+
+@define(auto_exc=True, eq=False)
+class ImmutableTag(Refused):
+    """The tag was set for good: it stays where it is, whoever asks (`repositories.oci.immutable_tags`)."""
+
+    repository: str
+    tag: str
+
+    @property
+    def message(self) -> str:
+        """One sentence for the user."""
+        return f"the tag {self.tag} of {self.repository} is immutable: it stays, and so does what it leads to"
 
 
 @define(auto_exc=True, eq=False)

@@ -16,7 +16,7 @@ __all__ = ["Source", "sources", "violations"]
 
 Breach = tuple[int, str]
 
-_FLOOR = frozenset(["errors", "flow", "blocking", "sharing"])
+_FLOOR = frozenset(["errors", "flow", "blocking", "sharing", "logfile"])
 _DOMAIN = _FLOOR | {"formats", "state"}
 _BELOW_WEB = _FLOOR | {"formats", "storage", "registry", "auth", "mirror", "packages", "metrics"}
 
@@ -27,6 +27,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "flow": frozenset(["errors"]),
     "blocking": frozenset(),
     "sharing": frozenset(),
+    "logfile": frozenset(["blocking"]),
     "metrics": frozenset(),
     "state": frozenset(["errors"]),
     "logs": frozenset(),
@@ -39,9 +40,10 @@ ROOMS: dict[str, frozenset[str]] = {
     "packages": _DOMAIN | {"storage"},
     "auth": _DOMAIN | {"outbound", "metrics"},
     "web": _BELOW_WEB,
+    "authorization": frozenset(["auth", "config", "formats"]),
     "hosting": _BELOW_WEB | {"config", "web"},
-    "authentication": _BELOW_WEB | {"state", "config", "outbound", "web"},
-    "composition": _BELOW_WEB | {"state", "config", "outbound", "web", "hosting", "authentication"},
+    "authentication": _BELOW_WEB | {"state", "config", "outbound", "web", "authorization"},
+    "composition": _BELOW_WEB | {"state", "config", "outbound", "web", "hosting", "authentication", "authorization"},
     "daemon": _BELOW_WEB | {"state", "config", "web", "outbound", "composition", "locking"},
     "tap": frozenset(["config", "daemon"]),
     "prefetch": frozenset(["errors", "formats"]),
@@ -49,8 +51,10 @@ ROOMS: dict[str, frozenset[str]] = {
     "locking": frozenset(["errors"]),
     "rebuild": _BELOW_WEB | {"state", "config", "hosting", "locking"},
     "signing_command": frozenset(["errors", "formats", "packages"]),
+    "explain_command": frozenset(["errors", "auth", "authorization", "config"]),
     "__main__": frozenset(
-        ["errors", "config", "logs", "tap", "web", "prefetch", "upload", "signing_command", "rebuild"]
+        ["errors", "pkgd", "config", "logs", "tap", "web", "prefetch", "upload", "signing_command", "rebuild"]
+        + ["explain_command"]
     ),
     "door": frozenset(["tap"]),
 }
@@ -93,7 +97,7 @@ FILES_IN = (
     "pkgd.auth.tokenkeys",  # keys of tokens, which nobody else may read
     "pkgd.prefetch.command",  # the list of images
     "pkgd.upload.command",  # what is uploaded
-    "pkgd.web.accesslog",
+    "pkgd.logfile",
     "pkgd.web.site",  # reading ahead
     "pkgd.web.transport",  # sendfile
     "pkgd.web.tls",  # has a certificate changed?

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import json
 import os
 import resource
 import threading
@@ -41,7 +43,7 @@ version: 1
 state_dir: state
 server: {{listen: ["tcp:5000:interface=127.0.0.1"], shutdown: {{delay: {delay}, drain: 30s}}, tls: {tls}}}
 storage: {{filesystem: {{fsync: false, min_free: 1}}}}
-logging: {{access: {{file: access.log}}}}
+logging: {{access: {{file: access.log}}, audit: {{file: audit.log}}}}
 auth: {auth}
 signing: {{keys: {{default: {{algorithm: ed25519}}}}}}
 """
@@ -620,6 +622,28 @@ class ReloadTests(DaemonCase):
         write("alice", "bob", "carol")
         self.loop.advance(2)
         self.loop.until(lambda: "carol" in source.table.hashes)
+
+    def test_audit_log(self) -> None:
+        """So do those of the audit log, also if the other log cannot be opened anew."""
+        daemon = self.start()
+        self.push()
+        self.loop.advance(1)
+        for log in ("access", "audit"):
+            os.rename(self.path(f"{log}.log"), self.path(f"{log}.log.1"))
+        os.mkdir(self.path("access.log"))
+
+        with capturedLogs() as events:
+            daemon.reload()
+            self.loop.until(lambda: os.path.exists(self.path("audit.log")))
+        self.call("DELETE", f"/v2/{NAME}/manifests/latest")
+        self.stop(daemon)
+
+        self.assertEqual([event["reason"].errno for event in events if "reason" in event], [errno.EISDIR])
+        found = {}
+        for name in ("audit.log.1", "audit.log"):
+            with open(self.path(name), encoding="utf-8") as file:
+                found[name] = [json.loads(line)["action"] for line in file]
+        self.assertEqual(found, {"audit.log.1": ["push"], "audit.log": ["delete"]})
 
     def test_certificate(self) -> None:
         """A new certificate is used at once."""

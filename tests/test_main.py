@@ -60,7 +60,7 @@ class UsageTests(CommandCase):
         found = run()
 
         self.assertEqual((found.status, found.output), (2, ""))
-        for command in ("serve", "check-config", "config-schema", "mirror", "upload", "signing-key", "version"):
+        for command in ("serve", "check-config", "config-schema", "mirror", "upload", "auth", "signing-key", "version"):
             self.assertIn(command, found.errors)
 
     def test_unknown(self) -> None:
@@ -80,6 +80,9 @@ class UsageTests(CommandCase):
             ["mirror", "prefetch", "-j", "many", "a"],
             ["mirror", "prefetch", "--platform", "amd64", "a"],
             ["mirror", "prefetch", "--url", "pkg.example.com", "a"],
+            ["auth"],
+            ["auth", "explain"],
+            ["auth", "explain", "pull"],
             ["signing-key"],
             ["signing-key", "make"],
             ["signing-key", "generate", "a"],

@@ -55,10 +55,12 @@ class Authority:
         throttle: Throttle,
         now: Callable[[], float],
         count: Callable[[str], None] = lambda result: None,
+        failed: Callable[[str, str | None], None] = lambda user, address: None,
     ) -> None:
         """
         :param now: seconds since the epoch.
         :param count: told what becomes of each password: right, wrong, throttled or unavailable.
+        :param failed: told of each wrong password, whose it was to be, and from where it came.
         """
         self._count = count
         self._sources = sources
@@ -68,6 +70,7 @@ class Authority:
         self._tokens = tokens
         self._throttle = throttle
         self._now = now
+        self._failed = failed
         # What tokens have been found to say, by the header; only what is verified gets in here.
         self._seen: OrderedDict[tuple[bytes, str | None], Identity] = OrderedDict()
 
@@ -121,7 +124,11 @@ class Authority:
             return known
         user, password = credentials.user, credentials.password
         if self._has_form(password):
-            return _at(await self._ask_token(password, WRONG), address)
+            try:
+                return _at(await self._ask_token(password, WRONG), address)
+            except Unauthenticated:
+                self._failed(user, address)
+                raise
         try:
             self._throttle.check(user, address)
             verdict = await self._ask(user, password, local_only)
@@ -136,6 +143,7 @@ class Authority:
         if verdict is Verdict.REJECTED or not local_only:
             # A foreign user's failure tells nobody anything about ours, and costs nothing.
             self._throttle.failed(user, address)
+            self._failed(user, address)
         raise Unauthenticated(WRONG)
 
     def is_current(self, identity: Identity) -> bool:

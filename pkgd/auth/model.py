@@ -64,6 +64,14 @@ class Principal:
     claims: Mapping[str, str | tuple[str, ...]] = field(default=Factory(dict), hash=False)
     address: str | None = None
 
+    @property
+    def owner(self) -> str | None:
+        """What is begun by one request and ended by another belongs to; no two principals of different names share it.
+
+        None is nobody in particular. An issuer's URL has no spaces, so that no name passes for another's of an issuer.
+        """
+        return None if self.name is None else f"{self.issuer or ''} {self.name}"
+
 
 class Cap(Protocol):
     """What credentials narrow their owner's rights to: the access of a token, the scope of an API key."""

@@ -1,4 +1,7 @@
-"""What a policy is, and the policy of `auth.mode: none`."""
+"""What a policy is, the policy of `auth.mode: none`, and the choice among policies.
+
+A policy only ever allows: what nothing allows is refused.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,14 @@ from typing import Protocol
 
 from attrs import frozen
 
-from pkgd.auth.model import Access, Action, Principal
+from pkgd.auth.model import Access, Principal
 
-__all__ = ["AllowAll", "Authenticated", "Decision", "Policy"]
+__all__ = ["AllowAll", "Decision", "Policy"]
 
 
 @frozen
 class Decision:
-    """What a policy says of an access, and why: the rule that decides, as a sentence for the user."""
+    """Whether an access is allowed, and the rule that says so, in words for users and the log."""
 
     allowed: bool
     rule: str
@@ -26,7 +29,7 @@ class Policy(Protocol):
         """Whether the principal may."""
 
     def decide(self, principal: Principal, access: Access) -> Decision:
-        """The same, with the reason."""
+        """Whether the principal may, and by which rule."""
 
 
 class AllowAll:
@@ -37,23 +40,8 @@ class AllowAll:
         return True
 
     def decide(self, principal: Principal, access: Access) -> Decision:
-        """Yes, by the mode."""
-        return Decision(True, "auth.mode is none")
+        """Yes, and why."""
+        return _EVERYTHING
 
 
-class Authenticated:
-    """Whoever has a name may do everything but delete; the anonymous nothing."""
-
-    def allows(self, principal: Principal, access: Access) -> bool:
-        """Whether there is a name."""
-        if principal.name is None:
-            return access.action is Action.ENTER and access.resource == "registry"
-        return access.action is not Action.DELETE
-
-    def decide(self, principal: Principal, access: Access) -> Decision:
-        """The same, with the reason."""
-        if self.allows(principal, access):
-            return Decision(True, "without rules, whoever has logged in may pull and push")
-        if principal.name is None:
-            return Decision(False, "no rule allows it")
-        return Decision(False, "without rules, only administrators may delete")
+_EVERYTHING = Decision(True, "auth.mode none: everybody may do everything")

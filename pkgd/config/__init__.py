@@ -4,7 +4,8 @@ Unknown and repeated keys are errors that name the key and the nearest known one
 here but the configuration file itself, and a registry's password file when `read_password` is asked to.
 
 In here: `schema` (the sections; those of packages in `hosted`, of what they are made in `kinds`), `document` (YAML,
-environment, keys), `values`, `mirroring` and `hosting` (what types don't say, canonical forms), `passwords`.
+environment, keys), `values`, `mirroring`, `hosting` and `authorization` (what types don't say, canonical forms),
+`passwords`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,14 @@ from typing import Any
 import msgspec
 
 from pkgd.config.auth import Auth, Throttling, TokenService
+from pkgd.config.authorization import (
+    Admins,
+    Authorization,
+    Rule,
+    canonical_authorization,
+    canonical_resource,
+    check_tag_globs,
+)
 from pkgd.config.document import CONFIG_VARIABLE, overlay, read, structure
 from pkgd.config.hosted import AptRepository, AptSuite, RpmRepository, Signing, SigningKey
 from pkgd.config.hosting import check_hosting
@@ -24,6 +33,7 @@ from pkgd.config.mirroring import UPSTREAM_VARIABLE, canonical_mirror, canonical
 from pkgd.config.passwords import read_passphrase, read_password
 from pkgd.config.schema import (
     Access,
+    Audit,
     Config,
     Evict,
     FilesystemStorage,
@@ -44,9 +54,12 @@ from pkgd.errors import ConfigError
 
 __all__ = [
     "Access",
+    "Admins",
     "AptRepository",
     "AptSuite",
+    "Audit",
     "Auth",
+    "Authorization",
     "Config",
     "Duration",
     "Evict",
@@ -58,6 +71,7 @@ __all__ = [
     "OciRepositories",
     "Repositories",
     "RpmRepository",
+    "Rule",
     "Secret",
     "Server",
     "Shutdown",
@@ -69,6 +83,7 @@ __all__ = [
     "Tls",
     "TokenService",
     "UpstreamRegistry",
+    "canonical_resource",
     "hints",
     "json_schema",
     "load",
@@ -111,6 +126,8 @@ def parse(text: str, environment: Mapping[str, str], base: str) -> Config:
     config = structure(document)
     check(config)
     check_hosting(config)
+    check_tag_globs(config.repositories.oci.immutable_tags, "repositories.oci.immutable_tags")
+    config = msgspec.structs.replace(config, authorization=canonical_authorization(config.authorization))
     config = msgspec.structs.replace(config, server=canonical_server(config.server))
     config = msgspec.structs.replace(config, mirror=canonical_mirror(config, environment))
     return absolute(config, environment, base)
@@ -131,7 +148,15 @@ def hints(config: Config, environment: Mapping[str, str]) -> list[str]:
             )
     elif config.server.external_url is None:
         found.append("without server.external_url, clients log in at whatever address they ask for: set it")
+    if config.auth_mode == "none" and _names_somebody(config.authorization):
+        found.append("authorization names users or groups, and with auth.mode none nobody is known by name")
     return found
+
+
+def _names_somebody(section: Authorization) -> bool:
+    subjects = [one for rule in section.rules or () for one in rule.subjects]
+    named = any(one != "anonymous" and not one.startswith("cidr:") for one in subjects)
+    return named or bool(section.admins.users or section.admins.groups)
 
 
 def masked(config: Config) -> dict[str, Any]:

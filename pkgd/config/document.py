@@ -184,10 +184,11 @@ def _below(kind: Any, value: Any, path: str) -> Iterator[tuple[dict[str, Any], t
 
 def _entry(kind: Any, container: type = dict) -> type[Section] | None:
     """What a mapping from names to sections has for each name, or a list of sections at each place."""
-    if get_origin(kind) is not container:
-        return None
-    found: type[Section] = get_args(kind)[-1]
-    return found if _is_section(found) else None
+    for one in (kind, *get_args(kind)):  # also of `list[Rule] | None`
+        if get_origin(one) is container:
+            found: type[Section] = get_args(one)[-1]
+            return found if _is_section(found) else None
+    return None
 
 
 def _check_keys(document: dict[str, Any], section: type[Section], path: str) -> None:
@@ -198,10 +199,19 @@ def _check_keys(document: dict[str, Any], section: type[Section], path: str) -> 
         if key not in fields:
             near = difflib.get_close_matches(key, fields, 1, 0.5)
             raise ConfigError(where, "unknown key", near[0] if near else "")
-        if get_origin(fields[key]) is Literal and value not in get_args(fields[key]):
-            raise ConfigError(where, f"{value!r} is none of {', '.join(get_args(fields[key]))}")
+        _check_choice(fields[key], value, where)
         for below in _below(fields[key], value, where):
             _check_keys(*below)
+
+
+def _check_choice(kind: Any, value: Any, path: str) -> None:
+    """Refuse what is none of a key's few values, or an entry that is none of a list's."""
+    if get_origin(kind) is list and isinstance(value, list):
+        for at, one in enumerate(value):
+            _check_choice(get_args(kind)[0], one, f"{path}[{at}]")
+    elif get_origin(kind) is Literal and value not in get_args(kind):
+        near = difflib.get_close_matches(value, get_args(kind), 1, 0.5) if isinstance(value, str) else []
+        raise ConfigError(path, f"{value!r} is none of {', '.join(get_args(kind))}", near[0] if near else "")
 
 
 def _convert(document: dict[str, Any], section: type[Section], path: str) -> None:

@@ -1,6 +1,7 @@
 """The sections of the configuration, as frozen values with their defaults (docs/configuration.md has every key).
 
-What a type cannot say, `pkgd.config.values`, `pkgd.config.mirroring` and `pkgd.config.hosting` check.
+What a type cannot say, `pkgd.config.values`, `pkgd.config.mirroring`, `pkgd.config.hosting` and
+`pkgd.config.authorization` check.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from pkgd.config.auth import Auth
+from pkgd.config.authorization import Authorization
 from pkgd.config.hosted import AptRepository, RpmRepository, Signing
 from pkgd.config.kinds import MASK, Duration, Secret, Section, Size, Staleness
 from pkgd.formats.hosts import parse_configured_host
@@ -20,7 +22,9 @@ __all__ = [
     "MASK",
     "Access",
     "AptRepository",
+    "Audit",
     "Auth",
+    "Authorization",
     "Config",
     "Duration",
     "Evict",
@@ -93,6 +97,7 @@ class OciRepositories(Section, frozen=True):
     """`repositories.oci`: rules for hosted repositories."""
 
     sparse: list[str] = []
+    immutable_tags: list[str] = []
 
 
 class Repositories(Section, frozen=True):
@@ -177,11 +182,18 @@ class Access(Section, frozen=True):
     file: str | None = "-"
 
 
+class Audit(Section, frozen=True):
+    """`logging.audit`: who has changed what."""
+
+    file: str | None = None
+
+
 class Logging(Section, frozen=True):
     """`logging`: what is written where."""
 
     level: Literal["debug", "info", "warn", "error", "critical"] = "info"
     access: Access = Access()
+    audit: Audit = Audit()
 
 
 class Config(Section, frozen=True):
@@ -199,6 +211,7 @@ class Config(Section, frozen=True):
     enable_proxy: bool = msgspec.field(default=False, name="enableProxy")
     mirror: Mirror = Mirror()
     auth: Auth | None = None
+    authorization: Authorization = Authorization()
     limits: Limits = Limits()
     logging: Logging = Logging()
     metrics: Metrics = Metrics()

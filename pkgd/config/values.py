@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from pkgd.config.authenticating import absolute_auth, check_auth
 from pkgd.config.hosted import Signing, SigningKey
-from pkgd.config.schema import Access, Config, Mirror, Storage, Tls, UpstreamRegistry
+from pkgd.config.schema import Access, Audit, Config, Mirror, Storage, Tls, UpstreamRegistry
 from pkgd.errors import ConfigError
 
 __all__ = ["absolute", "check", "open_to_others"]
@@ -63,7 +63,9 @@ def absolute(config: Config, environment: Mapping[str, str], base: str) -> Confi
         signing=_absolute_signing(config.signing, base),
         auth=None if config.auth is None else absolute_auth(config.auth, base),
         logging=replace(
-            config.logging, access=Access(file=access.file if access.file == "-" else _join(base, access.file))
+            config.logging,
+            access=Access(file=access.file if access.file == "-" else _join(base, access.file)),
+            audit=Audit(file=_join(base, config.logging.audit.file)),
         ),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from attrs import evolve
 
@@ -107,9 +107,10 @@ class RpmRepository:
             if signed.arrival is not arrival:
                 await self._signing.remove(signed.arrival)
 
-    async def put_extra(self, kind: str, arrival: Arrival) -> int:
+    async def put_extra(self, kind: str, arrival: Arrival, permit: Callable[[], None] = lambda: None) -> int:
         """Publish a document of `EXTRAS` whole, in place of the one that is there; returns the generation.
 
+        :param permit: asked if one is there; raises to refuse.
         :raises UnknownPackage: for another kind.
         :raises InvalidPackage: if it is not what it should be.
         """
@@ -117,6 +118,8 @@ class RpmRepository:
             raise UnknownPackage(kind)
 
         async def change(draft: Draft) -> None:
+            if extra_slot(kind) in self._publisher.published.slots:
+                permit()
             draft.whole[extra_slot(kind)] = text
 
         # Each may be large, and is in memory until it is published: one at a time.

@@ -6,6 +6,8 @@ to when it comes in, so that equal bytes are one file.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from pkgd.errors import UnknownBlob
 from pkgd.formats.digest import Digest
 from pkgd.formats.names import Origin, Repository, RepositoryName
@@ -101,13 +103,18 @@ class Blobs:
         names = [name_of(place) for place in await self._index.holders(str(digest))]
         return [name for name in names if name is not None]
 
-    async def delete(self, name: Repository, digest: Digest) -> None:
+    async def delete(
+        self, name: Repository, digest: Digest, check: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         """Remove the blob from this repository.
 
+        :param check: asked while nothing else changes the repository; raises to refuse.
         :raises UnknownBlob: if the repository does not have it.
         """
         place = directory(name)
         async with self._locks.holding(place if isinstance(name, Origin) else name):
+            if check is not None:
+                await check()
             found = [await self._store.delete(blob_key(one, digest)) for one in directories(name)]
         if not any(found):
             raise UnknownBlob(str(digest))

@@ -12,13 +12,14 @@ from collections.abc import Callable, Sequence
 from attrs import frozen
 
 from pkgd.blocking import Blocking
-from pkgd.errors import DigestMismatch, MissingBlob, UnknownManifest
+from pkgd.errors import DigestMismatch, ImmutableTag, MissingBlob, UnknownManifest
 from pkgd.formats.digest import Digest
 from pkgd.formats.globs import Globs
 from pkgd.formats.names import Reference, RepositoryName, Tag
 from pkgd.formats.oci import Manifest, parse_manifest
 from pkgd.registry.blobs import Blobs
 from pkgd.registry.contents import ContentsReader, referrer_of
+from pkgd.registry.immutable import ImmutableTags
 from pkgd.registry.legacy import LegacyManifests
 from pkgd.registry.stored import StoredManifests, encode_pointer, write_manifest
 from pkgd.sharing import KeyedLock
@@ -36,20 +37,22 @@ PARSE_INLINE = 16 * 1024
 
 
 @frozen
-class Pushed:
-    """What a push did: the digest it is stored under, the subject it names, and what the user should know."""
-
-    digest: Digest
-    subject: Digest | None
-    warning: str | None
-
-
-@frozen
 class TagChange:
     """A tag that a push would set: new, or moved from another manifest."""
 
     tag: Tag
     moves: bool
+
+
+@frozen
+class Pushed:
+    """What a push did: the digest it is stored under, the tags that it changed, the subject that it names, and what the
+    user should know."""
+
+    digest: Digest
+    changes: tuple[TagChange, ...]
+    subject: Digest | None
+    warning: str | None
 
 
 class Manifests:
@@ -67,6 +70,7 @@ class Manifests:
         blocking: Blocking,
         locks: KeyedLock,
         sparse: Globs,
+        immutable: ImmutableTags,
     ) -> None:
         """
         :param locks: one lock for each repository, shared with the blobs.
@@ -82,6 +86,7 @@ class Manifests:
         self._blocking = blocking
         self._locks = locks
         self._sparse = sparse
+        self._immutable = immutable
 
     # -- writing --
 
@@ -101,6 +106,7 @@ class Manifests:
         :raises InvalidManifest: if the document is malformed.
         :raises DigestMismatch: if the reference is a digest and not that of the bytes.
         :raises MissingBlob: if it names a blob that the repository doesn't have.
+        :raises ImmutableTag: if it would move a tag that is to stay.
         """
         await self._space.require(len(data))
         manifest = await self._parse(data, content_type)
@@ -114,13 +120,15 @@ class Manifests:
             changes = await self._changes(name, wanted, digest)
             for change in changes:
                 permit(change)
+                if change.moves and self._immutable.covers(name, change.tag):
+                    raise ImmutableTag(name, change.tag)
             await write_manifest(self._store, self._blocking, name, digest, manifest, data)
             for change in changes:
                 await self._point(name, change.tag, digest)
             referrer = referrer_of(digest, len(data), manifest)
             await self._index.add_manifest(name, str(digest), wanted, referrer)
             warning = await self._absences(name, manifest)
-        return Pushed(digest, manifest.subject.digest if manifest.subject else None, warning)
+        return Pushed(digest, tuple(changes), manifest.subject.digest if manifest.subject else None, warning)
 
     async def _parse(self, data: bytes, content_type: str) -> Manifest:
         if len(data) <= PARSE_INLINE:
@@ -159,6 +167,7 @@ class Manifests:
         """Remove a tag; or a manifest, and every tag on it. Durably.
 
         :raises UnknownManifest: if there is none.
+        :raises ImmutableTag: if it would take away a tag that is to stay, or what that leads to.
         """
         if isinstance(reference, Digest):
             await self._contents.ensure_known(name, self._locks)
@@ -169,6 +178,8 @@ class Manifests:
                 await self._delete_tag(name, reference)
 
     async def _delete_tag(self, name: RepositoryName, tag: Tag) -> None:
+        if self._immutable.covers(name, tag) and await self._stored.target(name, tag) is not None:
+            raise ImmutableTag(name, tag)
         # Legacy files first: once the pointer that hides them is gone, they would be the tag again.
         found = await self._delete_legacy(name, tag)
         for place in directories(name):
@@ -187,6 +198,7 @@ class Manifests:
         return found
 
     async def _delete_manifest(self, name: RepositoryName, digest: Digest) -> None:
+        await self._immutable.check(name, digest)
         for tag in await self._index.tags_of(name, str(digest)):
             if await self._stored.target(name, Tag(tag)) == digest:
                 await self._delete_tag(name, Tag(tag))

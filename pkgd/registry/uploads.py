@@ -5,7 +5,7 @@
 
 A session is a file in the spool and its offset is that file's size: so it survives a restart, and
 what a broken connection left is counted. Its running hash lives in memory; without it, the file is
-read once more at the commit.
+read once more at the commit. It belongs to the user who has begun it, if one has: for others it is not there.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import msgspec
+from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
@@ -48,6 +49,15 @@ class _Record(msgspec.Struct):
     repository: str
     algorithm: str
     owner: str | None = None
+
+
+@frozen
+class _Finished:
+    """What has become of a session."""
+
+    repository: RepositoryName
+    owner: str | None
+    digest: Digest
 
 
 class UploadSession:
@@ -92,7 +102,7 @@ class Uploads:
         self._max_size = max_size
         self._max_open = max_open
         self._open: OrderedDict[UploadId, UploadSession] = OrderedDict()
-        self._finished: OrderedDict[UploadId, tuple[RepositoryName, Digest]] = OrderedDict()
+        self._finished: OrderedDict[UploadId, _Finished] = OrderedDict()
 
     async def start(self, name: RepositoryName, algorithm: str = "sha256", owner: str | None = None) -> UploadSession:
         """Begin a session.
@@ -118,10 +128,11 @@ class Uploads:
         self._open.move_to_end(upload_id)
         return session
 
-    def finished_as(self, name: RepositoryName, upload_id: UploadId) -> Digest | None:
-        """The blob that a session has lately become, or None."""
-        repository, digest = self._finished.get(upload_id, (None, None))
-        return digest if repository == name else None
+    def finished_as(self, name: RepositoryName, upload_id: UploadId, user: str | None = None) -> Digest | None:
+        """The blob that a session has lately become, or None: if it hasn't, or would not be found."""
+        found = self._finished.get(upload_id)
+        is_found = found is not None and found.repository == name and found.owner in (None, user)
+        return found.digest if found is not None and is_found else None
 
     async def append(self, session: UploadSession, body: Inflow, at: ByteRange | None) -> None:
         """Add a body to the session.
@@ -156,7 +167,7 @@ class Uploads:
                 repository=session.repository,
                 linked=not consumed,
             )
-            self._finished[session.id] = (session.repository, digest)
+            self._finished[session.id] = _Finished(session.repository, session.owner, digest)
             while len(self._finished) > MAX_FINISHED:
                 self._finished.popitem(last=False)
             await self._remove(session)

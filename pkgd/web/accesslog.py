@@ -5,39 +5,30 @@
 `%h` is the client: where the peer is a trusted proxy, the right-most X-Forwarded-For entry that is
 not one itself. `%u` is the user, if the gate knows one. `%b` counts the body bytes sent, `-` for none.
 A successful probe is not logged.
-Lines are gathered and written by a thread; a log that cannot be written never delays a request.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import threading
 import time
 from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 
 from pkgd.blocking import Blocking
+from pkgd.logfile import LogFile
 
 if TYPE_CHECKING:
     from pkgd.web.request import Request
 
 __all__ = ["AccessLog", "Network", "client_address", "format_line", "is_trusted"]
 
-log = Logger()
-
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 
-FLUSH_SECONDS = 0.5
-FLUSH_BYTES = 64 * 1024
-# Beyond this the disk does not keep up: lines are counted instead of kept.
-MAX_BACKLOG = 16 << 20
 MAX_FIELD = 2048
 
 _PROBES = frozenset([b"/health", b"/ready"])
@@ -117,17 +108,8 @@ class AccessLog:
 
     def __init__(self, clock: IReactorTime, blocking: Blocking, path: str | None, trusted: Sequence[Network]) -> None:
         self._clock = clock
-        self._blocking = blocking
-        self._path = path
         self._trusted = trusted
-        self._fd: int | None = None
-        # Held while the descriptor is used or changed: a closed one's number may soon be another file's.
-        self._using = threading.Lock()
-        self._lines: list[str] = []
-        self._size = 0
-        self._dropped = 0
-        self._writing = False
-        self._scheduled: Any = None
+        self._file = LogFile(clock, blocking, path, "access log")
         self._stamp = (0, "")
 
     def open(self) -> None:
@@ -135,48 +117,25 @@ class AccessLog:
 
         :raises OSError: if it cannot be opened.
         """
-        if self._path is not None:
-            self._fd = 1 if self._path == "-" else _open_log(self._path)
+        self._file.open()
 
     def reopen(self) -> None:
         """Open the file anew, after a rotation. Blocks."""
-        with self._using:
-            if self._path not in (None, "-") and self._fd is not None:
-                old, self._fd = self._fd, _open_log(str(self._path))
-                os.close(old)
+        self._file.reopen()
+
+    def close(self) -> None:
+        """Write what is left, and close. Blocks."""
+        self._file.close()
 
     def record(self, request: Request) -> None:
         """Note a finished request."""
-        if self._fd is None or (request.path in _PROBES and request.status == 200):
-            return
-        if self._size > MAX_BACKLOG:
-            self._dropped += 1
+        if not self._file.is_open or (request.path in _PROBES and request.status == 200):
             return
         forwarded = request.header(b"x-forwarded-for")
         client: str = request.channel.peer
         if forwarded is not None or client.startswith("::ffff:"):
             client = client_address(client, forwarded, self._trusted)
-        line = format_line(client, _user(request.user_name), self._time(), request)
-        self._lines.append(line)
-        self._size += len(line)
-        if self._size >= FLUSH_BYTES:
-            self._flush()
-        elif self._scheduled is None:
-            self._scheduled = self._clock.callLater(FLUSH_SECONDS, self._flush)
-
-    def close(self) -> None:
-        """Write what is left, and close. Blocks."""
-        if self._scheduled is not None:
-            self._scheduled.cancel()
-            self._scheduled = None
-        try:
-            self._write(self._take())
-        except OSError as error:
-            log.error("the end of the access log could not be written: {reason}", reason=error)
-        with self._using:
-            if self._fd not in (None, 1):
-                os.close(self._fd)
-            self._fd = None
+        self._file.append(format_line(client, _user(request.user_name), self._time(), request))
 
     def _time(self) -> str:
         """Now, as Apache writes it; made once a second."""
@@ -186,41 +145,3 @@ class AccessLog:
             zone = time.strftime("%z", at)
             self._stamp = (now, f"{at.tm_mday:02}/{_MONTHS[at.tm_mon - 1]}/{time.strftime('%Y:%H:%M:%S', at)} {zone}")
         return self._stamp[1]
-
-    def _take(self) -> bytes:
-        data = "".join(self._lines).encode("ascii", "backslashreplace")
-        self._lines = []
-        self._size = 0
-        return data
-
-    def _flush(self) -> None:
-        if self._scheduled is not None and self._scheduled.active():
-            self._scheduled.cancel()
-        self._scheduled = None
-        if self._writing or self._fd is None or not self._lines:
-            return
-        self._writing = True
-        self._blocking.disk(self._write, self._take()).addBoth(self._written)
-
-    def _write(self, data: bytes) -> None:
-        """Write to whatever file is the log by now. Blocks."""
-        with self._using:
-            view = memoryview(data)
-            while view and self._fd is not None:
-                view = view[os.write(self._fd, view) :]
-
-    def _written(self, result: object) -> None:
-        self._writing = False
-        if self._dropped:
-            log.warn(
-                "{count} access log lines were dropped: the log could not be written fast enough", count=self._dropped
-            )
-            self._dropped = 0
-        if result is not None:
-            log.error("the access log could not be written: {reason}", reason=result)
-        elif self._lines:
-            self._flush()
-
-
-def _open_log(path: str) -> int:
-    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)

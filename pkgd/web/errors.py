@@ -50,6 +50,7 @@ TABLE: dict[type[e.PkgdError], tuple[int, str]] = {
     e.UnknownRoute: (404, "NAME_UNKNOWN"),
     e.Denied: (403, "DENIED"),
     e.Concealed: (404, "NAME_UNKNOWN"),
+    e.ImmutableTag: (403, "DENIED"),
     e.Unauthenticated: (401, "UNAUTHORIZED"),
     e.Throttled: (429, "TOOMANYREQUESTS"),
     e.AuthUnavailable: (503, "UNAVAILABLE"),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import frozen
 
+from pkgd.auth.audit import Audit, Detail, Unaudited
 from pkgd.auth.authority import Authority
 from pkgd.auth.model import Access, Action, Identity, Principal
 from pkgd.auth.policy import Policy
@@ -37,13 +38,14 @@ _DECLARED = "__pkgd_access__"
 class Grant:
     """A request that has been admitted: who sent it, to ask about further effects.
 
-    `refusal` words what he may not.
+    `refusal` words what he may not; `audit` notes what he has done.
     """
 
     identity: Identity
     policy: Policy
     request: Request
     refusal: Callable[[Request, Identity, Access], PkgdError]
+    audit: Audit | Unaudited
 
     @property
     def principal(self) -> Principal:
@@ -68,6 +70,10 @@ class Grant:
         """Whether he may be shown that it is there, in a list that he has been admitted to."""
         return may_list(self.identity.cap, access) and self.policy.allows(self.identity.principal, access)
 
+    def record(self, action: str, resource: str, **detail: Detail) -> None:
+        """Note what he has done."""
+        self.audit.record(action, self.identity, resource, **detail)
+
 
 class Gate:
     """See the module."""
@@ -78,6 +84,7 @@ class Gate:
         authority: Authority | None = None,
         outside: Outside | None = None,
         ignores_foreign: bool = True,
+        audit: Audit | Unaudited | None = None,
     ) -> None:
         """
         :param authority: None where nobody is asked who he is: `auth.mode: none`.
@@ -88,6 +95,7 @@ class Gate:
         self.outside = outside or Outside()
         self._authority = authority
         self._ignores_foreign = ignores_foreign
+        self._audit = audit or Unaudited()
 
     def admit_at_once(self, request: Request, access: Access | None) -> Grant | None:
         """Let the request in or refuse it, as `admit`; None if that takes waiting."""
@@ -143,14 +151,15 @@ class Gate:
 
     def _grant(self, request: Request, identity: Identity, access: Access | None) -> Grant:
         request.user_name = identity.principal.name
-        grant = Grant(identity, self.policy, request, self._refusal)
+        grant = Grant(identity, self.policy, request, self._refusal, self._audit)
         if access is not None:
-            if access.action is Action.ENTER and access.resource == "registry" and self._authority is not None:
-                # docker and podman never send credentials to who lets them in without; any are good enough here.
+            if access.resource == "registry" and self._authority is not None:
+                # docker and podman never send credentials to who lets them in without; any are good enough to enter.
                 if not identity.presented:
                     raise self._challenged(request, access)
-            else:
-                grant.require(access)
+                if access.action is Action.ENTER:
+                    return grant
+            grant.require(access)
         return grant
 
     # -- refusals --

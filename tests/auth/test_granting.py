@@ -7,7 +7,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.auth.granting import Granting
 from pkgd.auth.model import Access, Action, Identity, Principal, apt, mirrored, oci
-from pkgd.auth.policy import Authenticated, Decision
+from pkgd.auth.policy import Decision
+from pkgd.auth.rules import RulePolicy
 from pkgd.auth.scopes import TokenCap, format_scopes, parse_scopes
 from tests.auth.fixtures import FakeTokenSource, Wall
 
@@ -54,14 +55,14 @@ class GrantingTests(SynchronousTestCase):
 
     def test_star(self) -> None:
         """`*` is each action that is allowed, and never more."""
-        granting = Granting(Authenticated(), self.authority)
+        granting = Granting(RulePolicy(), self.authority)
 
         self.assertEqual(self.granted(granting, ALICE, "repository:a:*"), "repository:a:pull,push")
         self.assertEqual(self.granted(granting, NOBODY, "repository:a:*"), "")
 
     def test_catalog(self) -> None:
         """The catalog is a scope of its own, and nothing else of the registry is one."""
-        granting = Granting(Authenticated(), self.authority)
+        granting = Granting(RulePolicy(), self.authority)
 
         found = self.granted(granting, ALICE, "registry:catalog:*", "registry:other:*", "account:account:*", "x:y:pull")
 
@@ -80,7 +81,7 @@ class GrantingTests(SynchronousTestCase):
     def test_narrowed(self) -> None:
         """A token for narrow credentials is as narrow; where nobody can see to that, it is worth nothing."""
         cap = TokenCap.of(parse_scopes(["repository:a:pull"]))
-        granting = Granting(Authenticated(), self.authority)
+        granting = Granting(RulePolicy(), self.authority)
         scopes = ("repository:a:pull,push", "repository:b:pull")
 
         self.assertEqual(

@@ -17,6 +17,7 @@ class AllowAllTests(SynchronousTestCase):
         for principal in (Principal(), Principal("alice")):
             for access in accesses:
                 self.assertIs(AllowAll().allows(principal, access), True)
+                self.assertIn("auth.mode none", AllowAll().decide(principal, access).rule)
 
 
 class AccessTests(SynchronousTestCase):
@@ -40,3 +41,25 @@ class AccessTests(SynchronousTestCase):
         """Nobody can widen an access after it was allowed."""
         with self.assertRaises(AttributeError):
             oci("a", Action.PULL).resource = "oci:b"  # type: ignore[misc]
+
+
+class OwnerTests(SynchronousTestCase):
+    """What is begun belongs to somebody."""
+
+    def test_different(self) -> None:
+        """No two principals of different names or issuers are the same owner, whatever they are called."""
+        principals = [
+            Principal(),
+            Principal("alice"),
+            Principal("alice", issuer="https://a"),
+            Principal("a alice", issuer="https:"),
+            Principal("https://a alice"),
+            Principal(" alice"),
+            Principal(""),
+        ]
+        self.assertEqual(len({one.owner for one in principals}), len(principals))
+
+    def test_same(self) -> None:
+        """Address, groups and claims make no difference."""
+        owner = Principal("alice", frozenset(["a"]), claims={"a": "b"}, address="10.0.0.1").owner
+        self.assertEqual(owner, Principal("alice").owner)

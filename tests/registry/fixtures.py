@@ -21,6 +21,7 @@ from pkgd.formats.oci import IMAGE, INDEX
 from pkgd.registry.blobs import Blobs
 from pkgd.registry.catalog import Catalog
 from pkgd.registry.contents import ContentsReader
+from pkgd.registry.immutable import ImmutableTags
 from pkgd.registry.legacy import LegacyManifests
 from pkgd.registry.manifests import Manifests, Pushed, TagChange
 from pkgd.registry.referrers import Referrers
@@ -125,6 +126,7 @@ class Registry:
         *,
         database: Database | None = None,
         sparse: Sequence[str] = (),
+        immutable: Sequence[str] = (),
         min_free: int = 0,
         max_size: int = 0,
         max_open: int = 4096,
@@ -144,9 +146,10 @@ class Registry:
         self.legacy = LegacyManifests(store, store, blocking)
         self.contents = ContentsReader(store, self.index, self.legacy, blocking)
         self.stored = StoredManifests(store, store, blocking, self.legacy)
+        self.immutable = ImmutableTags(immutable, self.contents, self.stored, blocking)
         self.manifests = Manifests(
             *(store, self.index, self.blobs, self.stored, self.legacy, self.contents),
-            *(self.space, blocking, self.locks, Globs(sparse)),
+            *(self.space, blocking, self.locks, Globs(sparse), self.immutable),
         )
         self.referrers = Referrers(self.stored, self.contents, self.index, self.locks)
         self.catalog = Catalog(store)

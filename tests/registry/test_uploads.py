@@ -136,6 +136,14 @@ class SessionTests(UploadCase):
                 self.refusal(registry.uploads.find(APP, session.id, user), UnknownUpload)
             self.assertEqual(self.do(registry.uploads.find(APP, session.id, "alice")).owner, "alice")
 
+    def test_finished_by_another(self) -> None:
+        """What has become of it, only its user is told."""
+        session = self.do(self.registry.uploads.start(APP, owner="alice"))
+        self.commit(session, data=b"hello world")
+
+        found = [self.registry.uploads.finished_as(APP, session.id, user) for user in ("alice", "bob", None)]
+        self.assertEqual(found, [HELLO, None, None])
+
     def test_nobodys(self) -> None:
         """Who goes on with nobody's session need not be nobody: a user may log in on the way."""
         session = self.do(self.registry.uploads.start(APP))

@@ -21,6 +21,7 @@ from pkgd.formats.globs import Globs
 from pkgd.registry.blobs import Blobs
 from pkgd.registry.catalog import Catalog
 from pkgd.registry.contents import ContentsReader
+from pkgd.registry.immutable import ImmutableTags
 from pkgd.registry.legacy import LegacyManifests
 from pkgd.registry.manifests import Manifests
 from pkgd.registry.referrers import Referrers
@@ -70,6 +71,7 @@ class Edge:
         upload_size: int = 0,
         buffers: BufferPool | None = None,
         sparse: tuple[str, ...] = (),
+        immutable: tuple[str, ...] = (),
     ) -> None:
         self.directory = case.mktemp()
         os.makedirs(self.directory)
@@ -79,6 +81,7 @@ class Edge:
         self.blocking = InlineBlocking() if blocking is None else blocking
         self.tree = DurableTree(os.path.join(self.directory, "oci"), self.fs, fsync=False)
         os.makedirs(self.tree.root)
+        self._immutable = immutable
         self._build(policy or AllowAll(), limits or HttpLimits(), manifest_size, upload_size, Globs(sparse))
         if buffers is not None:
             self.site.buffers = buffers
@@ -98,13 +101,16 @@ class Edge:
         legacy = LegacyManifests(self.store, self.store, blocking)
         contents = ContentsReader(self.store, index, legacy, blocking)
         stored = StoredManifests(self.store, self.store, blocking, legacy)
-        manifests = Manifests(self.store, index, blobs, stored, legacy, contents, space, blocking, locks, sparse)
+        immutable = ImmutableTags(self._immutable, contents, stored, blocking)
+        manifests = Manifests(
+            *(self.store, index, blobs, stored, legacy, contents, space, blocking, locks, sparse, immutable)
+        )
         listings = ListingEndpoints(contents, Referrers(stored, contents, index, locks), Catalog(self.store))
         registry = RegistryApi(
             Gate(policy),
             [
                 *listings.endpoints(),
-                *BlobEndpoints(blobs, blocking).endpoints(),
+                *BlobEndpoints(blobs, immutable, blocking).endpoints(),
                 *UploadEndpoints(self.uploads, blobs).endpoints(),
                 *ManifestEndpoints(stored, manifests, manifest_size).endpoints(),
             ],

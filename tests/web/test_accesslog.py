@@ -15,10 +15,8 @@ from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.blocking import InlineBlocking
+from pkgd.logfile import FLUSH_BYTES, FLUSH_SECONDS, MAX_BACKLOG
 from pkgd.web.accesslog import (
-    FLUSH_BYTES,
-    FLUSH_SECONDS,
-    MAX_BACKLOG,
     MAX_FIELD,
     AccessLog,
     client_address,

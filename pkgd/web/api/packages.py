@@ -140,7 +140,9 @@ class ApiV1:
 
     async def _copy(self, request: Request, name: str) -> None:
         """Publish packages of one suite in another, too: a promotion."""
-        await self._gate.admit(request, apt(name, Action.PUSH))
+        grant = await self._gate.admit(request, apt(name, Action.PUSH))
+        # What is in one suite only may be kept from those who push to another.
+        grant.require(apt(name, Action.PULL))
         repository = self._site.apt_named(name).repository
         try:
             order = msgspec.json.decode(await request.body.read_all(_MAX_BODY), type=_Copy)
@@ -148,6 +150,16 @@ class ApiV1:
             raise InvalidRequest("", str(error)) from error
         source, target = known_suite(repository, order.source), known_suite(repository, order.target)
         added = await repository.copy(source.codename, target.codename, order.wanted())
+        for one in added:
+            grant.record(
+                "copy",
+                f"apt:{name}",
+                source=source.codename,
+                suites=[target.codename],
+                package=f"{one.name} {one.version} {one.architecture}",
+                file=one.path,
+                sha256=one.sha256,
+            )
         rows = [
             {
                 "name": one.name,

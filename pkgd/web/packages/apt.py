@@ -102,7 +102,7 @@ class AptEndpoints:
         for one in suites[1:]:
             known_component(repository, one, component)
         names, body, name = [one.codename for one in suites], call.request.body, path.rest or _NAMELESS
-        group = (path.repository, names[0], component)
+        group = (path.repository, names[0], component, call.grant.principal.owner)
         if name.endswith(BINARIES):
             async with self._receiver.receiving(body, name) as arrival:
                 (added,) = await repository.add_together(names, [Upload(component, arrival)])
@@ -113,6 +113,7 @@ class AptEndpoints:
             await self._sets.hold_part(group, body, name)
             send_text(call.request, 201, f"{name} is kept until the .dsc that names it comes\n")
             return
+        _record(call, "upload", [added], names)
         _send_added(call, [added], ", ".join(names))
 
     @declares(Action.PUSH)
@@ -120,12 +121,13 @@ class AptEndpoints:
         """Keep a file of an upload by dput, until its .changes comes: then publish what that lists."""
         repository, path = call.repository, call.path
         suites = [known_suite(repository, one).codename for one in path.suites]
-        group = (path.repository, *suites)
+        group = (path.repository, *suites, call.grant.principal.owner)
         if not path.rest.endswith(".changes"):
             await self._sets.hold(group, call.request.body, path.rest)
             send_text(call.request, 201, f"{path.rest} is kept until its .changes comes\n")
             return
         added = await self._sets.close(repository, suites, group, call.request.body)
+        _record(call, "upload", added, suites)
         _send_added(call, added, ", ".join(suites) or "the suites that it names")
 
     @declares(Action.DELETE)
@@ -134,12 +136,16 @@ class AptEndpoints:
         suite = known_suite(call.repository, call.path.suites[0])
         component = known_component(call.repository, suite, call.path.component)
         await call.repository.remove(suite.codename, component, call.path.rest)
+        call.grant.record(
+            "delete", f"apt:{call.path.repository}", suites=[suite.codename], component=component, file=call.path.rest
+        )
         send_empty(call.request, 204)
 
     @declares(Action.DELETE)
     async def delete_everywhere(self, call: AptCall) -> None:
         """Take a package out of every suite, by its path in the pool."""
         await call.repository.remove_everywhere(call.path.rest)
+        call.grant.record("delete", f"apt:{call.path.repository}", file=call.path.rest)
         send_empty(call.request, 204)
 
     @declares(Action.DELETE)
@@ -151,9 +157,25 @@ class AptEndpoints:
         for one in await call.repository.list(suite.codename, component, name):
             if (one.version, one.architecture) == (version, architecture):
                 await call.repository.remove(suite.codename, component, one.path.rpartition("/")[2])
+                call.grant.record(
+                    "delete", f"apt:{call.path.repository}", suites=[suite.codename], component=component, file=one.path
+                )
                 send_empty(call.request, 204)
                 return
         raise UnknownPackage(f"{name} {version} {architecture} in {suite.codename}/{component}")
+
+
+def _record(call: AptCall, action: str, added: Sequence[Added], suites: Sequence[str]) -> None:
+    """Note what has been published."""
+    for one in added:
+        call.grant.record(
+            action,
+            f"apt:{call.path.repository}",
+            suites=suites,
+            package=f"{one.name} {one.version} {one.architecture}",
+            file=one.path,
+            sha256=one.sha256,
+        )
 
 
 def _send_added(call: AptCall, added: Sequence[Added], where: str) -> None:

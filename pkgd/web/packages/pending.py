@@ -1,6 +1,7 @@
 """Files that have arrived before what closes their set: a source's before its .dsc, an upload's before its .changes.
 
-They are in the spool, and known in memory only: whoever is interrupted by a restart uploads the set again.
+They are in the spool, and known in memory only: whoever is interrupted by a restart uploads the set again. A set is of
+one user's files: nobody puts one into another's.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 from attrs import frozen
 
-from pkgd.auth.model import Action
+from pkgd.auth.model import Action, rpm
 from pkgd.blocking import Blocking
 from pkgd.errors import InvalidPackage, InvalidRequest, UnknownPackage
 from pkgd.packages.rpm import EXTRAS
@@ -134,10 +134,19 @@ class RpmEndpoints:
             raise InvalidPackage(name, f"neither a package (.rpm) nor one of {', '.join(EXTRAS.values())}")
         async with self._receiver.receiving(call.request.body, name) as arrival:
             if extra is not None:
-                await repository.put_extra(extra, arrival)
+                overwrite = rpm(call.path.repository, Action.OVERWRITE)
+                await repository.put_extra(extra, arrival, lambda: call.grant.require(overwrite))
+                call.grant.record("upload", f"rpm:{call.path.repository}", file=EXTRAS[extra])
                 send_text(call.request, 201, f"{EXTRAS[extra]} is published\n")
                 return
             added = await repository.add(arrival)
+        call.grant.record(
+            "upload",
+            f"rpm:{call.path.repository}",
+            package=f"{added.name} {added.version} {added.architecture}",
+            file=added.path,
+            sha256=added.sha256,
+        )
         state = "is published" if added.created else "was there already"
         location = header_block(Location=f"/rpm/{call.path.repository}/{_escaped(added.path)}")
         line = f"{added.name} {added.version} {added.architecture} {state} in {call.path.repository}\n"
@@ -151,12 +160,14 @@ class RpmEndpoints:
             await call.repository.remove_extra(extra)
         else:
             await call.repository.remove(call.path.rest)
+        call.grant.record("delete", f"rpm:{call.path.repository}", file=call.path.rest)
         send_empty(call.request, 204)
 
     @declares(Action.DELETE)
     async def delete_path(self, call: RpmCall) -> None:
         """Take out a package by its path."""
         await call.repository.remove(call.path.rest)
+        call.grant.record("delete", f"rpm:{call.path.repository}", file=call.path.rest)
         send_empty(call.request, 204)
 
     @declares(Action.DELETE)
@@ -166,6 +177,7 @@ class RpmEndpoints:
         for one in await call.repository.list(name):
             if one.architecture == architecture and version in (one.version, one.version.removeprefix("0:")):
                 await call.repository.remove(one.path)
+                call.grant.record("delete", f"rpm:{call.path.repository}", file=one.path)
                 send_empty(call.request, 204)
                 return
         raise UnknownPackage(f"{name} {version} {architecture}")

@@ -6,6 +6,7 @@ from pkgd.auth.model import Action
 from pkgd.blocking import Blocking
 from pkgd.formats.digest import Digest
 from pkgd.registry.blobs import Blobs
+from pkgd.registry.immutable import ImmutableTags
 from pkgd.web.gate import declares
 from pkgd.web.registry.endpoint import Call, Endpoint
 from pkgd.web.registry.paths import Kind
@@ -17,8 +18,9 @@ __all__ = ["BlobEndpoints"]
 class BlobEndpoints:
     """Reading and deleting blobs."""
 
-    def __init__(self, blobs: Blobs, blocking: Blocking) -> None:
+    def __init__(self, blobs: Blobs, immutable: ImmutableTags, blocking: Blocking) -> None:
         self._blobs = blobs
+        self._immutable = immutable
         self._blocking = blocking
 
     def endpoints(self) -> list[Endpoint]:
@@ -38,5 +40,7 @@ class BlobEndpoints:
     @declares(Action.DELETE)
     async def delete(self, call: Call) -> None:
         """Take a blob out of the repository ("Deleting Blobs")."""
-        await self._blobs.delete(call.name, Digest.parse(call.path.argument))
+        digest = Digest.parse(call.path.argument)
+        await self._blobs.delete(call.name, digest, lambda: self._immutable.check(call.name, digest))
+        call.grant.record("delete", f"oci:{call.name}", blob=str(digest))
         send_empty(call.request, 202)

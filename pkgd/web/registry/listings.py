@@ -22,6 +22,8 @@ __all__ = ["ListingEndpoints", "page_size"]
 
 # What one page may hold, whatever the client asks for (CVE-2023-2253).
 MAX_PAGE = 1000
+# How many repositories are looked at in one go: of those who see little, small pages would cost much.
+MIN_WALK = 100
 
 
 class ListingEndpoints:
@@ -60,10 +62,11 @@ class ListingEndpoints:
         names: list[str] = []
         after, more = query.one("last") or "", True
         while more and len(names) < count:
-            page, more = await self._catalog.page(after, count - len(names))
+            page, more = await self._catalog.page(after, max(count - len(names), MIN_WALK))
             names += [one for one in page if call.grant.may_list(oci(one, Action.PULL))]
             after = page[-1] if page else after
-        link = _link("/v2/_catalog", count, after) if more and count else b""
+        more, names = more or len(names) > count, names[:count]
+        link = _link("/v2/_catalog", count, names[-1]) if more and names else b""
         send_json(call.request, 200, {"repositories": names}, link)
 
     @declares(Action.PULL)

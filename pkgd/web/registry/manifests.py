@@ -78,6 +78,9 @@ class ManifestEndpoints:
 
         content_type = request.header(b"content-type") or ""
         pushed = await self._manifests.put(call.name, reference, data, content_type, tags, permit)
+        named = tags if isinstance(reference, Digest) else [reference]
+        action = "overwrite" if any(change.moves for change in pushed.changes) else "push"
+        call.grant.record(action, f"oci:{call.name}", digest=str(pushed.digest), tags=list(dict.fromkeys(named)))
         headers = header_block(
             Location=f"/v2/{call.name}/manifests/{reference}", Docker_Content_Digest=str(pushed.digest)
         )
@@ -92,7 +95,10 @@ class ManifestEndpoints:
     @declares(Action.DELETE)
     async def delete(self, call: Call) -> None:
         """Remove a tag, or a manifest with every tag on it ("Deleting tags", "Deleting Manifests")."""
-        await self._manifests.delete(call.name, parse_reference(call.path.argument))
+        reference = parse_reference(call.path.argument)
+        await self._manifests.delete(call.name, reference)
+        kind = "digest" if isinstance(reference, Digest) else "tag"
+        call.grant.record("delete", f"oci:{call.name}", **{kind: str(reference)})
         send_empty(call.request, 202)
 
 

@@ -56,11 +56,11 @@ class UploadEndpoints:
             _send_created(call, Digest.parse(mount))
             return
         await call.request.body.read_all(MAX_IGNORED)
-        session = await self._uploads.start(call.name, _algorithm(query), call.grant.principal.name)
+        session = await self._uploads.start(call.name, _algorithm(query), call.grant.principal.owner)
         _send_progress(call.request, 202, session)
 
     async def _take_whole(self, call: Call, digest: Digest) -> None:
-        session = await self._uploads.start(call.name, digest.algorithm, call.grant.principal.name)
+        session = await self._uploads.start(call.name, digest.algorithm, call.grant.principal.owner)
         try:
             await self._uploads.commit(session, digest, call.request.body, None)
         except PkgdError:
@@ -109,7 +109,7 @@ class UploadEndpoints:
             raise InvalidUpload("", "the digest parameter is missing")
         digest = Digest.parse(given)
         upload_id = UploadId.parse(call.path.argument)
-        if self._uploads.finished_as(call.name, upload_id) == digest:
+        if self._uploads.finished_as(call.name, upload_id, call.grant.principal.owner) == digest:
             # The answer to the first PUT was lost on its way; this is the same one again.
             _send_created(call, digest)
             return
@@ -125,8 +125,7 @@ class UploadEndpoints:
         send_empty(call.request, 204)
 
     async def _find(self, call: Call) -> UploadSession:
-        upload_id = UploadId.parse(call.path.argument)
-        return await self._uploads.find(call.name, upload_id, call.grant.principal.name)
+        return await self._uploads.find(call.name, UploadId.parse(call.path.argument), call.grant.principal.owner)
 
 
 def _query(request: Request) -> Query:

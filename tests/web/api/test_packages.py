@@ -143,7 +143,8 @@ class AccessTests(SynchronousTestCase):
         self.assertEqual(edge.call("GET", f"{PACKAGES}?repository=apt:main").status, 403)
 
     def test_copy(self) -> None:
-        """A copy is a push."""
-        edge = PackagesEdge(self, policy=Deny("apt:main", Action.PUSH))
+        """A copy is a push, and it reads what is in the other suite."""
+        for action in (Action.PUSH, Action.PULL):
+            edge = PackagesEdge(self, policy=Deny("apt:main", action))
 
-        self.assertEqual(edge.call("POST", COPY, {}, b"{}").status, 403)
+            self.assertEqual(edge.call("POST", COPY, {}, b"{}").status, 403)

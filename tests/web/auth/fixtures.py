@@ -8,7 +8,8 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.auth.granting import Granting
-from pkgd.auth.policy import Authenticated, Policy
+from pkgd.auth.policy import Policy
+from pkgd.auth.rules import RulePolicy
 from pkgd.auth.sources import PasswordSource, RefreshTokens, TokenSource
 from pkgd.web.auth.token import TokenApi, TokenParts
 from pkgd.web.gate import Gate
@@ -43,7 +44,7 @@ class AuthEdge(PackagesEdge):
     ) -> None:
         super().__init__(case)
         self.wall = wall = Wall(self.clock, more, tokens, **throttle)
-        rules = policy or Authenticated()
+        rules = policy or RulePolicy()
         seen_as = outside or Outside(URL)
         gate = Gate(rules, wall.authority, seen_as, ignores_foreign)
         granting = Granting(rules, wall.authority, lambda name: [f"docker.io/{name}"])

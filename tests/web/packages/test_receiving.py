@@ -26,7 +26,7 @@ class ReceivingTests(SynchronousTestCase):
 
     def kept(self) -> Arrival:
         """The one file that is kept."""
-        (found,) = self.edge.pending.names(("main", "stable", "main")).values()
+        (found,) = self.edge.pending.names(("main", "stable", "main", None)).values()
         return found
 
     def assertWhole(self, data: bytes) -> None:

@@ -107,6 +107,15 @@ class RequestTests(SynchronousTestCase):
             for method, target in calls:
                 self.assertEqual(edge.call(method, target).status, 403, target)
 
+    def test_overwrite(self) -> None:
+        """A document in place of another is more than a push; a first one is not."""
+        edge = PackagesEdge(self, policy=Deny("rpm:internal/el9", Action.OVERWRITE))
+
+        self.assertEqual(edge.call("PUT", f"{BASE}comps.xml", {}, COMPS).status, 201)
+        before = edge.call("GET", REPOMD).body
+        self.assertEqual(edge.call("PUT", f"{BASE}comps.xml", {}, COMPS + b"<!-- -->").status, 403)
+        self.assertEqual(edge.call("GET", REPOMD).body, before)
+
 
 class UploadTests(SynchronousTestCase):
     """An upload, and what readers see then."""

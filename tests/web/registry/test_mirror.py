@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from twisted.internet.defer import Deferred
 
-from pkgd.auth.model import Access, Action, Principal
+from pkgd.auth.model import Access, Principal, mirrored
 from pkgd.errors import (
     LoopDetected,
     UpstreamBusy,
@@ -643,7 +643,7 @@ class PolicyTests(MirrorCase):
 
         self.serves("/v2/alpine/manifests/latest?ns=index.docker.io")
 
-        self.assertEqual(set(policy.asked), {Access("mirror:docker.io/library/alpine", Action.PULL)})
+        self.assertEqual(set(policy.asked), {mirrored("docker.io/library/alpine", False, "alpine")})
 
     def test_hosted_and_mirrored(self) -> None:
         """Reading the hosted namesake is another right."""

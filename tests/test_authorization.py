@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pkgd.composition import _credentialed
+from pkgd.authorization import is_credentialed
 from tests.config.cases import ConfigCase
 
 
@@ -19,7 +19,7 @@ mirror:
 
     def hosts(self, text: str) -> list[bool]:
         """Whether that of docker.io, quay.io and ghcr.io does."""
-        has_credentials = _credentialed(self.read(text))
+        has_credentials = is_credentialed(self.read(text))
         return [has_credentials(host) for host in ("docker.io", "quay.io", "ghcr.io")]
 
     def test_own(self) -> None:
