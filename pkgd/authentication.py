@@ -21,6 +21,7 @@ from pkgd.auth.tokens import AccessTokens, TokenSettings
 from pkgd.blocking import Blocking
 from pkgd.config import Auth, Config
 from pkgd.errors import ConfigError, InvalidName
+from pkgd.federation import Federation, federate
 from pkgd.metrics import Metrics
 from pkgd.mirror.origins import origin_at
 from pkgd.sharing import Tasks
@@ -56,9 +57,11 @@ class Authentication:
         keys: TokenKeys,
         passwords: _Passwords | None,
         metrics: Metrics,
+        federation: Federation,
     ) -> None:
         self.gate = gate
         self.door = door
+        self.federation = federation
         self._hashing = hashing
         self._keys = keys
         self._passwords = passwords
@@ -124,24 +127,33 @@ def authenticate(
     policy = _policy(config)
     ignores_foreign = config.mirror.foreign_credentials == "ignore"
     if auth.mode == "none":
-        return Authentication(Gate(policy, None, outside), None, hashing, keys, None, metrics)
+        nobody = federate(reactor, config, now)
+        return Authentication(Gate(policy, None, outside), None, hashing, keys, None, metrics, nobody)
     passwords = _passwords(auth, hashing, reactor.seconds)
+    federation = federate(reactor, config, now, _is_user(passwords))
     tokens = AccessTokens(keys, _token_settings(config, auth), now)
-    authority = Authority(_sources(passwords), tokens, _throttle(auth, reactor.seconds), now, metrics.login)
+    authority = Authority(_sources(passwords, federation), tokens, _throttle(auth, reactor.seconds), now, metrics.login)
     granting = Granting(policy, authority, _upstreams(config), config.mirror_enabled)
     door = TokenApi(TokenParts(authority, tokens, granting, keys), outside, ignores_foreign, tasks)
-    return Authentication(Gate(policy, authority, outside, ignores_foreign), door, hashing, keys, passwords, metrics)
+    return Authentication(
+        Gate(policy, authority, outside, ignores_foreign), door, hashing, keys, passwords, metrics, federation
+    )
 
 
 def _policy(config: Config) -> Policy:
     return AllowAll() if config.auth_mode == "none" else Authenticated()
 
 
-def _sources(passwords: _Passwords | None) -> Sources:
-    """Who can vouch for credentials, in the order in which they are asked."""
-    if passwords is None:
-        return Sources()
-    return Sources([passwords.source], [], passwords.source)
+def _sources(passwords: _Passwords | None, federation: Federation) -> Sources:
+    """Who can vouch for credentials, in the order in which they are asked: our own users first."""
+    own = [] if passwords is None else [passwords.source]
+    tokens = [] if federation.workloads is None else [federation.workloads]
+    return Sources([*own, *federation.backends], tokens, None if passwords is None else passwords.source)
+
+
+def _is_user(passwords: _Passwords | None) -> Callable[[str], bool]:
+    """Whether a name is that of one of our own users, as of now."""
+    return lambda name: passwords is not None and name in passwords.source.table.hashes
 
 
 def _passwords(auth: Auth, hashing: ThreadedHashing, now: Callable[[], float]) -> _Passwords | None:

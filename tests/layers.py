@@ -40,7 +40,8 @@ ROOMS: dict[str, frozenset[str]] = {
     "auth": _DOMAIN | {"outbound", "metrics"},
     "web": _BELOW_WEB,
     "hosting": _BELOW_WEB | {"config", "web"},
-    "authentication": _BELOW_WEB | {"state", "config", "outbound", "web"},
+    "authentication": _BELOW_WEB | {"state", "config", "outbound", "web", "federation"},
+    "federation": _FLOOR | {"formats", "auth", "outbound", "config"},
     "composition": _BELOW_WEB | {"state", "config", "outbound", "web", "hosting", "authentication"},
     "daemon": _BELOW_WEB | {"state", "config", "web", "outbound", "composition", "locking"},
     "tap": frozenset(["config", "daemon"]),
@@ -49,8 +50,9 @@ ROOMS: dict[str, frozenset[str]] = {
     "locking": frozenset(["errors"]),
     "rebuild": _BELOW_WEB | {"state", "config", "hosting", "locking"},
     "signing_command": frozenset(["errors", "formats", "packages"]),
+    "online_check": frozenset(["errors", "config", "federation"]),
     "__main__": frozenset(
-        ["errors", "config", "logs", "tap", "web", "prefetch", "upload", "signing_command", "rebuild"]
+        ["errors", "config", "logs", "tap", "web", "prefetch", "upload", "signing_command", "online_check", "rebuild"]
     ),
     "door": frozenset(["tap"]),
 }

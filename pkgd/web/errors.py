@@ -51,6 +51,7 @@ TABLE: dict[type[e.PkgdError], tuple[int, str]] = {
     e.Denied: (403, "DENIED"),
     e.Concealed: (404, "NAME_UNKNOWN"),
     e.Unauthenticated: (401, "UNAUTHORIZED"),
+    e.TokenRefused: (401, "UNAUTHORIZED"),
     e.Throttled: (429, "TOOMANYREQUESTS"),
     e.AuthUnavailable: (503, "UNAVAILABLE"),
     e.Unsupported: (405, "UNSUPPORTED"),

@@ -183,7 +183,8 @@ class DocumentationTests(ConfigCase):
         for key, kind in sections[section]["properties"].items():
             entry = "NAME" if key == "keys" else "HOST"
             places = [(f"{path}{key}.", kind), (f"{path}{key}.{entry}.", kind.get("additionalProperties") or {})]
-            places += [(f"{path}{key}[].", kind.get("items") or {})]
+            items = kind.get("items") or {}
+            places += [(f"{path}{key}[].", one) for one in (items, *items.get("anyOf", ()))]
             places += [(f"{path}{key}.", one) for one in kind.get("anyOf", [])]
             below = [(place, one["$ref"].rpartition("/")[2]) for place, one in places if "$ref" in one]
             if not below:
