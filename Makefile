@@ -9,7 +9,7 @@ MIRROR_ROUNDS ?= 20
 PUBLISHES ?= 100
 
 .PHONY: run test lint conformance clients bench crash crash-mirror crash-packages hostile hostile-packages mirror \
-  repositories churn growth oracles lock clean
+  repositories churn growth oracles auth lock clean
 
 run: $(STAMP)
 	$(BIN)/pkgd serve
@@ -36,6 +36,9 @@ oracles: oracles-deb oracles-rpm oracles-openpgp
 
 oracles-%: $(STAMP)
 	$(BIN)/python -m tests.oracles $* $(if $(SAMPLE),--sample $(SAMPLE))
+
+auth: $(STAMP)
+	$(BIN)/python -m tests.logins
 
 conformance: $(STAMP)
 	$(BIN)/python -m tests.conformance
