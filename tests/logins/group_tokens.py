@@ -58,8 +58,7 @@ def _carriers(bench: Bench) -> None:
         answer = pkgd.login("anything", text, "/auth/token?scope=repository:a:pull")
         expect("token service", answer.status, 200)
         expect("its token", pkgd.bearer(json.loads(answer.body)["token"]).status, 200)
-        log = pkgd.log.read_text()
-        expect("the name in the access log", " gitlab:team/app " in log, True)
+    expect("the name in the access log", " gitlab:team/app [" in pkgd.log.read_text(), True)
     expect("what the back end has seen", bench.two.logins(), 0)
 
 
