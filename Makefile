@@ -37,6 +37,11 @@ oracles: oracles-deb oracles-rpm oracles-openpgp
 oracles-%: $(STAMP)
 	$(BIN)/python -m tests.oracles $* $(if $(SAMPLE),--sample $(SAMPLE))
 
+auth: auth-logins auth-modes
+
+auth-%: $(STAMP)
+	$(BIN)/python -m tests.$*
+
 conformance: $(STAMP)
 	$(BIN)/python -m tests.conformance
 
@@ -45,9 +50,6 @@ clients: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.bench
-
-auth: $(STAMP)
-	$(BIN)/python -m tests.modes
 
 crash-mirror: $(STAMP)
 	$(BIN)/python -m tests.crash.mirror --rounds $(MIRROR_ROUNDS)

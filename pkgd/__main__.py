@@ -35,7 +35,10 @@ class _WithConfig(usage.Options):
 
 
 class _Check(_WithConfig):
-    optFlags = [["print", None, "Print the effective configuration."]]
+    optFlags = [
+        ["print", None, "Print the effective configuration."],
+        ["online", None, "Ask every back end and issuer of auth, too, without credentials."],
+    ]
 
 
 def _jobs(text: str) -> int:
@@ -303,7 +306,7 @@ def _serve(options: Any) -> None:
     loop.run()
 
 
-def _check_config(options: Any) -> None:
+def _check_config(options: Any) -> int:
     config = load(options["config"], os.environ)
     tls = config.server.tls
     if tls.certificate is not None and tls.key is not None:
@@ -318,6 +321,30 @@ def _check_config(options: Any) -> None:
         print(msgspec.yaml.encode(masked(config)).decode("utf-8"), end="")
     else:
         print("the configuration can be used")
+    return _check_online(config) if options["online"] else 0
+
+
+def _check_online(config: Any) -> int:
+    """Ask whom the configuration names; returns the exit status."""
+    from twisted.internet import reactor
+    from twisted.internet.defer import Deferred
+
+    from pkgd.online_check import check
+
+    loop: Any = reactor
+    outcome: list[Any] = []
+
+    def begin() -> None:
+        checking = Deferred.fromCoroutine(check(loop, config, time.time, print))
+        checking.addBoth(outcome.append).addBoth(lambda _: loop.stop())
+
+    loop.callWhenRunning(begin)
+    loop.run()
+    if not outcome:
+        return _INTERRUPTED
+    if outcome[0] is not True and outcome[0] is not False:
+        outcome[0].raiseException()
+    return 0 if outcome[0] else 1
 
 
 def _config_schema(_: Any) -> None:

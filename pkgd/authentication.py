@@ -22,6 +22,7 @@ from pkgd.authorization import make_policy, named_claims, named_groups
 from pkgd.blocking import Blocking
 from pkgd.config import Auth, Config
 from pkgd.errors import ConfigError, InvalidName
+from pkgd.federation import Federation, federate
 from pkgd.metrics import Metrics
 from pkgd.mirror.origins import origin_at
 from pkgd.sharing import Tasks
@@ -57,9 +58,11 @@ class Authentication:
         keys: TokenKeys,
         passwords: _Passwords | None,
         metrics: Metrics,
+        federation: Federation,
     ) -> None:
         self.gate = gate
         self.door = door
+        self.federation = federation
         self._hashing = hashing
         self._keys = keys
         self._passwords = passwords
@@ -131,22 +134,29 @@ def authenticate(
     policy = make_policy(config)
     ignores_foreign = config.mirror.foreign_credentials == "ignore"
     if auth.mode == "none":
-        return Authentication(Gate(policy, None, outside, audit=audit), None, hashing, keys, None, metrics)
+        nobody = federate(reactor, config, now)
+        return Authentication(Gate(policy, None, outside, audit=audit), None, hashing, keys, None, metrics, nobody)
     passwords = _passwords(auth, hashing, reactor.seconds)
+    federation = federate(reactor, config, now, _is_user(passwords))
     tokens = AccessTokens(keys, _token_settings(config, auth), now)
     throttle = _throttle(auth, reactor.seconds)
-    authority = Authority(_sources(passwords), tokens, throttle, now, metrics.login, audit.failed_login)
+    authority = Authority(_sources(passwords, federation), tokens, throttle, now, metrics.login, audit.failed_login)
     granting = Granting(policy, authority, _upstreams(config), config.mirror_enabled)
     door = TokenApi(TokenParts(authority, tokens, granting, keys), outside, ignores_foreign, tasks)
     gate = Gate(policy, authority, outside, ignores_foreign, audit)
-    return Authentication(gate, door, hashing, keys, passwords, metrics)
+    return Authentication(gate, door, hashing, keys, passwords, metrics, federation)
 
 
-def _sources(passwords: _Passwords | None) -> Sources:
-    """Who can vouch for credentials, in the order in which they are asked."""
-    if passwords is None:
-        return Sources()
-    return Sources([passwords.source], [], passwords.source)
+def _sources(passwords: _Passwords | None, federation: Federation) -> Sources:
+    """Who can vouch for credentials, in the order in which they are asked: our own users first."""
+    own = [] if passwords is None else [passwords.source]
+    tokens = [] if federation.workloads is None else [federation.workloads]
+    return Sources([*own, *federation.backends], tokens, None if passwords is None else passwords.source)
+
+
+def _is_user(passwords: _Passwords | None) -> Callable[[str], bool]:
+    """Whether a name is that of one of our own users, as of now."""
+    return lambda name: passwords is not None and name in passwords.source.table.hashes
 
 
 def _passwords(auth: Auth, hashing: ThreadedHashing, now: Callable[[], float]) -> _Passwords | None:

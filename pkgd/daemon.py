@@ -193,6 +193,7 @@ class Daemon(Service):
         self._tasks.start("old generations", self._every(SWEEP_INTERVAL, self._sweep))
         if self._authentication.door is not None:
             self._tasks.start("users", self._every(USERS_INTERVAL, self._refresh_users))
+            self._tasks.start("issuers", self._authentication.federation.look())
             self._tasks.start("keys of tokens", self._every(KEYS_INTERVAL, self._refresh_keys))
 
     def _prepare_storage(self) -> None:
@@ -302,13 +303,14 @@ class Daemon(Service):
                 timer.cancel()
 
     def reload(self) -> None:
-        """SIGHUP: look at the certificates and the users now, and open the logs anew."""
+        """SIGHUP: look at certificates and users now, ask back ends and issuers anew, and open the logs anew."""
         self._tasks.start("reload", self._reload())
 
     async def _reload(self) -> None:
         await self._refresh_certificates()
         await self._refresh_users()
         await self._refresh_keys()
+        self._authentication.federation.forget()
         for one in (self._access_log, self._audit_log):
             try:
                 await self._blocking.disk(one.reopen)
@@ -353,6 +355,7 @@ class Daemon(Service):
         # What waits for an upstream must not hold up the stop until that has answered.
         self._mirror.fills.give_up()
         await self._mirror.upstreams.close()
+        await self._authentication.federation.close()
         await self._mirror.fills.finished()
         await self._tasks.finished()
         # Publishes belong to nobody, and end what they have begun.

@@ -48,6 +48,7 @@ __all__ = [
     "SlowClient",
     "Storage",
     "Throttled",
+    "TokenRefused",
     "TooLarge",
     "TooManyTags",
     "Unauthenticated",
@@ -268,6 +269,18 @@ class Unauthenticated(Refused):
     def message(self) -> str:
         """One sentence for the user."""
         return f"authentication required: {self.reason}"
+
+
+@define(auto_exc=True, eq=False)
+class TokenRefused(Refused):
+    """A token that somebody else has made is not believed; `reason` is for the log, and has nothing of the token."""
+
+    reason: str
+
+    @property
+    def message(self) -> str:
+        """One sentence for the user."""
+        return "the token is not valid"
 
 
 @define(auto_exc=True, eq=False)

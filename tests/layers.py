@@ -42,7 +42,8 @@ ROOMS: dict[str, frozenset[str]] = {
     "web": _BELOW_WEB,
     "authorization": frozenset(["auth", "config", "formats"]),
     "hosting": _BELOW_WEB | {"config", "web"},
-    "authentication": _BELOW_WEB | {"state", "config", "outbound", "web", "authorization"},
+    "authentication": _BELOW_WEB | {"state", "config", "outbound", "web", "authorization", "federation"},
+    "federation": _FLOOR | {"formats", "auth", "outbound", "config"},
     "composition": _BELOW_WEB | {"state", "config", "outbound", "web", "hosting", "authentication", "authorization"},
     "daemon": _BELOW_WEB | {"state", "config", "web", "outbound", "composition", "locking"},
     "tap": frozenset(["config", "daemon"]),
@@ -52,9 +53,10 @@ ROOMS: dict[str, frozenset[str]] = {
     "rebuild": _BELOW_WEB | {"state", "config", "hosting", "locking"},
     "signing_command": frozenset(["errors", "formats", "packages"]),
     "explain_command": frozenset(["errors", "auth", "authorization", "config"]),
+    "online_check": frozenset(["errors", "config", "federation"]),
     "__main__": frozenset(
         ["errors", "pkgd", "config", "logs", "tap", "web", "prefetch", "upload", "signing_command", "rebuild"]
-        + ["explain_command"]
+        + ["explain_command", "online_check"]
     ),
     "door": frozenset(["tap"]),
 }

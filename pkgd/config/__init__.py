@@ -26,11 +26,13 @@ from pkgd.config.authorization import (
     check_tag_globs,
 )
 from pkgd.config.document import CONFIG_VARIABLE, overlay, read, structure
+from pkgd.config.federated import ApiBackend, Oidc, Workload
+from pkgd.config.federating import canonical_federation, is_plain, spell_out
 from pkgd.config.hosted import AptRepository, AptSuite, RpmRepository, Signing, SigningKey
 from pkgd.config.hosting import check_hosting
 from pkgd.config.kinds import MASK, Duration, Secret, Size
 from pkgd.config.mirroring import UPSTREAM_VARIABLE, canonical_mirror, canonical_server
-from pkgd.config.passwords import read_passphrase, read_password
+from pkgd.config.passwords import read_key_file, read_passphrase, read_password
 from pkgd.config.schema import (
     Access,
     Audit,
@@ -55,6 +57,7 @@ from pkgd.errors import ConfigError
 __all__ = [
     "Access",
     "Admins",
+    "ApiBackend",
     "AptRepository",
     "AptSuite",
     "Audit",
@@ -69,6 +72,7 @@ __all__ = [
     "Metrics",
     "Mirror",
     "OciRepositories",
+    "Oidc",
     "Repositories",
     "RpmRepository",
     "Rule",
@@ -83,12 +87,15 @@ __all__ = [
     "Tls",
     "TokenService",
     "UpstreamRegistry",
+    "Workload",
     "canonical_resource",
     "hints",
+    "is_plain",
     "json_schema",
     "load",
     "masked",
     "parse",
+    "read_key_file",
     "read_passphrase",
     "read_password",
 ]
@@ -123,11 +130,14 @@ def parse(text: str, environment: Mapping[str, str], base: str) -> Config:
     """
     document = read(text)
     overlay(document, environment)
+    spell_out(document)
     config = structure(document)
     check(config)
     check_hosting(config)
     check_tag_globs(config.repositories.oci.immutable_tags, "repositories.oci.immutable_tags")
     config = msgspec.structs.replace(config, authorization=canonical_authorization(config.authorization))
+    if config.auth is not None:
+        config = msgspec.structs.replace(config, auth=canonical_federation(config.auth))
     config = msgspec.structs.replace(config, server=canonical_server(config.server))
     config = msgspec.structs.replace(config, mirror=canonical_mirror(config, environment))
     return absolute(config, environment, base)
@@ -168,6 +178,8 @@ def masked(config: Config) -> dict[str, Any]:
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of the file, where durations and sizes may be strings too."""
     schema: dict[str, Any] = _in_words(msgspec.json.schema(Config, schema_hook=_schema_of_secret))
+    backends = schema["$defs"]["Auth"]["properties"]["basic_api_backends"]
+    backends["items"] = {"anyOf": [{"type": "string"}, backends["items"]]}
     for section in schema["$defs"].values():
         keys = [one for key in section["properties"].values() for one in (key, *key.get("anyOf", ()))]
         for key in keys:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from pkgd.config.federated import ApiBackend, Oidc
 from pkgd.config.kinds import Duration, Section
 
 __all__ = ["Auth", "Rate", "Throttling", "TokenService"]
@@ -42,5 +43,7 @@ class Auth(Section, frozen=True):
 
     mode: Literal["none", "basic", "oidc"] = "none"
     basic_htpasswd_file: str | None = None
+    basic_api_backends: list[ApiBackend] = []
+    oidc: Oidc = Oidc()
     token: TokenService = TokenService()
     throttle: Throttling = Throttling()

@@ -24,8 +24,11 @@ def check_auth(auth: Auth) -> None:
     """
     if auth.mode == "oidc":
         raise ConfigError("auth.mode", "oidc is not there yet: none or basic is needed")
-    if auth.mode == "basic" and auth.basic_htpasswd_file is None:
-        raise ConfigError("auth.basic_htpasswd_file", "mode basic needs it: htpasswd -B -c FILE USER makes one")
+    if auth.mode == "basic" and auth.basic_htpasswd_file is None and not auth.basic_api_backends:
+        raise ConfigError(
+            "auth.basic_htpasswd_file",
+            "mode basic needs it, or basic_api_backends: htpasswd -B -c FILE USER makes one",
+        )
     for key in ("per_ip", "per_user"):
         # The pattern of the type lets a line end pass.
         if not getattr(auth.throttle, key).isprintable():

@@ -1,4 +1,4 @@
-"""Passwords for upstream registries and keys, out of the configuration or out of the file that it names."""
+"""Passwords, passphrases and keys, out of the configuration or out of the file that it names."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from pkgd.config.hosted import SigningKey
 from pkgd.config.schema import UpstreamRegistry
 from pkgd.errors import ConfigError
 
-__all__ = ["read_passphrase", "read_password"]
+__all__ = ["read_key_file", "read_passphrase", "read_password"]
 
 # More is no password but the wrong file; tokens have a few KiB.
 _LIMIT = 64 << 10
+_KEYS_LIMIT = 256 << 10
 
 
 def read_password(host: str, section: UpstreamRegistry) -> str | None:
@@ -32,6 +33,22 @@ def read_passphrase(name: str, section: SigningKey) -> str | None:
     if section.passphrase_file is None:
         return None
     return _read(section.passphrase_file, f"signing.keys.{name}.passphrase_file")
+
+
+def read_key_file(file_path: str, path: str) -> bytes:
+    """The content of a file with keys, or with a secret.
+
+    :param path: the key of the configuration that names it.
+    :raises ConfigError: if it cannot be read.
+    """
+    try:
+        with open(file_path, "rb") as file:
+            content = file.read(_KEYS_LIMIT + 1)
+    except OSError as error:
+        raise ConfigError(path, f"{file_path} cannot be read: {error.strerror}") from error
+    if len(content) > _KEYS_LIMIT:
+        raise ConfigError(path, f"{file_path} is larger than {_KEYS_LIMIT >> 10} KiB")
+    return content
 
 
 def _read(file_path: str, path: str) -> str:

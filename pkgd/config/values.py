@@ -10,6 +10,7 @@ from ipaddress import ip_address, ip_network
 from msgspec.structs import replace
 
 from pkgd.config.authenticating import absolute_auth, check_auth
+from pkgd.config.federating import absolute_federation
 from pkgd.config.hosted import Signing, SigningKey
 from pkgd.config.schema import Access, Audit, Config, Mirror, Storage, Tls, UpstreamRegistry
 from pkgd.errors import ConfigError
@@ -61,7 +62,7 @@ def absolute(config: Config, environment: Mapping[str, str], base: str) -> Confi
         storage=Storage(filesystem=replace(files, root=os.path.normpath(os.path.join(state, files.root)))),
         mirror=_absolute_mirror(config.mirror, base),
         signing=_absolute_signing(config.signing, base),
-        auth=None if config.auth is None else absolute_auth(config.auth, base),
+        auth=None if config.auth is None else absolute_federation(absolute_auth(config.auth, base), base),
         logging=replace(
             config.logging,
             access=Access(file=access.file if access.file == "-" else _join(base, access.file)),

@@ -18,8 +18,8 @@ from twisted.internet.interfaces import IReactorTime
 
 from pkgd.errors import AddressRefused, TooLarge, UpstreamBusy, UpstreamCorrupt, UpstreamRefused, UpstreamUnavailable
 from pkgd.formats.hosts import registrable_domain
-from pkgd.mirror.breaker import parse_retry_after
 from pkgd.mirror.challenge import Challenge
+from pkgd.outbound.breaker import parse_retry_after
 from pkgd.outbound.client import Answer, Client
 from pkgd.sharing import SingleFlight
 

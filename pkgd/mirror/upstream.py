@@ -30,9 +30,9 @@ from pkgd.errors import (
 )
 from pkgd.formats.names import Origin
 from pkgd.metrics import Metrics
-from pkgd.mirror.breaker import Breaker, parse_retry_after
 from pkgd.mirror.challenge import parse_challenges
 from pkgd.mirror.tokens import Credentials, Tokens
+from pkgd.outbound.breaker import Breaker, parse_retry_after
 from pkgd.outbound.client import Answer, Client
 
 __all__ = ["Document", "Endpoint", "Stream", "Upstream"]

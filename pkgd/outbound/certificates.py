@@ -20,6 +20,7 @@ from twisted.internet.ssl import CertificateOptions, TLSVersion, platformTrust
 from zope.interface import implementer
 
 from pkgd.errors import ConfigError
+from pkgd.outbound.settings import Trust
 
 __all__ = ["Certificates"]
 
@@ -27,12 +28,12 @@ __all__ = ["Certificates"]
 class Certificates:
     """Makes the TLS side of connections: TLS 1.2 or later, verified, HTTP/1.1 only (nothing is offered by ALPN).
 
-    :param ca_file: PEM certificates that are trusted besides the system's.
-    :raises ConfigError: if the file cannot be used.
+    :raises ConfigError: if a file of `trust` cannot be used.
     """
 
-    def __init__(self, ca_file: str | None = None) -> None:
-        self._options = _options(ca_file, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+    def __init__(self, trust: Trust) -> None:
+        own = (trust.client_certificate, trust.client_key)
+        self._options = _options(trust.ca_file, own, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
 
     def creator(self, host: str) -> IOpenSSLClientConnectionCreator:
         """For connections to a host, whose name or address is what is verified."""
@@ -71,9 +72,10 @@ class _Creator:
 
 
 @lru_cache(maxsize=64)
-def _options(ca_file: str | None, *_: str | None) -> Any:
-    """What all connections share that trust the same.
+def _options(ca_file: str | None, own: tuple[str | None, str | None], *_: str | None) -> Any:
+    """What all connections share that trust the same, and show the same.
 
+    :param own: the files of our certificate and its key.
     :param _: where OpenSSL looks for the system's roots.
     :raises ConfigError: see `Certificates`.
     """
@@ -83,4 +85,13 @@ def _options(ca_file: str | None, *_: str | None) -> Any:
             options.getContext().load_verify_locations(ca_file)
         except Exception as error:
             raise ConfigError("", f"{ca_file} holds no certificates that can be used: {error}") from error
+    certificate, key = own
+    if certificate is not None and key is not None:
+        try:
+            options.getContext().use_certificate_chain_file(certificate)
+            options.getContext().use_privatekey_file(key)
+            options.getContext().check_privatekey()
+        except Exception as error:
+            # What OpenSSL says may have the key's own words in it.
+            raise ConfigError("", f"{certificate} and {key} hold no certificate with its key") from error
     return options

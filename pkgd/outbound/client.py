@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from treq.client import HTTPClient
 from treq.cookies import IndexableCookieJar
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.web._newclient import Request
 from twisted.web.client import HTTPConnectionPool
 from twisted.web.http_headers import Headers
@@ -31,6 +31,8 @@ __all__ = ["Answer", "Client", "Limits", "Trust"]
 
 # How long an idle connection is kept, in seconds; most servers close them after a minute.
 KEEP_IDLE = 50
+# What a request's body may have: it is written in one piece.
+MAX_SENT = 64 * 1024
 
 
 class Answer:
@@ -69,7 +71,7 @@ class Client:
     :param reactor: connects, resolves, and knows the time.
     :param buffers: where bodies go through; one of its own if none is given.
     :param connections: how many idle connections are kept to one host.
-    :raises ConfigError: if `trust.ca_file` cannot be used.
+    :raises ConfigError: if a file of `trust` cannot be used.
     """
 
     def __init__(
@@ -91,31 +93,34 @@ class Client:
         self._running: set[Deferred[Any]] = set()
         self._closed = False
 
-    async def request(self, method: str, url: str, headers: Mapping[str, str]) -> Answer:
-        """Send a request without a body, and wait for the head of the answer.
+    async def request(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
+        """Send a request, and wait for the head of the answer.
 
         A GET or HEAD is sent once more if a connection that was kept turns out to be lost.
         Cancelling ends the exchange.
 
         :param method: GET, HEAD or POST.
+        :param body: of a POST; small, for it is sent in one piece, on a connection of its own, since what may have
+            been done cannot be asked once more. It may be empty.
 
         :raises AddressRefused: if the URL, or what its name stands for, may not be connected to.
         :raises UpstreamUnavailable: if the upstream cannot be reached, or gives no answer.
         :raises UpstreamTimeout: if it takes too long.
         :raises UpstreamCorrupt: if it does not keep to HTTP/1.1, or encodes the body.
         """
+        assert body is None or (method == "POST" and len(body) <= MAX_SENT), "only a POST has a body, and a small one"
         target = Target.parse(url, self._trust)
         if self._closed:
             raise UpstreamUnavailable(target.name, "is not asked any more")
         try:
             with failures.translated(failures.of_exchange, target.name):
-                response = await self._exchange(method, target, headers)
+                response = await self._exchange(method, target, headers, body)
         except CancelledError:
             if self._closed:
                 raise UpstreamUnavailable(target.name, "is not asked any more") from None
             raise
-        body = Body(response, target.name, self._buffers, self._limits, self._reactor)
-        return Answer(response, body, method == "HEAD")
+        received = Body(response, target.name, self._buffers, self._limits, self._reactor)
+        return Answer(response, received, method == "HEAD")
 
     async def close(self) -> None:
         """End all exchanges and close all connections; nobody is asked any more. May be called again."""
@@ -125,13 +130,14 @@ class Client:
         await self._connector.close()
         await self._pool.closeCachedConnections()
 
-    async def _exchange(self, method: str, target: Target, headers: Mapping[str, str]) -> IResponse:
+    async def _exchange(self, method: str, target: Target, headers: Mapping[str, str], body: bytes | None) -> IResponse:
         """One request and the head of its answer."""
         client = HTTPClient(_Agent(target, self._pool, self._connector), _NoCookies())
         sent: dict[str | bytes, str | bytes] = dict(headers.items())
         place = f"{target.scheme}://{target.name}/"
+        data: Any = None if body is None else _Whole(body)
         exchange = client.request(
-            method, place, headers=sent, allow_redirects=False, unbuffered=True, reactor=self._reactor
+            method, place, headers=sent, data=data, allow_redirects=False, unbuffered=True, reactor=self._reactor
         )
         self._running.add(exchange)
         try:
@@ -162,7 +168,9 @@ class _Agent:
         sent.setRawHeaders("Host", [self._target.name])
         sent.setRawHeaders("Accept-Encoding", ["identity"])
         sent.setRawHeaders("User-Agent", [f"pkgd/{__version__}"])
-        request = Request(method, self._target.path.encode("ascii"), sent, bodyProducer, persistent=True)
+        request = Request(
+            method, self._target.path.encode("ascii"), sent, bodyProducer, persistent=bodyProducer is None
+        )
         return Deferred.fromCoroutine(self._send(request))
 
     async def _send(self, request: Request) -> IResponse:
@@ -170,7 +178,9 @@ class _Agent:
         :raises UpstreamCorrupt: if the body of the answer is encoded.
         """
         target = self._target
-        key = (target.scheme, target.host, target.port)
+        key: tuple[object, ...] = (target.scheme, target.host, target.port)
+        if not request.persistent:
+            key = (*key, request)  # under which nothing is kept
         connection = await self._pool.getConnection(key, self._connector.endpoint(target))
         response = await connection.request(request)
         encodings = b",".join(response.headers.getRawHeaders(b"Content-Encoding", ())).lower()
@@ -178,6 +188,30 @@ class _Agent:
             drop(response)
             raise UpstreamCorrupt(target.name, "sends an encoded body that nobody asked for")
         return response
+
+
+@implementer(IBodyProducer)
+class _Whole:
+    """A body that is written in one piece, behind the head."""
+
+    def __init__(self, body: bytes) -> None:
+        self.length = len(body)
+        self._body = body
+
+    def startProducing(self, consumer: Any) -> Deferred[None]:
+        """Called when the head is written."""
+        if self._body:
+            consumer.write(self._body)
+        return succeed(None)
+
+    def pauseProducing(self) -> None:
+        """It is all written."""
+
+    def resumeProducing(self) -> None:
+        """It is all written."""
+
+    def stopProducing(self) -> None:
+        """It is all written."""
 
 
 class _NoCookies(IndexableCookieJar):

@@ -49,13 +49,13 @@ class Connector:
     """Makes every connection, and closes them all in the end.
 
     :param reactor: connects, resolves, and knows the time.
-    :raises ConfigError: if `trust.ca_file` cannot be used.
+    :raises ConfigError: if a file of `trust` cannot be used.
     """
 
     def __init__(self, reactor: Any, trust: Trust, limits: Limits) -> None:
         self._reactor = reactor
         self._limits = limits
-        self._certificates = Certificates(trust.ca_file)
+        self._certificates = Certificates(trust)
         self._open: set[Connection] = set()
 
     def endpoint(self, target: Target) -> IStreamClientEndpoint:

@@ -150,7 +150,7 @@ class Connection(ProtocolWrapper):
     # -- what the client protocol does to its transport --
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
-        """A request is sent, all of it, since none has a body: its answer is due."""
+        """The head of a request is sent; a body is small and follows at once: its answer is due."""
         self._head = ResponseHead(self.factory.host, self.factory.limits.head)
         self._timer = self.factory.clock.callLater(self.factory.limits.first_byte, self._late)
         self._channel().writeSequence(data)

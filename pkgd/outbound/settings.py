@@ -30,12 +30,15 @@ class Trust:
     """Which certificates are believed, and which hosts may be private.
 
     `ca_file`: PEM certificates that are trusted besides the system's.
+    `client_certificate`, `client_key`: PEM files of what we show to servers that ask who we are, given together.
     `private_hosts`: hosts whose addresses are not checked, as `host` (any port) or `host:port`, in the form of
     `pkgd.formats.hosts.configured_authority`, or an IPv6 address in brackets.
     """
 
     ca_file: str | None = None
     private_hosts: frozenset[str] = frozenset()
+    client_certificate: str | None = None
+    client_key: str | None = None
 
     def exempts(self, host: str, port: int) -> bool:
         """Whether a host may have any address; an IPv6 address is given without brackets."""

@@ -52,6 +52,7 @@ TABLE: dict[type[e.PkgdError], tuple[int, str]] = {
     e.Concealed: (404, "NAME_UNKNOWN"),
     e.ImmutableTag: (403, "DENIED"),
     e.Unauthenticated: (401, "UNAUTHORIZED"),
+    e.TokenRefused: (401, "UNAUTHORIZED"),
     e.Throttled: (429, "TOOMANYREQUESTS"),
     e.AuthUnavailable: (503, "UNAVAILABLE"),
     e.Unsupported: (405, "UNSUPPORTED"),

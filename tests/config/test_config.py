@@ -183,7 +183,9 @@ class DocumentationTests(ConfigCase):
         for key, kind in sections[section]["properties"].items():
             entry = "NAME" if key == "keys" else "HOST"
             places = [(f"{path}{key}.", kind), (f"{path}{key}.{entry}.", kind.get("additionalProperties") or {})]
-            places += [(f"{path}{key}[].", one.get("items") or {}) for one in (kind, *kind.get("anyOf", []))]
+            for one in (kind, *kind.get("anyOf", ())):
+                items = one.get("items") or {}
+                places += [(f"{path}{key}[].", item) for item in (items, *items.get("anyOf", ()))]
             places += [(f"{path}{key}.", one) for one in kind.get("anyOf", [])]
             below = [(place, one["$ref"].rpartition("/")[2]) for place, one in places if "$ref" in one]
             if not below:

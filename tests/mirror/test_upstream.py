@@ -20,8 +20,8 @@ from pkgd.errors import (
     Upstream as UpstreamError,
 )
 from pkgd.formats.names import Origin, RepositoryName
-from pkgd.mirror.breaker import FAILURES, OPEN_SECONDS
 from pkgd.mirror.upstream import Endpoint, Stream
+from pkgd.outbound.breaker import FAILURES, OPEN_SECONDS
 from tests.mirror.upstream_fixtures import (
     BLOB,
     CDN,

@@ -17,9 +17,9 @@ from pkgd.errors import (
     UpstreamUnavailable,
 )
 from pkgd.formats.names import Origin, RepositoryName
-from pkgd.mirror.breaker import OPEN_SECONDS
 from pkgd.mirror.tokens import Credentials
 from pkgd.mirror.upstream import Endpoint
+from pkgd.outbound.breaker import OPEN_SECONDS
 from tests.mirror.upstream_fixtures import (
     BLOB,
     CDN,

@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from OpenSSL import SSL
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import CertificateOptions, PrivateCertificate, TLSVersion
 from twisted.internet.testing import StringTransport
@@ -83,6 +84,7 @@ class SecureServer:
 
     :param most: the latest version that it speaks.
     :param protocols: what it would speak, by ALPN.
+    :param asks: whether it asks for a certificate of the client's, and takes any.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class SecureServer:
         certificate: PrivateCertificate,
         most: Any = TLSVersion.TLSv1_3,
         protocols: Sequence[bytes] = (),
+        asks: bool = False,
     ) -> None:
         options = CertificateOptions(
             privateKey=certificate.privateKey.original,
@@ -102,6 +105,8 @@ class SecureServer:
         )
         if most is not TLSVersion.TLSv1_3:
             options.getContext().set_cipher_list(b"ALL:@SECLEVEL=0")
+        if asks:
+            options.getContext().set_verify(SSL.VERIFY_PEER, lambda *_: True)
         self.listener = _Listener()
         factory: Any = TLSMemoryBIOFactory(options, False, Factory.forProtocol(lambda: self.listener), network)
         self._network = network
@@ -115,6 +120,11 @@ class SecureServer:
         """What the client called it (SNI)."""
         name: bytes | None = self._tls.getHandle().get_servername()
         return name
+
+    @property
+    def client_certificate(self) -> Any:
+        """What the client has shown, or None."""
+        return self._tls.getHandle().get_peer_certificate()
 
     @property
     def negotiated(self) -> bytes:

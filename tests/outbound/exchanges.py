@@ -46,10 +46,14 @@ class ClientCase(SynchronousTestCase):
         self.assertNotIn(None, [self.pool.take() for _ in range(4)])
 
     def request(
-        self, url: str = "http://quay.io/", method: str = "GET", headers: Mapping[str, str] | None = None
+        self,
+        url: str = "http://quay.io/",
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
     ) -> Deferred[Answer]:
         """Begin an exchange."""
-        return Deferred.fromCoroutine(self.client.request(method, url, headers or {}))
+        return Deferred.fromCoroutine(self.client.request(method, url, headers or {}, body))
 
     def asked(self, url: str = "http://quay.io/", method: str = "GET") -> tuple[Deferred[Answer], Wire]:
         """Begin an exchange, up to the request; on a new connection unless there is one that serves."""

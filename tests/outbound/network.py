@@ -160,6 +160,12 @@ class Wire:
         """Send."""
         self.write(b"".join(data))
 
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """Somebody writes piece by piece; here, there is always room."""
+
+    def unregisterProducer(self) -> None:
+        """No more pieces."""
+
     def getPeer(self) -> IPv4Address | IPv6Address:
         """Who is at the other end."""
         return self._peer

@@ -136,8 +136,26 @@ class TrustTests(HandshakeCase):
     def test_unusable_file(self) -> None:
         """A file without certificates, or none at all, is an error in the configuration."""
         for path in [self.file("empty.pem", b""), self.file("noise.pem", b"\xff" * 100), "/nonexistent/ca.pem"]:
-            error = self.assertRaises(ConfigError, Certificates, path)
+            error = self.assertRaises(ConfigError, Certificates, Trust(path))
             self.assertIn(f"{path} holds no certificates", error.message)
+
+    def test_own_certificate(self) -> None:
+        """A server that asks who we are is shown the certificate of the configuration; one without is shown none."""
+        pem = authority().issue("pkgd.example").dumpPEM()
+        own = self.file("own.pem", pem)
+        for trust, shown in [(Trust(client_certificate=own, client_key=own), True), (Trust(), False)]:
+            self.trust(trust)
+            self.successResultOf(self.shake(authority().issue("quay.io"), asks=True))
+            self.assertEqual(self.server.client_certificate is not None, shown)
+
+    def test_unusable_own_certificate(self) -> None:
+        """A certificate without its key is an error in the configuration, which does not show the key."""
+        one = self.file("one.pem", authority().issue("a.example").dumpPEM())
+        only = self.file("only.pem", authority().pem)
+        for certificate, key in [(only, one), (one, only), ("/nonexistent", one), (one, "/nonexistent")]:
+            trust = Trust(client_certificate=certificate, client_key=key)
+            error = self.assertRaises(ConfigError, Certificates, trust)
+            self.assertIn("hold no certificate with its key", error.message)
 
     def test_odd_names(self) -> None:
         """Names are compared as they are written, also those that have no other form."""

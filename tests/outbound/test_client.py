@@ -8,7 +8,7 @@ from twisted.logger import LogEvent, globalLogPublisher
 
 from pkgd import __version__
 from pkgd.errors import AddressRefused, UpstreamCorrupt, UpstreamTimeout, UpstreamUnavailable
-from pkgd.outbound.client import Limits
+from pkgd.outbound.client import MAX_SENT, Limits
 from tests.outbound.exchanges import ClientCase, ok
 from tests.outbound.network import Wire
 
@@ -60,6 +60,24 @@ class RequestTests(ClientCase):
 
         self.assertEqual(lines[0], b"POST / HTTP/1.1")
         self.assertIn(b"Content-Length: 0", lines)
+
+    def test_body(self) -> None:
+        """A body follows the head, with its length; an empty one is a body, too."""
+        for body in [b"{}", b"", b"\0" * MAX_SENT]:
+            asking = self.request(method="POST", headers={"Content-Type": "a/b"}, body=body)
+            head, _, sent = self.network.accept().take().partition(b"\r\n\r\n")
+            asking.cancel()
+            self.failureResultOf(asking, CancelledError)
+            lines = head.split(b"\r\n")
+            self.assertIn(b"Content-Length: %d" % len(body), lines)
+            self.assertIn(b"Content-Type: a/b", lines)
+            self.assertIn(b"Connection: close", lines)
+            self.assertEqual(sent, body)
+
+    def test_no_body(self) -> None:
+        """Nothing but a POST has a body, and none is large: that would be a mistake of ours."""
+        for method, body in [("GET", b"x"), ("HEAD", b""), ("POST", bytes(MAX_SENT + 1))]:
+            self.failureResultOf(self.request(method=method, body=body), AssertionError)
 
     def test_path(self) -> None:
         """The path goes out to the letter."""
@@ -401,6 +419,33 @@ class ConnectionTests(ClientCase):
         wire.cut()
 
         self.failureResultOf(asking, UpstreamUnavailable)
+
+    def test_body_on_its_own(self) -> None:
+        """What has a body neither takes a kept connection nor leaves one, for it could not be asked once more."""
+        wire = self.done()
+        asking = self.request(method="POST", body=b"{}")
+        own = self.network.accept()
+        self.assertEqual(wire.take().count(b"POST"), 0)
+        own.deliver(HELLO)
+        answer = self.successResultOf(asking)
+        self.successResultOf(self.read_all(answer))
+        answer.close()
+        self.network.advance(0)
+        self.assertTrue(own.lost)
+
+        again = self.request(method="POST", body=b"{}")
+        self.network.accept().cut()
+        self.failureResultOf(again, UpstreamUnavailable)
+        self.assertEqual(len(self.network.called), 3)
+
+    def test_answered_early(self) -> None:
+        """An answer that comes before the body has been looked at is an answer."""
+        asking = self.request(method="POST", body=b"{}")
+        wire = self.network.accept()
+        wire.deliver(ok(b"Content-Length: 0", status=b"401 Unauthorized"))
+        self.network.advance(0)
+
+        self.assertEqual(self.successResultOf(asking).status, 401)
 
     def test_kept(self) -> None:
         """So many idle connections are kept to one origin, and for a while."""

@@ -14,7 +14,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.errors import UpstreamBusy, UpstreamUnavailable
-from pkgd.mirror.breaker import (
+from pkgd.outbound.breaker import (
     BUSY_SECONDS,
     FAILURES,
     MAX_BUSY_SECONDS,

@@ -1,4 +1,4 @@
-"""When an upstream is left alone: after failures in a row, or because it asked for it (429)."""
+"""When whoever is asked over HTTP is left alone: after failures in a row, or because they asked for it."""
 
 from __future__ import annotations
 

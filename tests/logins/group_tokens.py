@@ -1,0 +1,111 @@
+"""Tokens that clients bring from elsewhere: as Bearer, as a password, and at the token service."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from tests.auth.issuing import jwk, jwks
+from tests.logins.bench import AUDIENCE, Bench, Case, Pkgd, Service, expect
+
+
+def cases(bench: Bench) -> Iterator[Case]:
+    """All of them."""
+    for name, trial in (
+        ("a job's token as Bearer, as a password, and for an access token", _carriers),
+        ("claims that are required", _required),
+        ("issuers that are not ours, or did not sign", _strangers),
+        ("an issuer that is down", _down),
+        ("a back end's issuer, whose tokens clients may bring", _direct),
+        ("keys that discovery finds", _discovery),
+    ):
+        yield Case(name, partial(trial, bench))
+
+
+def workload(service: Service, **changes: Any) -> dict[str, Any]:
+    """The configuration of a CI service."""
+    usual = {
+        "issuer": service.base,
+        "audience": [AUDIENCE],
+        "username": "gitlab:${claims.project_path}",
+        "groups": ["ci"],
+        "require": {"ref_protected": "true"},
+        "jwks_url": f"{service.base}/jwks",
+    }
+    if service.authority is not None:
+        usual["ca_file"] = str(service.authority.file)
+    return {"workload": [{name: value for name, value in {**usual, **changes}.items() if value is not None}]}
+
+
+def job(service: Service, **changes: Any) -> str:
+    """A job's token."""
+    return service.token("1", **{"project_path": "team/app", "ref_protected": "true", **changes})
+
+
+def codes(pkgd: Pkgd, text: str) -> tuple[int, int]:
+    """What a token is answered as Bearer, and as a password."""
+    return pkgd.bearer(text).status, pkgd.login("ci", text).status
+
+
+def _carriers(bench: Bench) -> None:
+    one = bench.one
+    with bench.pkgd(bench.two.section(), oidc=workload(one)) as pkgd:
+        text = job(one)
+        expect("carriers", codes(pkgd, text), (200, 200))
+        answer = pkgd.login("anything", text, "/auth/token?scope=repository:a:pull")
+        expect("token service", answer.status, 200)
+        expect("its token", pkgd.bearer(json.loads(answer.body)["token"]).status, 200)
+    expect("the name in the access log", " gitlab:team/app [" in pkgd.log.read_text(), True)
+    expect("what the back end has seen", bench.two.logins(), 0)
+
+
+def _required(bench: Bench) -> None:
+    with bench.pkgd(oidc=workload(bench.one)) as pkgd:
+        for changes in ({"ref_protected": "false"}, {"ref_protected": None}, {"project_path": None}):
+            expect(str(changes), codes(pkgd, job(bench.one, **changes)), (401, 401))
+
+
+def _strangers(bench: Bench) -> None:
+    now = int(time.time())
+    with bench.pkgd(bench.two.section(), oidc=workload(bench.one)) as pkgd:
+        for changes in (
+            {"iss": "https://evil.example"},
+            {"iss": bench.one.base + "/"},
+            {"iss": bench.two.base},
+            {"aud": "other"},
+            {"name": "stranger", "header": {"kid": bench.one.key()}},
+            {"exp": now - 1, "iat": now - 60},
+            {"exp": now + 90_000},
+        ):
+            expect(str(changes), codes(pkgd, job(bench.one, **changes)), (401, 401))
+    expect("what the back end has seen", bench.two.logins(), 0)
+
+
+def _down(bench: Bench) -> None:
+    text = job(bench.one)
+    bench.one.kill()
+    with bench.pkgd(oidc=workload(bench.one)) as pkgd:
+        expect("status", codes(pkgd, text), (503, 503))
+        expect("local", pkgd.login("local", "canary-local-1").status, 200)
+
+
+def _direct(bench: Bench) -> None:
+    two = bench.two
+    with bench.pkgd(two.section(accept_direct=True), bench.one.section()) as pkgd:
+        expect("alice", codes(pkgd, two.token("alice")), (200, 200))
+        expect("a user of our own", codes(pkgd, two.token("local")), (401, 401))
+        expect("of the one that does not allow it", codes(pkgd, bench.one.token("alice")), (401, 401))
+    expect("questions", (bench.one.logins(), two.logins()), (0, 0))
+
+
+def _discovery(bench: Bench) -> None:
+    two = bench.two
+    documents = {
+        "/.well-known/openid-configuration": json.dumps({"issuer": two.base, "jwks_uri": f"{two.base}/jwks"}),
+    }
+    two.tell(documents={**documents, "/jwks": jwks(jwk("RS256", two.key())).decode()})
+    with bench.pkgd(oidc=workload(two, jwks_url=None)) as pkgd:
+        expect("found", codes(pkgd, job(two)), (200, 200))
