@@ -10,7 +10,7 @@ from typing import Any
 from attrs import frozen
 from twisted.logger import Logger
 
-from pkgd.auth.audit import Audit
+from pkgd.auth.audit import Audit, Unaudited
 from pkgd.auth.authority import Authority, Sources
 from pkgd.auth.granting import Granting
 from pkgd.auth.htpasswd import HtpasswdFile, Table
@@ -114,7 +114,7 @@ def authenticate(
     reactor: Any,
     config: Config,
     metrics: Metrics,
-    audit: Audit,
+    audit: Audit | Unaudited,
     tasks: Tasks,
     now: Callable[[], float] = time.time,
 ) -> Authentication:
