@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from pkgd.auth.audit import Unaudited
 from pkgd.auth.model import Action, Identity, Principal, oci
 from pkgd.auth.scopes import parse_scopes
 from pkgd.authentication import Authentication, authenticate
@@ -47,7 +48,8 @@ class AuthenticationCase(SynchronousTestCase):
         self.metrics = Metrics()
         clock: Any = Clock()
         config = parse(f"state_dir: state\n{text}", {}, self.base)
-        return authenticate(clock, config, self.metrics, Tasks(), lambda: 1_750_000_000.0)
+        audit: Any = Unaudited()
+        return authenticate(clock, config, self.metrics, audit, Tasks(), lambda: 1_750_000_000.0)
 
     def is_let_in(self, found: Authentication, user: str, *other: str) -> bool:
         """Whether the user is there, with the password `secret` or another."""
