@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from http.client import HTTPConnection
 
 import bcrypt
@@ -72,7 +73,9 @@ def basic(number: int) -> str:
 
 def token(port: int, number: int) -> str:
     """A user's token for the image."""
-    return str(json.loads(_log_in(port, number, f"&scope=repository:{REPOSITORY}:pull"))["token"])
+    with closing(HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection:
+        answer = _log_in(connection, number, f"&scope=repository:{REPOSITORY}:pull")
+    return str(json.loads(answer)["token"])
 
 
 def _race(stage: Stage, plain: Pkgd, protected: Protected) -> Race:
@@ -97,10 +100,16 @@ def _logins(stage: Stage, server: Protected) -> tuple[tuple[Bar, ...], Table]:
     count = QUICK_LOGINS if stage.quick else LOGINS
     with HealthProbe(server.port, "/health") as idle:
         time.sleep(3)
+    # Connected one by one: a hundred at once would overflow the backlog, and probes wait for TCP's next try.
+    connections = [HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE) for _ in range(1, count)]
+    for connection in connections:
+        connection.connect()
     began, cpu = time.monotonic(), server.cpu_seconds()
     with HealthProbe(server.port, "/health") as busy, ThreadPoolExecutor(count) as pool:
-        list(pool.map(lambda number: _log_in(server.port, number), range(1, count)))
+        list(pool.map(_log_in, connections, range(1, count)))
     seconds, cpu = time.monotonic() - began, server.cpu_seconds() - cpu
+    for connection in connections:
+        connection.close()
     if busy.failures:
         raise WrongAnswer(f"/health while users log in: {busy.failures[0]}")
     rows = (_row("idle", idle.latencies), _row("logins", busy.latencies))
@@ -117,15 +126,13 @@ def _row(label: str, latencies: Sequence[float]) -> tuple[str, ...]:
     return (label, str(len(latencies)), *(f"{one * 1e3:.1f}" for one in shares))
 
 
-def _log_in(port: int, number: int, query: str = "") -> bytes:
+def _log_in(connection: HTTPConnection, number: int, query: str = "") -> bytes:
     """Get a token, as often as the server says that it has too much to do."""
     until = time.monotonic() + PATIENCE
     while True:
-        connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         connection.request("GET", f"/auth/token?service=bench{query}", headers={"Authorization": basic(number)})
         answer = connection.getresponse()
         body = answer.read()
-        connection.close()
         if answer.status == 200:
             return body
         if answer.status != 503 or time.monotonic() > until:
