@@ -27,7 +27,8 @@ from pkgd.packages.apt import AptRepository
 from pkgd.packages.aptsuite import AptSuite
 from pkgd.packages.drafts import Draft
 from pkgd.packages.keyring import KeyRing
-from pkgd.packages.layout import rpm_directory, rpm_path, suite_directory
+from pkgd.packages.layout import apt_directory, rpm_directory, rpm_path, suite_directory
+from pkgd.packages.pathlists import PathLists
 from pkgd.packages.publishing import Composer, Publisher
 from pkgd.packages.records import AptSettings, RpmSettings
 from pkgd.packages.rpm import RpmRepository
@@ -135,7 +136,8 @@ def _apt(architecture: str) -> Callable[[Path, int], Add]:
     def prepare(scratch: Path, count: int) -> Add:
         ground, signer = _ground(scratch)
         settings = AptSettings(name="main")
-        suite = AptSuite(settings, settings.suites[0], signer)
+        lists = PathLists(apt_directory("main"), ground.store, ground.blocking)
+        suite = AptSuite(settings, settings.suites[0], signer, lists)
 
         async def change(draft: Draft) -> None:
             for number, digest, other in _numbers(count):
