@@ -54,6 +54,7 @@ __all__ = [
     "UnexpectedStatus",
     "Unknown",
     "UnknownBlob",
+    "UnknownKey",
     "UnknownManifest",
     "UnknownName",
     "UnknownPackage",
@@ -200,6 +201,10 @@ class UnknownRepository(Unknown):
 
 class UnknownPackage(Unknown):
     """no such package or file in the repository"""
+
+
+class UnknownKey(Unknown):
+    """no such API key"""
 
 
 class UnknownRoute(Unknown):

@@ -42,7 +42,8 @@ ROOMS: dict[str, frozenset[str]] = {
     "web": _BELOW_WEB,
     "authorization": frozenset(["auth", "config", "formats"]),
     "hosting": _BELOW_WEB | {"config", "web"},
-    "authentication": _BELOW_WEB | {"state", "config", "outbound", "web", "authorization"},
+    "logins": _BELOW_WEB | {"config", "state", "web"},
+    "authentication": _BELOW_WEB | {"state", "config", "outbound", "web", "authorization", "logins"},
     "composition": _BELOW_WEB | {"state", "config", "outbound", "web", "hosting", "authentication", "authorization"},
     "daemon": _BELOW_WEB | {"state", "config", "web", "outbound", "composition", "locking"},
     "tap": frozenset(["config", "daemon"]),
@@ -52,9 +53,10 @@ ROOMS: dict[str, frozenset[str]] = {
     "rebuild": _BELOW_WEB | {"state", "config", "hosting", "locking"},
     "signing_command": frozenset(["errors", "formats", "packages"]),
     "explain_command": frozenset(["errors", "auth", "authorization", "config"]),
+    "key_command": frozenset(["errors", "auth", "config", "logins", "prefetch", "state", "pkgd"]),
     "__main__": frozenset(
         ["errors", "pkgd", "config", "logs", "tap", "web", "prefetch", "upload", "signing_command", "rebuild"]
-        + ["explain_command"]
+        + ["explain_command", "key_command"]
     ),
     "door": frozenset(["tap"]),
 }
@@ -95,6 +97,7 @@ FILES_IN = (
     "pkgd.packages.keyring",  # signing keys, which nobody else may read
     "pkgd.auth.htpasswd",  # users, read again when they change
     "pkgd.auth.tokenkeys",  # keys of tokens, which nobody else may read
+    "pkgd.key_command",  # credentials
     "pkgd.prefetch.command",  # the list of images
     "pkgd.upload.command",  # what is uploaded
     "pkgd.logfile",

@@ -6,9 +6,9 @@ import os
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from pkgd.auth.audit import Unaudited
 from pkgd.auth.model import Action, Identity, Principal, oci
 from pkgd.auth.scopes import parse_scopes
 from pkgd.authentication import Authentication, authenticate
@@ -18,6 +18,7 @@ from pkgd.errors import ConfigError, Unauthenticated
 from pkgd.metrics import Metrics
 from pkgd.sharing import Tasks
 from tests.auth.fixtures import hashed
+from tests.fixtures import InlineReactor
 from tests.web.auth.fixtures import basic
 from tests.web.recorder import recorded
 
@@ -45,9 +46,9 @@ class AuthenticationCase(SynchronousTestCase):
     def make(self, text: str = BASIC) -> Authentication:
         """What is made of a configuration."""
         self.metrics = Metrics()
-        clock: Any = Clock()
+        clock: Any = InlineReactor()
         config = parse(f"state_dir: state\n{text}", {}, self.base)
-        return authenticate(clock, config, self.metrics, Tasks(), lambda: 1_750_000_000.0)
+        return authenticate(clock, config, self.metrics, Unaudited(), Tasks(), lambda: 1_750_000_000.0)
 
     def is_let_in(self, found: Authentication, user: str, *other: str) -> bool:
         """Whether the user is there, with the password `secret` or another."""

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from pkgd.config.auth import Auth, Throttling, TokenService
+from pkgd.config.auth import ApiKeysSection, Auth, Throttling, TokenService
 from pkgd.config.authorization import (
     Admins,
     Authorization,
@@ -25,7 +25,7 @@ from pkgd.config.authorization import (
     canonical_resource,
     check_tag_globs,
 )
-from pkgd.config.document import CONFIG_VARIABLE, overlay, read, structure
+from pkgd.config.document import CONFIG_VARIABLE, overlay, parse_duration, read, structure
 from pkgd.config.hosted import AptRepository, AptSuite, RpmRepository, Signing, SigningKey
 from pkgd.config.hosting import check_hosting
 from pkgd.config.kinds import MASK, Duration, Secret, Size
@@ -55,6 +55,7 @@ from pkgd.errors import ConfigError
 __all__ = [
     "Access",
     "Admins",
+    "ApiKeysSection",
     "AptRepository",
     "AptSuite",
     "Audit",
@@ -89,6 +90,7 @@ __all__ = [
     "load",
     "masked",
     "parse",
+    "parse_duration",
     "read_passphrase",
     "read_password",
 ]

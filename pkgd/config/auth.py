@@ -8,7 +8,7 @@ import msgspec
 
 from pkgd.config.kinds import Duration, Section
 
-__all__ = ["Auth", "Rate", "Throttling", "TokenService"]
+__all__ = ["ApiKeysSection", "Auth", "Rate", "Throttling", "TokenService"]
 
 Rate = Annotated[
     str,
@@ -37,10 +37,18 @@ class Throttling(Section, frozen=True):
     per_user: Rate = "10/m"
 
 
+class ApiKeysSection(Section, frozen=True):
+    """`auth.api_keys`: the keys that users make for their tools, and administrators for robots."""
+
+    default_lifetime: Duration = 90 * 86400.0
+    max_lifetime: Duration = 365 * 86400.0
+
+
 class Auth(Section, frozen=True):
     """`auth`: who may, and how that is known."""
 
     mode: Literal["none", "basic", "oidc"] = "none"
     basic_htpasswd_file: str | None = None
+    api_keys: ApiKeysSection = ApiKeysSection()
     token: TokenService = TokenService()
     throttle: Throttling = Throttling()
