@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from twisted.python import usage
 
-from pkgd import __version__, explain_command
+from pkgd import __version__, explain_command, key_command
 from pkgd.config import json_schema, load, masked, read_passphrase, read_password
 from pkgd.errors import ConfigError, PkgdError
 
@@ -249,6 +249,7 @@ class _Command(usage.Options):
         ["mirror", None, _Mirror, "What the mirror can be told to do."],
         ["upload", None, _Upload, "Put packages into a repository."],
         ["auth", None, _Auth, "Who may do what."],
+        ["key", None, key_command.KeyOptions, "API keys, for users' tools and for robots."],
         ["signing-key", None, _SigningKey, "The keys that sign apt and rpm repositories."],
         ["rebuild", None, _Rebuild, "Derive anew what is derived from the state, after damage."],
         ["version", None, usage.Options, "Print the version."],
@@ -385,6 +386,10 @@ def _auth(options: Any) -> int:
     return explain_command.run(options.subOptions)
 
 
+def _key(options: Any) -> None:
+    key_command.run(options)
+
+
 def _signing_key(options: Any) -> None:
     """One of the commands on keys; what it has to say goes to standard output."""
     from pkgd.signing_command import SigningKeys, run
@@ -418,6 +423,7 @@ _COMMANDS: dict[str, Callable[[Any], int | None]] = {
     "mirror": _mirror,
     "upload": _upload,
     "auth": _auth,
+    "key": _key,
     "signing-key": _signing_key,
     "rebuild": _rebuild,
     "version": _version,

@@ -21,11 +21,13 @@ from pkgd.auth.tokens import AccessTokens, TokenSettings
 from pkgd.authorization import make_policy, named_claims, named_groups
 from pkgd.blocking import Blocking
 from pkgd.config import Auth, Config
-from pkgd.errors import ConfigError, InvalidName
+from pkgd.errors import ConfigError, FailedStorage, InvalidName
 from pkgd.federation import Federation, federate
+from pkgd.logins import Logins
 from pkgd.metrics import Metrics
 from pkgd.mirror.origins import origin_at
 from pkgd.sharing import Tasks
+from pkgd.web.api.keys import KeysApi
 from pkgd.web.auth.token import TokenApi, TokenParts
 from pkgd.web.gate import Gate
 from pkgd.web.outside import Outside
@@ -59,6 +61,8 @@ class Authentication:
         passwords: _Passwords | None,
         metrics: Metrics,
         federation: Federation,
+        logins: Logins | None = None,
+        keys_api: KeysApi | None = None,
     ) -> None:
         self.gate = gate
         self.door = door
@@ -67,22 +71,51 @@ class Authentication:
         self._keys = keys
         self._passwords = passwords
         self._metrics = metrics
+        self._logins = logins
+        self.keys_api = keys_api
 
     def open(self) -> None:
-        """Read the keys of tokens, or make them. Blocks.
+        """Read the keys of tokens, or make them, and see that the file of API keys is whole. Blocks.
 
         :raises ConfigError: if that cannot be.
         """
+        if self._logins is not None:
+            self._logins.accounts.open()
         if self.door is not None:
             self._keys.use(self._keys.refresh())
 
     def start(self) -> None:
-        """Start the threads for passwords."""
+        """Start the threads, for passwords and for the file of API keys."""
         self._hashing.start()
+        if self._logins is not None:
+            self._logins.accounts.start()
 
     def stop(self) -> None:
         """End them. Blocks."""
         self._hashing.stop()
+        if self._logins is not None:
+            self._logins.accounts.close()
+
+    async def look(self) -> None:
+        """Read what other processes have changed of API keys, and write down what was used of them.
+
+        :raises FailedStorage: if that cannot be.
+        """
+        if self._logins is not None:
+            await self._logins.look()
+
+    async def flush(self) -> None:
+        """Write down what was used of API keys, at the stop."""
+        try:
+            if self._logins is not None:
+                await self._logins.keys.flush()
+        except FailedStorage as error:
+            log.error("when API keys were last used is not known exactly: {reason}", reason=error.operation)
+
+    async def sweep(self) -> None:
+        """Forget keys, refresh tokens and sessions that are over."""
+        if self._logins is not None:
+            await self._logins.keys.sweep()
 
     async def refresh(self, blocking: Blocking) -> None:
         """Read what has changed on the disk; what is broken changes nothing."""
@@ -139,19 +172,23 @@ def authenticate(
     passwords = _passwords(auth, hashing, reactor.seconds)
     federation = federate(reactor, config, now, _is_user(passwords))
     tokens = AccessTokens(keys, _token_settings(config, auth), now)
-    throttle = _throttle(auth, reactor.seconds)
-    authority = Authority(_sources(passwords, federation), tokens, throttle, now, metrics.login, audit.failed_login)
+    logins = Logins(reactor, config, now, _is_user(passwords))
+    throttle, sources = _throttle(auth, reactor.seconds), _sources(passwords, federation, logins)
+    authority = Authority(sources, tokens, throttle, now, metrics.login, audit.failed_login)
     granting = Granting(policy, authority, _upstreams(config), config.mirror_enabled)
-    door = TokenApi(TokenParts(authority, tokens, granting, keys), outside, ignores_foreign, tasks)
+    parts = TokenParts(authority, tokens, granting, keys, logins.refresh_tokens, auth.token.refresh_tokens)
+    door = TokenApi(parts, outside, ignores_foreign, tasks)
     gate = Gate(policy, authority, outside, ignores_foreign, audit)
-    return Authentication(gate, door, hashing, keys, passwords, metrics, federation)
+    return Authentication(gate, door, hashing, keys, passwords, metrics, federation, logins, logins.api(gate, tasks))
 
 
-def _sources(passwords: _Passwords | None, federation: Federation) -> Sources:
+def _sources(passwords: _Passwords | None, federation: Federation, logins: Logins) -> Sources:
     """Who can vouch for credentials, in the order in which they are asked: our own users first."""
     own = [] if passwords is None else [passwords.source]
-    tokens = [] if federation.workloads is None else [federation.workloads]
-    return Sources([*own, *federation.backends], tokens, None if passwords is None else passwords.source)
+    workloads = [] if federation.workloads is None else [federation.workloads]
+    return Sources(
+        [*own, *federation.backends], [logins.keys, *workloads], None if passwords is None else passwords.source
+    )
 
 
 def _is_user(passwords: _Passwords | None) -> Callable[[str], bool]:

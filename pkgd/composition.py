@@ -154,6 +154,7 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
             packages.doors,
             packages.api,
             authentication.door,
+            authentication.keys_api,
         ),
         access_log=AccessLog(reactor, storage.blocking, config.logging.access.file, config.trusted_networks),
         http_limits=HttpLimits(

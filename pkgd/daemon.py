@@ -33,6 +33,7 @@ from pkgd.outbound.settings import Limits
 from pkgd.packages.expiry import KeyExpiry
 from pkgd.sharing import Tasks
 from pkgd.storage.fsops import FileSystem, storage_errors
+from pkgd.web.api.keys import KeysApi
 from pkgd.web.api.packages import ApiV1
 from pkgd.web.auth.token import TokenApi
 from pkgd.web.health import Phase
@@ -110,7 +111,7 @@ class Daemon(Service):
     def _route(self, request: Request) -> Handler:
         handler = self._root.route(request)
         if self._readiness.phase is Phase.STARTING and isinstance(
-            handler, RegistryApi | PackagesApi | ApiV1 | TokenApi
+            handler, RegistryApi | PackagesApi | ApiV1 | KeysApi | TokenApi
         ):
             raise NotReady()
         return handler
@@ -174,6 +175,7 @@ class Daemon(Service):
         except PkgdError as error:
             log.error("the storage cannot be written: {reason}; content that is there is served", reason=error.message)
         await self._start_packages()
+        await self._authentication.look()
         await self._readiness.probe()
         if self._readiness.phase is not Phase.STARTING:
             return
@@ -284,9 +286,11 @@ class Daemon(Service):
 
     async def _refresh_users(self) -> None:
         await self._authentication.refresh(self._blocking)
+        await self._authentication.look()
 
     async def _refresh_keys(self) -> None:
         await self._authentication.refresh_keys(self._blocking)
+        await self._authentication.sweep()
 
     async def _pause(self, seconds: float) -> None:
         """Wait, but not beyond the beginning of the stop, which wakes only those that have paused before."""
@@ -362,6 +366,7 @@ class Daemon(Service):
         for repository in self._packages.repositories:
             await repository.finished()
         await self._mirror.ledger.flush()
+        await self._authentication.flush()
 
     def _close(self) -> None:
         with ExitStack() as closing:

@@ -55,6 +55,7 @@ __all__ = [
     "UnexpectedStatus",
     "Unknown",
     "UnknownBlob",
+    "UnknownKey",
     "UnknownManifest",
     "UnknownName",
     "UnknownPackage",
@@ -201,6 +202,10 @@ class UnknownRepository(Unknown):
 
 class UnknownPackage(Unknown):
     """no such package or file in the repository"""
+
+
+class UnknownKey(Unknown):
+    """no such API key"""
 
 
 class UnknownRoute(Unknown):

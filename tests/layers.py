@@ -42,7 +42,8 @@ ROOMS: dict[str, frozenset[str]] = {
     "web": _BELOW_WEB,
     "authorization": frozenset(["auth", "config", "formats"]),
     "hosting": _BELOW_WEB | {"config", "web"},
-    "authentication": _BELOW_WEB | {"state", "config", "outbound", "web", "authorization", "federation"},
+    "logins": _BELOW_WEB | {"config", "state", "web"},
+    "authentication": _BELOW_WEB | {"state", "config", "outbound", "web", "authorization", "federation", "logins"},
     "federation": _FLOOR | {"formats", "auth", "outbound", "config"},
     "composition": _BELOW_WEB | {"state", "config", "outbound", "web", "hosting", "authentication", "authorization"},
     "daemon": _BELOW_WEB | {"state", "config", "web", "outbound", "composition", "locking"},
@@ -53,10 +54,11 @@ ROOMS: dict[str, frozenset[str]] = {
     "rebuild": _BELOW_WEB | {"state", "config", "hosting", "locking"},
     "signing_command": frozenset(["errors", "formats", "packages"]),
     "explain_command": frozenset(["errors", "auth", "authorization", "config"]),
+    "key_command": frozenset(["errors", "auth", "config", "logins", "prefetch", "state", "pkgd"]),
     "online_check": frozenset(["errors", "config", "federation"]),
     "__main__": frozenset(
         ["errors", "pkgd", "config", "logs", "tap", "web", "prefetch", "upload", "signing_command", "rebuild"]
-        + ["explain_command", "online_check"]
+        + ["explain_command", "online_check", "key_command"]
     ),
     "door": frozenset(["tap"]),
 }
@@ -97,6 +99,7 @@ FILES_IN = (
     "pkgd.packages.keyring",  # signing keys, which nobody else may read
     "pkgd.auth.htpasswd",  # users, read again when they change
     "pkgd.auth.tokenkeys",  # keys of tokens, which nobody else may read
+    "pkgd.key_command",  # credentials
     "pkgd.prefetch.command",  # the list of images
     "pkgd.upload.command",  # what is uploaded
     "pkgd.logfile",

@@ -6,7 +6,6 @@ import os
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.auth.audit import Unaudited
@@ -19,6 +18,7 @@ from pkgd.errors import ConfigError, Unauthenticated
 from pkgd.metrics import Metrics
 from pkgd.sharing import Tasks
 from tests.auth.fixtures import hashed
+from tests.fixtures import InlineReactor
 from tests.web.auth.fixtures import basic
 from tests.web.recorder import recorded
 
@@ -46,7 +46,7 @@ class AuthenticationCase(SynchronousTestCase):
     def make(self, text: str = BASIC) -> Authentication:
         """What is made of a configuration."""
         self.metrics = Metrics()
-        clock: Any = Clock()
+        clock: Any = InlineReactor()
         config = parse(f"state_dir: state\n{text}", {}, self.base)
         return authenticate(clock, config, self.metrics, Unaudited(), Tasks(), lambda: 1_750_000_000.0)
 

@@ -17,7 +17,7 @@ from attrs import evolve, frozen
 from pkgd.auth.credentials import Basic, looks_like_jwt, parse_authorization
 from pkgd.auth.model import ANONYMOUS, Identity
 from pkgd.auth.scopes import NarrowedCap, TokenCap
-from pkgd.auth.sources import Narrowing, PasswordSource, Remembering, TokenSource, Verdict
+from pkgd.auth.sources import Immediate, Narrowing, PasswordSource, Remembering, TokenSource, Verdict
 from pkgd.auth.throttle import Throttle
 from pkgd.auth.tokens import AccessTokens
 from pkgd.errors import AuthUnavailable, Throttled, Unauthenticated
@@ -56,13 +56,17 @@ class Authority:
         now: Callable[[], float],
         count: Callable[[str], None] = lambda result: None,
         failed: Callable[[str, str | None], None] = lambda user, address: None,
+        wrong: str = WRONG,
     ) -> None:
         """
         :param now: seconds since the epoch.
         :param count: told what becomes of each password: right, wrong, throttled or unavailable.
         :param failed: told of each wrong password, whose it was to be, and from where it came.
+        :param wrong: what is said of a wrong password.
         """
         self._count = count
+        self._wrong = wrong
+        self._immediate = [one for one in sources.tokens if isinstance(one, Immediate)]
         self._sources = sources
         every: list[PasswordSource | TokenSource] = [*sources.tokens, *sources.passwords]
         self._named = {one.name: one for one in every}
@@ -89,6 +93,9 @@ class Authority:
         credentials = parse_authorization(header)
         if isinstance(credentials, Basic):
             return self._remembered(credentials, address)
+        found = self._check_at_once(credentials.token, address)
+        if found is not None:
+            return found
         if not self._tokens.recognises(credentials.token):
             return None
         identity = _at(self._tokens.verify(credentials.token), address)
@@ -125,7 +132,7 @@ class Authority:
         user, password = credentials.user, credentials.password
         if self._has_form(password):
             try:
-                return _at(await self._ask_token(password, WRONG), address)
+                return _at(await self._ask_token(password, self._wrong), address)
             except Unauthenticated:
                 self._failed(user, address)
                 raise
@@ -144,7 +151,7 @@ class Authority:
             # A foreign user's failure tells nobody anything about ours, and costs nothing.
             self._throttle.failed(user, address)
             self._failed(user, address)
-        raise Unauthenticated(WRONG)
+        raise Unauthenticated(self._wrong)
 
     def is_current(self, identity: Identity) -> bool:
         """Whether what vouches for it still does, as far as is known here."""
@@ -187,6 +194,20 @@ class Authority:
         via = identity.via
         return via if via in self._named else via.partition(":")[0]
 
+    def _check_at_once(self, token: str, address: str | None, user: str = "") -> Identity | None:
+        """Whom a token stands for, if that takes no waiting.
+
+        :raises Unauthenticated: if it is a wrong one.
+        """
+        for source in self._immediate:
+            if source.recognises(token):
+                verdict = source.check_at_once(token, address)
+                if isinstance(verdict, Identity):
+                    return verdict
+                self._failed(user, address)
+                raise Unauthenticated("the API key is not valid: it is wrong, has expired, or has been revoked")
+        return None
+
     # -- passwords --
 
     def _has_form(self, password: str) -> bool:
@@ -194,13 +215,16 @@ class Authority:
         return looks_like_jwt(password) or any(one.recognises(password) for one in self._sources.tokens)
 
     def _remembered(self, credentials: Basic, address: str | None) -> Identity | None:
-        """Who it is if the one who knows the user has lately said so."""
+        """Who it is if that is known at once: by a key, or because the one who knows the user has lately said so."""
+        found = self._check_at_once(credentials.password, address, credentials.user)
+        if found is not None:
+            return found
         for source in self._sources.passwords:
             if not isinstance(source, Remembering):
                 return None
-            found = source.remembered(credentials.user, credentials.password)
-            if found is not Verdict.UNKNOWN:
-                return None if found is None else _at(found, address)
+            known = source.remembered(credentials.user, credentials.password)
+            if known is not Verdict.UNKNOWN:
+                return None if known is None else _at(known, address)
         return None
 
     async def _ask(self, user: str, password: str, local_only: bool) -> Identity | Verdict:

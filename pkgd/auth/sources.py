@@ -11,7 +11,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 from pkgd.auth.model import Cap, Identity
 
-__all__ = ["Narrowing", "PasswordSource", "RefreshTokens", "Remembering", "TokenSource", "Verdict"]
+__all__ = ["Immediate", "Narrowing", "PasswordSource", "RefreshTokens", "Remembering", "TokenSource", "Verdict"]
 
 
 class Verdict(Enum):
@@ -63,6 +63,17 @@ class TokenSource(Protocol):
 
 
 @runtime_checkable
+class Immediate(Protocol):
+    """A token source that never has to wait, and that may want to know where a token comes from."""
+
+    def recognises(self, token: str) -> bool:
+        """See `TokenSource`."""
+
+    def check_at_once(self, token: str, address: str | None) -> Identity | Verdict:
+        """See `check_token`."""
+
+
+@runtime_checkable
 class Remembering(Protocol):
     """A password source that knows at once what it has lately accepted, so that a success is never delayed."""
 
@@ -83,6 +94,9 @@ class Narrowing(Protocol):
 
 class RefreshTokens(Protocol):
     """Tokens that buy access tokens for a long time (distribution, `spec/auth/oauth.md`), for one user and service."""
+
+    def may_have(self, identity: Identity) -> bool:
+        """Whether somebody gets one, by how he is known."""
 
     async def issue(self, identity: Identity, service: str, client: str) -> str:
         """A new one.

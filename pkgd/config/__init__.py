@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from pkgd.config.auth import Auth, Throttling, TokenService
+from pkgd.config.auth import ApiKeysSection, Auth, Throttling, TokenService
 from pkgd.config.authorization import (
     Admins,
     Authorization,
@@ -25,7 +25,7 @@ from pkgd.config.authorization import (
     canonical_resource,
     check_tag_globs,
 )
-from pkgd.config.document import CONFIG_VARIABLE, overlay, read, structure
+from pkgd.config.document import CONFIG_VARIABLE, overlay, parse_duration, read, structure
 from pkgd.config.federated import ApiBackend, Oidc, Workload
 from pkgd.config.federating import canonical_federation, is_plain, spell_out
 from pkgd.config.hosted import AptRepository, AptSuite, RpmRepository, Signing, SigningKey
@@ -58,6 +58,7 @@ __all__ = [
     "Access",
     "Admins",
     "ApiBackend",
+    "ApiKeysSection",
     "AptRepository",
     "AptSuite",
     "Audit",
@@ -95,6 +96,7 @@ __all__ = [
     "load",
     "masked",
     "parse",
+    "parse_duration",
     "read_key_file",
     "read_passphrase",
     "read_password",

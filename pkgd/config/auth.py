@@ -9,7 +9,7 @@ import msgspec
 from pkgd.config.federated import ApiBackend, Oidc
 from pkgd.config.kinds import Duration, Section
 
-__all__ = ["Auth", "Rate", "Throttling", "TokenService"]
+__all__ = ["ApiKeysSection", "Auth", "Rate", "Throttling", "TokenService"]
 
 Rate = Annotated[
     str,
@@ -38,6 +38,13 @@ class Throttling(Section, frozen=True):
     per_user: Rate = "10/m"
 
 
+class ApiKeysSection(Section, frozen=True):
+    """`auth.api_keys`: the keys that users make for their tools, and administrators for robots."""
+
+    default_lifetime: Duration = 90 * 86400.0
+    max_lifetime: Duration = 365 * 86400.0
+
+
 class Auth(Section, frozen=True):
     """`auth`: who may, and how that is known."""
 
@@ -45,5 +52,6 @@ class Auth(Section, frozen=True):
     basic_htpasswd_file: str | None = None
     basic_api_backends: list[ApiBackend] = []
     oidc: Oidc = Oidc()
+    api_keys: ApiKeysSection = ApiKeysSection()
     token: TokenService = TokenService()
     throttle: Throttling = Throttling()

@@ -40,8 +40,9 @@ def check_auth(auth: Auth) -> None:
         raise ConfigError(
             "auth.token.lifetime", "from 60s to 24h is needed: clients keep a token for a minute at least"
         )
-    if token.refresh_tokens:
-        raise ConfigError("auth.token.refresh_tokens", "they are not there yet")
+    lifetimes = auth.api_keys
+    if not _MIN_LIFETIME <= lifetimes.default_lifetime <= lifetimes.max_lifetime:
+        raise ConfigError("auth.api_keys.default_lifetime", "from 60s to auth.api_keys.max_lifetime is needed")
 
 
 def absolute_auth(auth: Auth, base: str) -> Auth:

@@ -18,7 +18,7 @@ from pkgd.config.kinds import Duration, Secret, Section, Size, Staleness
 from pkgd.config.schema import Config
 from pkgd.errors import ConfigError
 
-__all__ = ["CONFIG_VARIABLE", "overlay", "read", "structure"]
+__all__ = ["CONFIG_VARIABLE", "overlay", "parse_duration", "read", "structure"]
 
 S = TypeVar("S", bound=Section)
 
@@ -229,6 +229,14 @@ def _convert(document: dict[str, Any], section: type[Section], path: str) -> Non
             document[key] = _quantity(value, _DURATION, _SECONDS, where, what)
         elif kind == Size:
             document[key] = int(_quantity(value, _SIZE, _BYTES, where, "a size such as 256MiB"))
+
+
+def parse_duration(text: str, path: str) -> float:
+    """A duration such as 30s or 90d, in seconds.
+
+    :raises ConfigError: with `path`, if it is none.
+    """
+    return _quantity(text, _DURATION, _SECONDS, path, "a duration such as 90d")
 
 
 def _quantity(value: str, pattern: re.Pattern[str], units: Mapping[Any, float], path: str, what: str) -> float:

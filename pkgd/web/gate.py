@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from pkgd.auth.audit import Audit, Detail, Unaudited
 from pkgd.auth.authority import Authority
@@ -138,6 +138,11 @@ class Gate:
             else:
                 raise
         return self._grant(request, identity, access)
+
+    def admit_as(self, request: Request, identity: Identity, access: Access) -> Grant:
+        """Let in whose session this is, or refuse him, as `admit`; for who comes without credentials in a header."""
+        address = self.outside.address(request)
+        return self._grant(request, evolve(identity, principal=evolve(identity.principal, address=address)), access)
 
     def _is_open(self, access: Access | None, address: str) -> bool:
         """Whether anybody may, on a pull through the mirror, so that foreign credentials are no reason to refuse."""

@@ -3,7 +3,7 @@
 /v2/…               the distribution API: own dispatch (pkgd.web.registry)
 /apt/…  /rpm/…      package repositories: own dispatch (pkgd.web.packages), with what Gitea, Nexus, Artifactory and
                     GitLab call them: /api/packages/…, /repository/…, /artifactory/…, /api/v4/projects/…
-/api/v1/…           JSON for tools (pkgd.web.api)
+/api/v1/…           JSON for tools (pkgd.web.api), with API keys at /api/v1/keys
 /auth/…             tokens for clients of the registry (pkgd.web.auth); also at /token and /v2/token
 /health  /ready     probes (pkgd.web.health)
 /metrics            for Prometheus (pkgd.web.metrics)
@@ -21,6 +21,7 @@ from werkzeug.exceptions import HTTPException
 
 from pkgd.errors import UnknownRoute
 from pkgd.web import errors
+from pkgd.web.api.keys import KeysApi
 from pkgd.web.api.packages import ApiV1
 from pkgd.web.auth.token import TokenApi
 from pkgd.web.gate import require_declarations
@@ -46,15 +47,17 @@ class Root:
         packages: PackagesApi | None = None,
         api: ApiV1 | None = None,
         tokens: TokenApi | None = None,
+        keys: KeysApi | None = None,
     ) -> None:
         """
-        :param metrics: None if there are to be none; so with `packages`, `api` and `tokens`.
+        :param metrics: None if there are to be none; so with `packages`, `api`, `tokens` and `keys`.
         :raises LookupError: if any route declares no access.
         """
         self._registry = registry
         self._packages = packages
         self._api = api
         self._tokens = tokens
+        self._keys = keys
         probes = KleinTree(health.app)
         self._doors = {b"health": probes, b"ready": probes}
         if metrics is not None:
@@ -70,9 +73,15 @@ class Root:
             return self._registry
         if self._packages is not None and path.startswith(PackagesApi.prefixes):
             return self._packages
+        if self._keys is not None and _is_below(path, KeysApi.prefix):
+            return self._keys
         if self._api is not None and path.startswith(b"/api/v1/"):
             return self._api
         return self._doors.get(path[1:].partition(b"/")[0], self._nowhere)
+
+
+def _is_below(path: bytes, prefix: bytes) -> bool:
+    return path == prefix or path.startswith(prefix + b"/")
 
 
 class Nowhere:

@@ -87,9 +87,9 @@ class TableTests(SynchronousTestCase):
         self.assertEqual({one.row[1] for one in ASKS if one.row[0] in ("probes", "metrics")}, found)
 
     def test_doors(self) -> None:
-        """There is no other door."""
+        """There is no other door. That of keys admits in one place (tests.web.api.test_keys)."""
         doors = {name for name, value in vars(self.root).items() if hasattr(value, "handle")}
-        self.assertEqual(doors, {"_registry", "_packages", "_api", "_tokens", "_nowhere"})
+        self.assertEqual(doors, {"_registry", "_packages", "_api", "_keys", "_tokens", "_nowhere"})
         self.assertEqual(set(self.root._doors), {b"health", b"ready", b"metrics"})
         self.assertTrue(all(isinstance(one, KleinTree) for one in self.root._doors.values()))
         self.assertIsInstance(self.root, Root)

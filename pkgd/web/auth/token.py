@@ -45,13 +45,14 @@ _NOT_FOR_TOKENS = "an access token buys no other token"
 
 @frozen
 class TokenParts:
-    """What the service is made of."""
+    """What the service is made of. `offers_refresh`: whether clients that ask for refresh tokens get them."""
 
     authority: Authority
     tokens: AccessTokens
     granting: Granting
     keys: TokenKeys
     refresh: RefreshTokens | None = None
+    offers_refresh: bool = False
 
 
 @frozen
@@ -205,7 +206,7 @@ class TokenApi:
 
     async def _send(self, request: Request, answer: dict[str, Any], identity: Identity, order: _Order) -> None:
         refresh = self._parts.refresh
-        if order.offline and refresh is not None and identity.principal.name is not None:
+        if order.offline and self._parts.offers_refresh and refresh is not None and refresh.may_have(identity):
             answer["refresh_token"] = await refresh.issue(identity, order.service, order.client)
         send_json(request, 200, answer, _NO_STORE)
 

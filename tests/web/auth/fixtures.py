@@ -48,7 +48,7 @@ class AuthEdge(PackagesEdge):
         seen_as = outside or Outside(URL)
         gate = Gate(rules, wall.authority, seen_as, ignores_foreign)
         granting = Granting(rules, wall.authority, lambda name: [f"docker.io/{name}"])
-        parts = TokenParts(wall.authority, wall.tokens, granting, wall.keys, refresh)
+        parts = TokenParts(wall.authority, wall.tokens, granting, wall.keys, refresh, refresh is not None)
         root: Any = self.root
         for door in (root._registry, root._packages, root._api):
             door._gate = gate

@@ -35,6 +35,10 @@ class FakeRefreshTokens:
     def __init__(self) -> None:
         self.revoked: set[str] = set()
 
+    def may_have(self, identity: Identity) -> bool:
+        """See `RefreshTokens`."""
+        return identity.principal.name is not None
+
     async def issue(self, identity: Identity, service: str, client: str) -> str:
         """See `RefreshTokens`."""
         return f"{identity.principal.name}@{service} by {client}"

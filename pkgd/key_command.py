@@ -1,0 +1,299 @@
+"""The command `pkgd key`: API keys made, listed and revoked.
+
+With `--url` it asks a running pkgd, as the user whose credentials it is given. Without, it works on the state directory
+of this machine, also beside a running daemon, which notices within seconds: whoever may write there may do everything,
+and this is how the first robot gets its key.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from http.client import HTTPException
+from typing import Any, Protocol
+
+from attrs import frozen
+from twisted.python import usage
+
+from pkgd import __version__
+from pkgd.auth.apikeys import key_row
+from pkgd.auth.keycaps import AllowRow, parse_allowance
+from pkgd.auth.keymaking import KeyLimits, Wish, robot_order
+from pkgd.auth.secrettexts import new_key
+from pkgd.config import load, parse_duration
+from pkgd.errors import ConfigError, InvalidRequest, UnknownKey
+from pkgd.logins import FILE, key_limits
+from pkgd.prefetch.transport import HttpTransport, Server, Unreachable
+from pkgd.state.accountrows import KeyRow, add_key, all_keys, delete_key
+from pkgd.state.accounts import AccountsFile
+
+__all__ = ["KeyOptions", "Keys", "LocalKeys", "RemoteKeys", "run"]
+
+# What of an answer is read; a list of keys is the longest.
+MAX_ANSWER = 16 << 20
+MAX_CREDENTIALS = 64 << 10
+
+
+class _Common(usage.Options):
+    optParameters: list[Any] = [
+        ["config", "c", None, "The configuration file, whose state directory is worked on."],
+        ["url", "u", None, "The running pkgd to ask instead."],
+        ["credentials", None, None, "With --url: a file with user:password in its first line; - is standard input."],
+        ["ca-file", None, None, "A PEM file with the certificates to trust instead of the system's."],
+    ]
+
+    def postOptions(self) -> None:
+        """Two that go together."""
+        if (self["url"] is None) != (self["credentials"] is None):
+            raise usage.UsageError("--url and --credentials go together")
+
+
+class _Create(_Common):
+    longdesc = "Makes an API key and prints it, alone on standard output. It is shown only once."
+    optParameters: list[Any] = [
+        *_Common.optParameters,
+        ["robot", None, None, "Whose key: robot:NAME. Without it, that of the user who asks; only with --url."],
+        ["label", None, "", "What it is for."],
+        ["expires", None, None, "How long it lives, such as 90d."],
+    ]
+
+    def __init__(self) -> None:
+        base: Any = super()
+        base.__init__()
+        self["allow"], self["networks"], self["groups"] = list[AllowRow](), list[str](), list[str]()
+
+    def opt_allow(self, text: str) -> None:
+        """RESOURCE=ACTION,…: what it is for, such as apt:internal=pull; several times. By default everything."""
+        try:
+            self["allow"].append(parse_allowance(text))
+        except InvalidRequest as error:
+            raise usage.UsageError(error.message) from error
+
+    def opt_network(self, text: str) -> None:
+        """A network, such as 10.0.0.0/8, outside of which it is worth nothing; several times."""
+        self["networks"].append(text)
+
+    def opt_group(self, text: str) -> None:
+        """A group that the robot is in; several times."""
+        self["groups"].append(text)
+
+    def postOptions(self) -> None:
+        """Read what has a form of its own."""
+        super().postOptions()
+        if self["robot"] is None and self["url"] is None:
+            raise usage.UsageError("give --robot NAME, or --url and --credentials of a user")
+        try:
+            self["lifetime"] = None if self["expires"] is None else parse_duration(self["expires"], "--expires")
+        except ConfigError as error:
+            raise usage.UsageError(error.message) from error
+
+    def wish(self) -> Wish:
+        """What is wanted."""
+        return Wish(
+            label=self["label"],
+            robot=None if self["robot"] is None else self["robot"].removeprefix("robot:"),
+            groups=tuple(self["groups"]),
+            allow=tuple(self["allow"]) or None,
+            networks=tuple(self["networks"]),
+            lifetime=self["lifetime"],
+        )
+
+
+class _List(_Common):
+    longdesc = "Prints the keys, one a line: id, owner, until when, last use, what they are for, label."
+    optFlags: list[Any] = [["all", None, "With --url: those of everybody, for administrators."]]
+
+
+class _Revoke(_Common):
+    synopsis = "[options] ID"
+    longdesc = "Ends a key, and those that were made with it."
+
+    def parseArgs(self, *given: str) -> None:
+        """The key."""
+        if len(given) != 1:
+            raise usage.UsageError("give the ID of one key: the eight characters behind pkgd_")
+        self["id"] = given[0]
+
+
+class KeyOptions(usage.Options):
+    """The command line."""
+
+    subCommands = [
+        ["create", None, _Create, "Make one."],
+        ["list", None, _List, "Show them, without their secrets."],
+        ["revoke", None, _Revoke, "End one."],
+    ]
+
+    def postOptions(self) -> None:
+        """A command of its own it is not."""
+        if not self.subCommand:
+            raise usage.UsageError("which command of key?")
+
+
+class Keys(Protocol):
+    """Where keys are. Rows are as `/api/v1/keys` shows them."""
+
+    def create(self, wish: Wish) -> str:
+        """A new key."""
+
+    def list(self, everybody: bool) -> Sequence[Mapping[str, Any]]:
+        """Those that there are."""
+
+    def revoke(self, identifier: str) -> None:
+        """End one."""
+
+
+@frozen
+class LocalKeys:
+    """Those of a state directory."""
+
+    file: AccountsFile
+    limits: KeyLimits
+    now: float
+
+    def create(self, wish: Wish) -> str:
+        """See `Keys`."""
+        order, key = robot_order(wish, self.limits, self.now), new_key()
+        self.file.run(partial(add_key, row=key_row(order, key, self.now)))
+        return key.text
+
+    def list(self, everybody: bool) -> Sequence[Mapping[str, Any]]:
+        """See `Keys`."""
+        return [_row(one) for one in self.file.run(all_keys)]
+
+    def revoke(self, identifier: str) -> None:
+        """See `Keys`."""
+        if not self.file.run(partial(delete_key, identifier=identifier)):
+            raise UnknownKey(identifier)
+
+
+class RemoteKeys:
+    """Those of a running pkgd."""
+
+    def __init__(self, transport: HttpTransport, credentials: str) -> None:
+        self._transport = transport
+        self._authorization = "Basic " + b64encode(credentials.encode("utf-8")).decode("ascii")
+
+    def create(self, wish: Wish) -> str:
+        """See `Keys`."""
+        allow = wish.allow and [{"resources": one.resources, "actions": one.actions} for one in wish.allow]
+        body = {
+            "label": wish.label,
+            "robot": wish.robot,
+            "groups": wish.groups,
+            "allow": allow,
+            "networks": wish.networks,
+            "expires_in": wish.lifetime,
+        }
+        return str(self._ask("POST", "/api/v1/keys", json.dumps(body).encode("utf-8"))["key"])
+
+    def list(self, everybody: bool) -> Sequence[Mapping[str, Any]]:
+        """See `Keys`."""
+        found: Sequence[Mapping[str, Any]] = self._ask("GET", f"/api/v1/keys{'?all=true' if everybody else ''}")["keys"]
+        return found
+
+    def revoke(self, identifier: str) -> None:
+        """See `Keys`."""
+        if not identifier.isalnum() or not identifier.isascii():
+            raise UnknownKey(identifier)
+        self._ask("DELETE", f"/api/v1/keys/{identifier}")
+
+    def _ask(self, method: str, path: str, body: bytes | None = None) -> Any:
+        headers = {"Authorization": self._authorization, "User-Agent": f"pkgd-key/{__version__}"}
+        if body is not None:
+            headers["Content-Length"] = str(len(body))
+        try:
+            answer = self._transport(method, path, headers, None if body is None else [body])
+            try:
+                text = answer.read(MAX_ANSWER).decode("utf-8", "replace")
+            finally:
+                answer.close()
+            found = json.loads(text) if text else None
+        except Unreachable as error:
+            raise ConfigError("--url", f"no connection: {error}") from error
+        except (OSError, HTTPException, ValueError) as error:
+            raise ConfigError("--url", f"it is no pkgd that answers there: {error}") from error
+        if answer.status >= 300:
+            raise ConfigError("", _why(found, answer.status))
+        return found
+
+
+def run(options: Any, source: Callable[[], str] = sys.stdin.readline) -> None:
+    """Do what a command line says; what there is to say goes to standard output.
+
+    :param source: gives the first line of standard input.
+    """
+    given = options.subOptions
+    keys = _remote(given, source) if given["url"] is not None else _local(given)
+    match options.subCommand:
+        case "create":
+            print(keys.create(given.wish()))
+        case "revoke":
+            keys.revoke(given["id"])
+        case _:
+            print("".join(_line(one) for one in keys.list(bool(given["all"]))), end="")
+
+
+def _local(given: Any) -> Keys:
+    config = load(given["config"], os.environ)
+    directory = str(config.state_dir)
+    if not os.path.isdir(directory):
+        raise ConfigError("state_dir", f"{directory} is not there: has pkgd ever run with this configuration?")
+    file = AccountsFile(os.path.join(directory, FILE))
+    file.prepare()
+    return LocalKeys(file, key_limits(config), time.time())
+
+
+def _remote(given: Any, source: Callable[[], str]) -> Keys:
+    path = given["credentials"]
+    if path == "-":
+        line = source()
+    else:
+        try:
+            with open(path, encoding="utf-8") as file:
+                line = file.readline(MAX_CREDENTIALS)
+        except (OSError, UnicodeDecodeError):
+            raise ConfigError("--credentials", f"{path} cannot be read") from None
+    if ":" not in line:
+        raise ConfigError("--credentials", "user:password is needed")
+    return RemoteKeys(HttpTransport.to(Server.parse(given["url"]), given["ca-file"]), line.rstrip("\r\n"))
+
+
+def _row(row: KeyRow) -> Mapping[str, Any]:
+    allow = row.allow and [{"resources": one.resources, "actions": one.actions} for one in row.allow]
+    return {
+        "id": row.id,
+        "owner": row.owner,
+        "label": row.label,
+        "allow": allow,
+        "suspended": row.suspended,
+        "expires": _date(row.expires),
+        "last_used": None if row.used is None else _date(row.used),
+    }
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    allow = " ".join(f"{','.join(one['resources'])}={','.join(one['actions'])}" for one in row["allow"] or ())
+    state = "suspended" if row["suspended"] else f"until {row['expires'][:10]}"
+    used = f"used {row['last_used'][:10]}" if row["last_used"] else "never used"
+    parts = [row["id"], row["owner"], state, used, allow or "everything", row["label"]]
+    text = "  ".join(parts).rstrip()
+    return "".join(one if one.isprintable() else "?" for one in text) + "\n"
+
+
+def _date(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(seconds))
+
+
+def _why(answer: Any, status: int) -> str:
+    """What an answer of a pkgd says has gone wrong."""
+    try:
+        message = str(answer["errors"][0]["message"])
+    except (TypeError, LookupError):
+        message = "it is no pkgd that answers there"
+    return "".join(one if one.isprintable() else "?" for one in f"{message} ({status})")

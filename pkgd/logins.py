@@ -1,0 +1,59 @@
+"""API keys and refresh tokens, made from the configuration, with their file: their part of the composition."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from pkgd.auth.apikeys import ApiKeys
+from pkgd.auth.keymaking import KeyLimits
+from pkgd.auth.refresh import StoredRefreshTokens
+from pkgd.config import Auth, Config
+from pkgd.sharing import Tasks
+from pkgd.state.accountrows import KeyRow
+from pkgd.state.accounts import Accounts
+from pkgd.web.api.keys import KeyApiParts, KeysApi
+from pkgd.web.gate import Gate
+
+__all__ = ["FILE", "Logins", "key_limits"]
+
+FILE = "pkgd.sqlite"
+
+
+class Logins:
+    """The keys and tokens that are kept, and what of them has a life of its own."""
+
+    def __init__(
+        self, reactor: Any, config: Config, now: Callable[[], float], is_htpasswd_user: Callable[[str], bool]
+    ) -> None:
+        """
+        :param now: seconds since the epoch.
+        :param is_htpasswd_user: whether the file of users has somebody, as of now.
+        """
+        self._now = now
+        self._limits = key_limits(config)
+        basic = config.auth_mode == "basic"
+
+        def is_user(row: KeyRow) -> bool:
+            # In another mode that file says nothing about whose keys are good.
+            return not basic or row.via != "htpasswd" or is_htpasswd_user(row.owner)
+
+        self.accounts = Accounts(reactor, os.path.join(str(config.state_dir), FILE))
+        self.keys = ApiKeys(self.accounts, now, is_user)
+        self.refresh_tokens = StoredRefreshTokens(self.accounts, now)
+
+    def api(self, gate: Gate, tasks: Tasks) -> KeysApi:
+        """The endpoint for keys."""
+        return KeysApi(KeyApiParts(gate, self.keys, self._limits, self._now), tasks)
+
+    async def look(self) -> None:
+        """See whether the command `pkgd key` has changed anything, and write down what was used."""
+        await self.keys.load()
+        await self.keys.flush()
+
+
+def key_limits(config: Config) -> KeyLimits:
+    """How long keys live."""
+    section = (config.auth or Auth()).api_keys
+    return KeyLimits(section.default_lifetime, section.max_lifetime)

@@ -1,0 +1,195 @@
+"""`/api/v1/keys`: API keys listed, made and revoked.
+
+GET    /api/v1/keys            one's own; with `?all=true` everybody's, for administrators
+POST   /api/v1/keys            {"label": …, "expires_in": seconds, "allow": [{"resources": […], "actions": […]}],
+                                "networks": […]}, for a robot also {"robot": …, "groups": […]}; answers 201 with `key`
+DELETE /api/v1/keys/<id>       204
+
+A browser that has logged in comes with a cookie instead of credentials, and then with `X-Pkgd: 1` and, for changes, an
+Origin that is ours: no other site can make it send these.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+import msgspec
+from attrs import frozen
+from twisted.python.failure import Failure
+
+from pkgd.auth.apikeys import ApiKeys, KeyRow
+from pkgd.auth.keycaps import AllowRow, checked_allowance
+from pkgd.auth.keymaking import KeyLimits, Wish, order_for
+from pkgd.auth.model import Access, Action, Identity
+from pkgd.errors import InvalidRequest, UnknownKey, UnknownRoute, Unsupported
+from pkgd.sharing import Tasks
+from pkgd.web import errors
+from pkgd.web.gate import Gate, Grant
+from pkgd.web.request import Request
+from pkgd.web.respond import send_empty, send_json
+from pkgd.web.target import parse_path, parse_query
+
+__all__ = ["Browsers", "KeyApiParts", "KeysApi"]
+
+ACCOUNT = Access("account", Action.ENTER)
+# Administrators may; DELETE, because it is nobody else's without a rule.
+ADMIN = Access("admin", Action.DELETE)
+MAX_BODY = 64 * 1024
+MAX_KEYS = 200
+
+_NO_STORE = b"Cache-Control: no-store\r\n"
+
+
+class Browsers(Protocol):
+    """Knows browsers that have logged in."""
+
+    async def identify(self, request: Request) -> Identity | None:
+        """Who it is; None if there is no session.
+
+        :raises Denied: if another site may have made the browser send this.
+        """
+
+
+class _Allow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    resources: list[str]
+    actions: list[str]
+
+
+class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of a POST."""
+
+    label: str = ""
+    robot: str | None = None
+    groups: list[str] = []
+    allow: list[_Allow] | None = None
+    networks: list[str] = []
+    expires_in: float | None = None
+
+
+@frozen
+class KeyApiParts:
+    """What the endpoint is made of; `browsers` is None where none log in."""
+
+    gate: Gate
+    keys: ApiKeys
+    limits: KeyLimits
+    now: Callable[[], float]
+    browsers: Browsers | None = None
+
+
+class KeysApi:
+    """Dispatches `/api/v1/keys` and what is below."""
+
+    prefix = b"/api/v1/keys"
+
+    def __init__(self, parts: KeyApiParts, tasks: Tasks | None = None) -> None:
+        """
+        :param tasks: where every handler runs, for the stop to wait for it.
+        """
+        self._parts = parts
+        self._tasks = tasks or Tasks()
+
+    def handle(self, request: Request) -> None:
+        """Answer a request.
+
+        :raises PkgdError: if it cannot be dispatched; whatever the handler raises, it answers.
+        """
+        work: Callable[[Request, Grant], Awaitable[None]]
+        match parse_path(request.path), request.method:
+            case ["api", "v1", "keys"], b"GET" | b"HEAD":
+                work = self._list
+            case ["api", "v1", "keys"], b"POST":
+                work = self._create
+            case ["api", "v1", "keys"], _:
+                raise Unsupported("keys are listed and made here", ("GET", "HEAD", "POST"))
+            case ["api", "v1", "keys", identifier], b"DELETE" if identifier:
+                work = self._revoke
+            case ["api", "v1", "keys", identifier], _ if identifier:
+                raise Unsupported("a key can only be revoked", ("DELETE",))
+            case _:
+                raise UnknownRoute(request.path.decode("ascii", "replace")[:200])
+        self._tasks.start("request", self._answer(request, work))
+
+    async def _answer(self, request: Request, work: Callable[[Request, Grant], Awaitable[None]]) -> None:
+        try:
+            await work(request, await self._admit(request))
+        except Exception:
+            errors.answer(request, Failure())
+
+    async def _admit(self, request: Request) -> Grant:
+        """Whoever has a name: by the credentials of the header, else by the session of his browser."""
+        parts = self._parts
+        if parts.browsers is not None and b"authorization" not in request.head.headers:
+            identity = await parts.browsers.identify(request)
+            if identity is not None:
+                return parts.gate.admit_as(request, identity, ACCOUNT)
+        return await parts.gate.admit(request, ACCOUNT)
+
+    # -- the three --
+
+    async def _list(self, request: Request, grant: Grant) -> None:
+        everybody = parse_query(request.uri.partition(b"?")[2]).one("all") == "true"
+        if everybody:
+            grant.require(ADMIN)
+        rows = [one for one in self._parts.keys.list() if everybody or one.owner == grant.principal.name]
+        send_json(request, 200, {"keys": [_shown(one) for one in rows], "user": grant.principal.name}, _NO_STORE)
+
+    async def _create(self, request: Request, grant: Grant) -> None:
+        wish = _wish(await request.body.read_all(MAX_BODY))
+        parts = self._parts
+        order = order_for(grant.identity, grant.may(ADMIN), wish, parts.limits, parts.now())
+        if sum(one.owner == order.owner for one in parts.keys.list()) >= MAX_KEYS:
+            raise InvalidRequest("", f"{order.owner} has {MAX_KEYS} keys already: revoke some")
+        row, text = await parts.keys.create(order)
+        grant.record("create-key", f"key:{row.id}", owner=row.owner, label=row.label)
+        send_json(request, 201, {**_shown(row), "key": text}, _NO_STORE)
+
+    async def _revoke(self, request: Request, grant: Grant) -> None:
+        identifier = parse_path(request.path)[-1]
+        row = self._parts.keys.find(identifier)
+        if row is None or not (self._is_own(row, grant) or grant.may(ADMIN)):
+            raise UnknownKey(identifier[:40])
+        await self._parts.keys.revoke(identifier)
+        grant.record("revoke-key", f"key:{row.id}", owner=row.owner, label=row.label)
+        send_empty(request, 204, _NO_STORE)
+
+    def _is_own(self, row: KeyRow, grant: Grant) -> bool:
+        """Whether he may revoke it as his own; with a narrowed key only that one, and those made with it."""
+        if row.owner != grant.principal.name:
+            return False
+        mine = grant.identity.via.partition(":")[2]
+        return grant.identity.cap is None or mine in (row.id, row.parent)
+
+
+def _wish(body: bytes) -> Wish:
+    try:
+        found = msgspec.json.decode(body, type=_Body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise InvalidRequest("", str(error)) from None
+    allow: tuple[AllowRow, ...] | None = None
+    if found.allow is not None:
+        allow = tuple(checked_allowance(one.resources, one.actions) for one in found.allow)
+    return Wish(found.label, found.robot, tuple(found.groups), allow, tuple(found.networks), found.expires_in)
+
+
+def _shown(row: KeyRow) -> dict[str, Any]:
+    """A key as JSON has it: everything but the secret."""
+    allow = row.allow and [{"resources": one.resources, "actions": one.actions} for one in row.allow]
+    return {
+        "id": row.id,
+        "owner": row.owner,
+        "label": row.label,
+        "allow": allow,
+        "networks": row.networks,
+        "made_with": row.parent,
+        "suspended": row.suspended,
+        "created": _time(row.created),
+        "expires": _time(row.expires),
+        "last_used": None if row.used is None else _time(row.used),
+    }
+
+
+def _time(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
