@@ -9,7 +9,7 @@ import ssl
 import sys
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPSConnection
@@ -196,14 +196,17 @@ class Bench:
         return self._port + 9
 
     @contextmanager
-    def pkgd(self, *backends: Any, **auth: Any) -> Iterator[Pkgd]:
-        """A pkgd with these back ends, and one user of its own, `local` with `canary-local-1`."""
+    def pkgd(self, *backends: Any, rules: Sequence[Mapping[str, Any]] = (), **auth: Any) -> Iterator[Pkgd]:
+        """A pkgd with these back ends, and one user of its own, `local` with `canary-local-1`.
+
+        :param rules: those of `authorization`.
+        """
         self._runs += 1
         folder = self.folder / f"pkgd-{self._runs}"
         folder.mkdir()
         users = folder / "users"
         users.write_bytes(b"local:" + bcrypt.hashpw(b"canary-local-1", bcrypt.gensalt(4)) + b"\n")
-        config = {
+        config: dict[str, Any] = {
             "state_dir": str(folder / "state"),
             "server": {"listen": [f"tcp:{self._port}:interface=127.0.0.1"], "external_url": f"https://{AUDIENCE}"},
             "auth": {
@@ -214,6 +217,8 @@ class Bench:
                 **auth,
             },
         }
+        if rules:
+            config["authorization"] = {"rules": list(rules)}
         (folder / "config.yaml").write_text(json.dumps(config))
         log = folder / "log"
         command = [sys.executable, "-m", "pkgd", "serve", "-c", str(folder / "config.yaml")]

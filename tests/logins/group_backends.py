@@ -43,6 +43,7 @@ def cases(bench: Bench) -> Iterator[Case]:
         ("without a signature nothing is believed if so configured", _require_signature),
         ("an access token ends with the back end's own, and says who vouched", _access_token),
         ("a token's access narrows", _narrowed),
+        ("credentials for the registry behind the mirror are shown to no back end", _foreign),
         ("check-config --online", _online),
     )
     for name, trial in trials:
@@ -328,7 +329,8 @@ def _require_signature(bench: Bench) -> None:
 def _access_token(bench: Bench) -> None:
     one, now = bench.one, int(time.time())
     one.tell(users=one.user("alice", WORD, one.token("alice", exp=now + 95, groups=["dev"])))
-    with bench.pkgd(one.section()) as pkgd:
+    rule = {"resources": ["oci:**"], "subjects": ["group:dev"], "actions": ["pull"]}
+    with bench.pkgd(one.section(), rules=[rule]) as pkgd:
         answer = pkgd.login("alice", WORD, "/auth/token?service=pkg.example.com&scope=repository:a:pull")
         expect("status", answer.status, 200)
         text = json.loads(answer.body)["token"]
@@ -356,6 +358,21 @@ def _narrowed(bench: Bench) -> None:
                     for name in ("team/a", "team/b")
                 ]
                 expect(f"pushes of {user} by {credentials[:6]}", (begun[0], begun[1] == 202), wanted)
+
+
+def _foreign(bench: Bench) -> None:
+    rule = {"resources": ["mirror:docker.io/**"], "subjects": ["anonymous"], "actions": ["pull"]}
+    with bench.pkgd(bench.one.section(), rules=[rule]) as pkgd:
+        for path in (
+            "/v2/library/alpine/manifests/latest?ns=docker.io",
+            "/v2/docker.io/library/alpine/manifests/latest",
+            "/auth/token?service=pkg.example.com&scope=repository:library/alpine:pull",
+        ):
+            answer = pkgd.login("hubuser", "canary-of-docker-hub", path)
+            expect(path, answer.status, 200 if "token" in path else 404)
+        expect("questions", bench.one.logins(), 0)
+        expect("with any other wish", status(pkgd, "hubuser", "canary-of-docker-hub"), 401)
+    expect("questions", bench.one.logins(), 1)
 
 
 def _online(bench: Bench) -> None:
