@@ -89,7 +89,7 @@ class Generation:
                 int(found["date"]),
                 found["marks"],
                 dict(found["indices"]),
-                {path: FileRef(*one) for path, one in found["files"].items()},
+                {path: FileRef(*one[:5]) for path, one in found["files"].items()},  # those of old had another hash
                 {path: text.encode() for path, text in found["documents"].items()},
                 tuple(Gone(slot, tuple(key), tuple(paths)) for slot, key, paths in found["gone"]),
                 None if found.get("signers") is None else frozenset(found["signers"]),

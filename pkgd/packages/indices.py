@@ -137,7 +137,8 @@ def read_index(name: str, data: bytes) -> Index:
     found: dict[str, Any] = json.loads(data)
     forms = tuple(found["forms"])
     files = {
-        (part, form): IndexFile(_decode(head), _decode(tail), *rest) for part, form, head, tail, *rest in found["files"]
+        (part, form): IndexFile(_decode(head), _decode(tail), size, sha256)
+        for part, form, head, tail, size, sha256, *_ in found["files"]  # those of old had another hash
     }
     leaves = tuple(
         Leaf(
