@@ -78,15 +78,15 @@ def host_packages(
         for one in config.repositories.apt
     }
     rpm = {one.name: _hosted_rpm(one, store, spool, blocking, signers, reactor) for one in config.repositories.rpm}
-    site = Site(apt, rpm, config.server.external_url)
+    site = Site(apt, rpm)
     receiver = Receiver(spool, space, blocking, int(config.limits.upload_size))
     pending = Pending(receiver, reactor.seconds)
     sets = Sets(receiver, pending, spool, blocking)
     doors = PackagesApi(
         gate,
         site,
-        Table(AptEndpoints(receiver, sets, blocking, site.external_url).endpoints()),
-        Table(RpmEndpoints(receiver, blocking, reactor.seconds, site.external_url).endpoints()),
+        Table(AptEndpoints(receiver, sets, blocking, gate.outside).endpoints()),
+        Table(RpmEndpoints(receiver, blocking, reactor.seconds, gate.outside).endpoints()),
         tasks,
     )
     return PackageParts(tree, spool, signers, site, pending, doors, ApiV1(gate, site, blocking, tasks))

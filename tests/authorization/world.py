@@ -167,8 +167,8 @@ class World(MirrorEdge):
         self.packages = PackagesApi(
             gate,
             site,
-            Table(AptEndpoints(receiver, sets, self.blocking, None).endpoints()),
-            Table(RpmEndpoints(receiver, self.blocking, self.clock.seconds, None).endpoints()),
+            Table(AptEndpoints(receiver, sets, self.blocking, Outside()).endpoints()),
+            Table(RpmEndpoints(receiver, self.blocking, self.clock.seconds, Outside()).endpoints()),
         )
         self.api = ApiV1(gate, site, self.blocking)
         self.registry = self.root._registry

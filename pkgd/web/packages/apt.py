@@ -10,10 +10,11 @@ from pkgd.errors import UnknownPackage
 from pkgd.packages.apt import Upload
 from pkgd.packages.records import Added
 from pkgd.web.gate import declares
+from pkgd.web.outside import Outside
 from pkgd.web.packages.endpoint import AptCall, Endpoint, known_component, known_suite
 from pkgd.web.packages.paths import Kind
 from pkgd.web.packages.receiving import Receiver
-from pkgd.web.packages.serving import NO_STORE, base_url, send_keys, send_served, sources_file
+from pkgd.web.packages.serving import NO_STORE, send_keys, send_served, sources_file
 from pkgd.web.packages.sets import BINARIES, Sets
 from pkgd.web.respond import header_block, send_body, send_empty, send_text
 
@@ -27,11 +28,11 @@ _NAMELESS = "package.deb"
 class AptEndpoints:
     """The handlers."""
 
-    def __init__(self, receiver: Receiver, sets: Sets, blocking: Blocking, external_url: str | None) -> None:
+    def __init__(self, receiver: Receiver, sets: Sets, blocking: Blocking, outside: Outside) -> None:
         self._receiver = receiver
         self._sets = sets
         self._blocking = blocking
-        self._external_url = external_url
+        self._outside = outside
 
     def endpoints(self) -> list[Endpoint]:
         """The rows of the table."""
@@ -86,7 +87,7 @@ class AptEndpoints:
         send_text(call.request, 200, "\n".join(lines) + "\n", NO_STORE)
 
     def _url(self, call: AptCall) -> str:
-        return f"{base_url(call.request, self._external_url)}/apt/{call.repository.settings.name}"
+        return f"{self._outside.url(call.request)}/apt/{call.repository.settings.name}"
 
     # -- writing --
 

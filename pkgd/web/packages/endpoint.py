@@ -35,14 +35,13 @@ class Hosted(Generic[R]):
 
 @frozen
 class Site:
-    """All repositories by their names, and the URL under which clients reach the server, if that is configured.
+    """All repositories by their names.
 
     What is in `waiting` has not been read from the disk yet: whoever wrote to it would begin it anew.
     """
 
     apt: Mapping[str, Hosted[AptRepository]]
     rpm: Mapping[str, Hosted[RpmRepository]]
-    external_url: str | None = None
     waiting: list[AptRepository | RpmRepository] = Factory(list)
 
     def apt_named(self, name: str) -> Hosted[AptRepository]:

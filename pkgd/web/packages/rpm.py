@@ -13,10 +13,11 @@ from pkgd.blocking import Blocking
 from pkgd.errors import InvalidPackage, InvalidRequest, UnknownPackage
 from pkgd.packages.rpm import EXTRAS
 from pkgd.web.gate import declares
+from pkgd.web.outside import Outside
 from pkgd.web.packages.endpoint import Endpoint, RpmCall
 from pkgd.web.packages.paths import Kind
 from pkgd.web.packages.receiving import Receiver
-from pkgd.web.packages.serving import NO_STORE, base_url, send_keys, send_served
+from pkgd.web.packages.serving import NO_STORE, send_keys, send_served
 from pkgd.web.respond import header_block, send_body, send_empty, send_text
 
 __all__ = ["RpmEndpoints"]
@@ -40,13 +41,11 @@ class _Lately:
 class RpmEndpoints:
     """The handlers."""
 
-    def __init__(
-        self, receiver: Receiver, blocking: Blocking, seconds: Callable[[], float], external_url: str | None
-    ) -> None:
+    def __init__(self, receiver: Receiver, blocking: Blocking, seconds: Callable[[], float], outside: Outside) -> None:
         self._receiver = receiver
         self._blocking = blocking
         self._seconds = seconds
-        self._external_url = external_url
+        self._outside = outside
         self._lately: WeakKeyDictionary[object, _Lately] = WeakKeyDictionary()
 
     def endpoints(self) -> list[Endpoint]:
@@ -119,7 +118,7 @@ class RpmEndpoints:
         )
 
     def _url(self, call: RpmCall) -> str:
-        return f"{base_url(call.request, self._external_url)}/rpm/{call.repository.settings.name}"
+        return f"{self._outside.url(call.request)}/rpm/{call.repository.settings.name}"
 
     # -- writing --
 

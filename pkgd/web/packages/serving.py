@@ -7,7 +7,7 @@ from pkgd.packages.records import Served
 from pkgd.web.request import Request
 from pkgd.web.respond import Entity, header_block, send_body, send_entity
 
-__all__ = ["NO_STORE", "base_url", "send_keys", "send_served", "sources_file"]
+__all__ = ["NO_STORE", "send_keys", "send_served", "sources_file"]
 
 # What a path with a hash or a generation in it answers; and what changes with every publish, which a cache on the
 # way must ask for again: a stale index with fresh neighbours is what apt calls "Hash Sum mismatch".
@@ -33,17 +33,6 @@ async def send_served(request: Request, blocking: Blocking, served: Served) -> N
 def send_keys(request: Request, armored: bytes) -> None:
     """Send public keys, under a type that no client takes for anything else."""
     send_body(request, 200, b"application/pgp-keys", armored, _ASK_AGAIN)
-
-
-def base_url(request: Request, external: str | None) -> str:
-    """How the client reaches this server: as configured, else as it has just done."""
-    if external is not None:
-        return external
-    host = request.header(b"host")
-    if not host:  # HTTP/1.0
-        address = request.channel.transport.getHost()
-        host = f"{getattr(address, 'host', 'localhost')}:{getattr(address, 'port', 80)}"
-    return f"{'https' if request.isSecure() else 'http'}://{host}"
 
 
 def sources_file(url: str, suite: str, components: tuple[str, ...], keys: bytes) -> bytes:

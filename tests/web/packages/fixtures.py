@@ -19,6 +19,7 @@ from pkgd.storage.space import FreeSpace
 from pkgd.storage.spool import Spool
 from pkgd.web.api.packages import ApiV1
 from pkgd.web.gate import Gate
+from pkgd.web.outside import Outside
 from pkgd.web.packages.api import PackagesApi, Table
 from pkgd.web.packages.apt import AptEndpoints
 from pkgd.web.packages.endpoint import Hosted, Site
@@ -48,7 +49,7 @@ class PackagesEdge(Edge):
         self,
         case: SynchronousTestCase,
         policy: Policy | None = None,
-        external_url: str | None = None,
+        outside: Outside = Outside(),  # noqa: B008 - it never changes
         upload_size: int = 0,
     ) -> None:
         super().__init__(case)
@@ -62,7 +63,7 @@ class PackagesEdge(Edge):
         self.apt = AptRepository(APT, *ground)
         self.rpm = {name: RpmRepository(RpmSettings(name=name), *ground) for name in ("main", "internal/el9")}
         hosted = {name: Hosted(one, self.signer) for name, one in self.rpm.items()}
-        site = Site({"main": Hosted(self.apt, self.signer)}, hosted, external_url)
+        site = Site({"main": Hosted(self.apt, self.signer)}, hosted)
         receiver = Receiver(self.spool, FreeSpace(tree, self.blocking, self.clock, 1 << 20), self.blocking, upload_size)
         self.pending = Pending(receiver, self.clock.seconds)
         sets = Sets(receiver, self.pending, self.spool, self.blocking)
@@ -70,8 +71,8 @@ class PackagesEdge(Edge):
         doors = PackagesApi(
             gate,
             site,
-            Table(AptEndpoints(receiver, sets, self.blocking, external_url).endpoints()),
-            Table(RpmEndpoints(receiver, self.blocking, self.clock.seconds, external_url).endpoints()),
+            Table(AptEndpoints(receiver, sets, self.blocking, outside).endpoints()),
+            Table(RpmEndpoints(receiver, self.blocking, self.clock.seconds, outside).endpoints()),
         )
         self.root: Root = Root(self.root._registry, self.health, None, doors, ApiV1(gate, site, self.blocking))
         self.route = self.root.route

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+from ipaddress import ip_network
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.auth.model import Access, Action, Principal
+from pkgd.web.outside import Outside
 from tests.packages.fixtures import made_deb
 from tests.web.messages import Response, Row, each
 from tests.web.packages.fixtures import PackagesEdge
@@ -114,11 +116,21 @@ class ConfiguredUrlTests(SynchronousTestCase):
 
     def test_setup(self) -> None:
         """Whatever the request's Host is."""
-        edge = PackagesEdge(self, external_url="https://pkg.example.com")
+        edge = PackagesEdge(self, outside=Outside("https://pkg.example.com"))
 
         answer = edge.call("GET", "/apt/main/stable.sources", {"Host": "10.0.0.1"})
 
         self.assertIn(b"URIs: https://pkg.example.com/apt/main\n", answer.body)
+
+    def test_proxy(self) -> None:
+        """Else what a trusted proxy says counts, and what anybody else says of it does not."""
+        headers = {"Host": "10.0.0.1", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "pkg.example.com"}
+        for trusted, url in (("192.0.2.0/24", b"https://pkg.example.com"), ("198.51.100.0/24", b"http://10.0.0.1")):
+            edge = PackagesEdge(self, outside=Outside(trusted=[ip_network(trusted)]))
+
+            answer = edge.call("GET", "/apt/main/stable.sources", headers)
+
+            self.assertIn(b"URIs: %b/apt/main\n" % url, answer.body)
 
 
 class UploadTests(SynchronousTestCase):
