@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Literal
 
 from pkgd.auth.model import Access, Action
@@ -22,14 +23,25 @@ TOKEN_PATH = "/auth/token"  # noqa: S105
 Error = Literal["invalid_token", "insufficient_scope"]
 
 
-def bearer(request: Request, outside: Outside, access: Access | None, error: Error | None) -> str:
-    """The challenge of the registry: where there are tokens, and which one this request needs."""
+# What an `error_description` may have in it (RFC 6750, 3).
+_UNSPEAKABLE = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
+
+
+def bearer(
+    request: Request, outside: Outside, access: Access | None, error: Error | None, description: str | None = None
+) -> str:
+    """The challenge of the registry: where there are tokens, and which one this request needs.
+
+    :param description: why no token will do. docker shows this and not the body, and answers to HEAD have no body.
+    """
     parts = [f'realm="{outside.url(request)}{TOKEN_PATH}"', f'service="{outside.service(request)}"']
     scopes = _scopes(request, access)
     if scopes:
         parts.append(f'scope="{format_scopes(scopes)}"')
     if error is not None:
         parts.append(f'error="{error}"')
+    if description is not None:
+        parts.append(f'error_description="{_UNSPEAKABLE.sub("?", description)}"')
     return f"Bearer {','.join(parts)}"
 
 

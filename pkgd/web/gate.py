@@ -32,6 +32,8 @@ __all__ = ["Gate", "Grant", "declared_access", "declares", "require_declarations
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 _DECLARED = "__pkgd_access__"
+_NEEDED = "credentials are needed"
+_OTHER_TOKEN = "the token is not meant for this"  # noqa: S105
 
 
 @frozen
@@ -173,7 +175,8 @@ class Gate:
         """What to say of an access that isn't granted."""
         if self._authority is not None:
             if isinstance(identity.cap, TokenCap | NarrowedCap) and not identity.covers(access):
-                return self._challenged(request, access, self._missing(identity, access), "insufficient_scope")
+                why = self._missing(identity, access)
+                return self._challenged(request, access, why or _OTHER_TOKEN, "insufficient_scope", why)
             if identity.principal.name is None:
                 return self._challenged(request, access)
         if access.action is Action.PULL and identity.principal.name is not None and _is_registry(request):
@@ -182,27 +185,30 @@ class Gate:
         why = "the credentials are not meant for this" if decision.allowed else decision.rule
         return Denied(_sentence(identity, access, why))
 
-    def _missing(self, identity: Identity, access: Access) -> str:
-        """Why a token isn't meant for this: he may be allowed no better one."""
-        if identity.principal.name is None or access.action is Action.PULL:
-            return "the token is not meant for this"
+    def _missing(self, identity: Identity, access: Access) -> str | None:
+        """Why he would get no better token; None if he would, or isn't to know."""
         decision = self.policy.decide(identity.principal, access)
-        return "the token is not meant for this" if decision.allowed else _sentence(identity, access, decision.rule)
+        if decision.allowed:
+            return None
+        if identity.principal.name is None:
+            return _NEEDED
+        return None if access.action is Action.PULL else _sentence(identity, access, decision.rule)
 
     def _challenged(
         self,
         request: Request,
         access: Access | None,
-        reason: str = "credentials are needed",
+        reason: str = _NEEDED,
         error: Error | None = None,
+        description: str | None = None,
     ) -> Unauthenticated:
         """The refusal with the challenge that leads on: for the registry that of the token service."""
         if not _is_registry(request):
             return Unauthenticated(reason, BASIC)
         shown = request.head.headers.get(b"authorization", b"")
-        if error is None and shown[:7].lower() == b"bearer " and reason != "credentials are needed":
+        if error is None and shown[:7].lower() == b"bearer " and reason != _NEEDED:
             error = "invalid_token"
-        return Unauthenticated(reason, bearer(request, self.outside, access, error))
+        return Unauthenticated(reason, bearer(request, self.outside, access, error, description))
 
 
 @lru_cache(1024)

@@ -18,4 +18,9 @@ Clients that pull through the mirror have modules of their own, called mirror_*,
     mirror_stock.py  what those have
     mirror_setup.py  the clients' configuration, from the files in mirror_files/
     mirror_node.py   a containerd that pulls everything through the mirror
+
+Clients that log in have modules called auth*, and stand on
+
+    auth_setup.py    who may do what there, and API keys
+    auth_clients.py  how each client logs in, out, pushes and pulls
 """

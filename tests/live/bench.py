@@ -36,6 +36,8 @@ class Bench:
     images: Images
     certificates: Certificates
     scratch: Path
+    credentials: str | None = None
+    """`user:password` of who may do everything, where that is needed."""
     _seeded: set[str] = field(default_factory=set)
 
     @property
@@ -46,7 +48,7 @@ class Bench:
     @property
     def registry(self) -> Registry:
         """The server's content, for judging it."""
-        return Registry(self.endpoint)
+        return Registry(self.endpoint, self.credentials)
 
     def full_name(self, name: str, reference: str = TAG) -> str:
         """The name by which clients push and pull: with host, and a tag or digest."""
@@ -63,13 +65,13 @@ class Bench:
         push()
         log.wait_for("a mount", rf'"POST /v2/{name}/blobs/uploads/\?\S*mount=\S* HTTP/[.0-9]+" 201')
 
-    def seed(self, image: Image | MultiArch | Artifact) -> str:
+    def seed(self, image: Image | MultiArch | Artifact, below: str = "seed/b/c/d") -> str:
         """Put an image into the registry without any client, for clients to pull; return its repository's name.
 
-        The name has five parts, so that every pull is one of such a name.
+        The name has five parts, so that every pull is one of such a name, if it isn't to be `below` another.
         """
         layout = image.layout
-        name = f"seed/b/c/d/{layout.root.name}"
+        name = f"{below}/{layout.root.name}"
         if name not in self._seeded:
             self._put(name, layout, image)
             self._seeded.add(name)
@@ -105,9 +107,9 @@ class Bench:
         """Remove the cache by which skopeo, podman and buildah mount a blob from elsewhere instead of sending it."""
         shutil.rmtree("/var/lib/containers/cache", ignore_errors=True)
 
-    def reaching(self, server: Server, endpoint: Endpoint) -> Bench:
+    def reaching(self, server: Server, endpoint: Endpoint, credentials: str | None = None) -> Bench:
         """The same bench, for another server or another way to it."""
-        return replace(self, server=server, endpoint=endpoint, _seeded=set())
+        return replace(self, server=server, endpoint=endpoint, credentials=credentials, _seeded=set())
 
     @contextmanager
     def serving(self, setup: Setup) -> Iterator[Server]:

@@ -25,9 +25,11 @@ class ImageService:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def pull(self, name: str) -> str:
-        """Pull an image by its full name and return its id."""
-        return _first_field(self._call("PullImage", _field(1, _image_spec(name)))).decode()
+    def pull(self, name: str, user: str = "", password: str = "") -> str:
+        """Pull an image by its full name and return its id; with what a pull secret says, if anything."""
+        secret = _field(1, user.encode()) + _field(2, password.encode())
+        auth = _field(2, secret) if user else b""
+        return _first_field(self._call("PullImage", _field(1, _image_spec(name)) + auth)).decode()
 
     def remove(self, name: str) -> None:
         """Remove an image."""

@@ -64,7 +64,12 @@ class Docker:
 
     def run(self, *arguments: str) -> str:
         """Run a docker command."""
-        return run("docker", "--host", self._socket, *arguments).strip()
+        return run(*self.command, *arguments).strip()
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The beginning of every docker command."""
+        return "docker", "--host", self._socket
 
     def distrust(self) -> None:
         """Before docker is given the CA's certificate it pulls nothing: what the cases verify is real."""

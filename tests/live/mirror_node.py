@@ -29,13 +29,14 @@ class Node:
     def __init__(self, containerd: Containerd) -> None:
         self._containerd = containerd
 
-    def pull_with_ctr(self, stocked: Stocked, reference: str = TAG) -> None:
-        """Pull all its platforms by ctr."""
+    def pull_with_ctr(self, stocked: Stocked, reference: str = TAG, user: str | None = None) -> None:
+        """Pull all its platforms by ctr, as `user:password` if that is given."""
         name = _name(stocked, reference)
         ctr = ("ctr", "--address", str(self._containerd.socket), "--namespace", _NAMESPACE)
-        platforms = ["--all-platforms"] if len(stocked.images) > 1 else []
+        options = ["--all-platforms"] if len(stocked.images) > 1 else []
+        options += ["--user", user] if user else []
         try:
-            run(*ctr, "images", "pull", f"--hosts-dir={self._containerd.hosts}", *platforms, name)
+            run(*ctr, "images", "pull", f"--hosts-dir={self._containerd.hosts}", *options, name)
         except CommandFailed as error:
             raise CommandFailed(ctr, str(error), self._containerd.last_lines()) from None
         for image in stocked.images:

@@ -56,7 +56,7 @@ def cases(bench: Bench) -> Iterator[Case]:
         return
     back = Setup("pkgd-behind-nginx", "127.0.0.1", 21081, behind_proxy=True)
     front = Endpoint(OUTER_ADDRESS, 21444, bench.certificates)
-    with bench.folder("nginx") as folder, bench.serving(back) as server, _running_nginx(folder, front, back):
+    with bench.folder("nginx") as folder, bench.serving(back) as server, running_nginx(folder, front, back):
         bench = bench.reaching(server, front)
         log = LogTail(server.log)
         yield Case("skopeo pushes and pulls 64 MiB", lambda: _with_skopeo(bench), server)
@@ -94,7 +94,11 @@ def _log_shows_client(log: LogTail) -> None:
 
 
 @contextmanager
-def _running_nginx(folder: Path, front: Endpoint, back: Setup) -> Iterator[None]:
+def running_nginx(folder: Path, front: Endpoint, back: Setup, path: str = "/v2/") -> Iterator[None]:
+    """nginx for the block, once it gets 200 for that path.
+
+    :param front: where it listens; :param back: what it passes everything to.
+    """
     assert front.certificates
     configuration = folder / "nginx.conf"
     chain, key = front.certificates.chain, front.certificates.key
@@ -102,5 +106,5 @@ def _running_nginx(folder: Path, front: Endpoint, back: Setup) -> Iterator[None]
     configuration.write_text(_CONFIG.format(folder=folder, chain=chain, key=key, **addresses))
     command = ["nginx", "-e", "stderr", "-p", str(folder), "-c", str(configuration)]
     with running(Daemon("nginx", command, folder / "log")) as daemon:
-        daemon.wait_until(lambda: Registry(front).answers("/v2/"))
+        daemon.wait_until(lambda: Registry(front).answers(path))
         yield

@@ -9,6 +9,7 @@ import hashlib
 import http.client
 import json
 import ssl
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,11 +59,20 @@ class Pulled:
         return parsed
 
 
+def basic(credentials: str) -> str:
+    """The value of the header `Authorization` for `user:password`."""
+    return "Basic " + b64encode(credentials.encode()).decode()
+
+
 class Registry:
     """The registry at one endpoint."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, credentials: str | None = None) -> None:
+        """
+        :param credentials: `user:password`, where they are needed.
+        """
         self._endpoint = endpoint
+        self._authorization = {"Authorization": basic(credentials)} if credentials else {}
 
     @contextmanager
     def _ask(
@@ -70,7 +80,8 @@ class Registry:
     ) -> Iterator[http.client.HTTPResponse]:
         connection = self._connection()
         try:
-            connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+            sent = {name.replace("_", "-"): value for name, value in headers.items()} | self._authorization
+            connection.request(method, path, body, sent)
             response = connection.getresponse()
             if response.status != status:
                 expect(f"answer to {method} {path} ({response.read(300)!r})", response.status, status)

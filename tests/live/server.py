@@ -37,6 +37,10 @@ class Setup:
     """What else the server is called: a request that names one of these means its own repositories."""
     mirror: dict[str, Any] | None = None
     """pkgd's settings as a mirror, in the words of its configuration."""
+    external_url: str | None = None
+    """What pkgd is told of how clients reach it."""
+    more: dict[str, Any] | None = None
+    """Further sections of pkgd's configuration, and others for some that it has otherwise."""
 
     @property
     def endpoint(self) -> Endpoint:
@@ -120,9 +124,8 @@ class Server(ABC):
 
 
 def pkgd_program() -> list[str]:
-    """The beginning of every command of pkgd's."""
-    installed = REPOSITORY_ROOT / ".venv/bin/pkgd"
-    return [str(installed)] if installed.exists() else [sys.executable, "-m", "pkgd"]
+    """The beginning of every command of pkgd's, from this checkout, where the suite is run."""
+    return [sys.executable, "-m", "pkgd"]
 
 
 class Pkgd(Server):
@@ -133,9 +136,13 @@ class Pkgd(Server):
 
     def command(self) -> list[str]:
         """Write the configuration (JSON is YAML) and return `pkgd serve`."""
-        configuration = self.folder / "pkgd.yaml"
-        configuration.write_text(json.dumps(self._settings(), indent=1))
-        return [*pkgd_program(), "serve", "-c", str(configuration)]
+        self.configuration.write_text(json.dumps(self._settings(), indent=1))
+        return [*pkgd_program(), "serve", "-c", str(self.configuration)]
+
+    @property
+    def configuration(self) -> Path:
+        """The configuration file."""
+        return self.folder / "pkgd.yaml"
 
     def _settings(self) -> dict[str, Any]:
         setup = self.setup
@@ -146,6 +153,8 @@ class Pkgd(Server):
             server["trusted_proxies"] = ["127.0.0.1/32"]
         if setup.own_names:
             server["own_names"] = list(setup.own_names)
+        if setup.external_url:
+            server["external_url"] = setup.external_url
         mirror = {"mirror": setup.mirror} if setup.mirror else {}
         return {
             "version": 1,
@@ -155,6 +164,7 @@ class Pkgd(Server):
             "auth": {"mode": "none"},
             "logging": {"level": "info", "access": {"file": "-"}},
             **mirror,
+            **(setup.more or {}),
         }
 
 
