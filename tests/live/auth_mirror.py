@@ -17,8 +17,10 @@ from tests.live.bench import Bench, Case
 from tests.live.docker import Docker, running_docker
 from tests.live.images import TAG
 from tests.live.mirror_node import Node, running_node
-from tests.live.mirror_setup import daemon_json
+from tests.live.mirror_setup import daemon_json, hosts_toml
 from tests.live.mirror_stock import Stocked, index_of, light_of
+from tests.live.registry import basic
+from tests.live.server import LogTail
 from tests.live.upstreams import mirror_setup, running_upstreams
 
 PROGRAMS = [*docker.PROGRAMS, *mirror_node.PROGRAMS, *upstreams.PROGRAMS]
@@ -37,24 +39,36 @@ def cases(bench: Bench) -> Iterator[Case]:
             closed = next(stocked for stocked in light_of(mirror.images) if stocked.host == "registry.k8s.io")
             with daemon_json(mirror.endpoint), running_docker(mirror) as client:
                 yield Case("docker pulls alpine, logged in nowhere", partial(_pull, client, index), server)
-                trial = partial(_pull_as_foreigner, client, index)
+                trial = partial(_pull_as_foreigner, client, index, LogTail(server.log))
                 yield Case("docker pulls alpine, logged in to Docker Hub", trial, server)
             with running_node(mirror, "node") as node:
-                for user in (None, _FOREIGN, _ALICE):
-                    shown = "nothing" if user is None else user.partition(":")[0]
-                    trial = partial(node.pull_with_ctr, index, user=user)
-                    yield Case(f"containerd pulls alpine, showing {shown}", trial, server)
+                yield Case("containerd pulls alpine, showing nothing", partial(node.pull_with_ctr, index), server)
                 trial = partial(_closed, node, closed)
                 yield Case("containerd gets nothing that isn't for everybody", trial, server)
+                for user in (_FOREIGN, _ALICE):
+                    _always_show(node, mirror, user)
+                    trial = partial(node.pull_with_ctr, index)
+                    yield Case(f"containerd pulls alpine, showing {user.partition(':')[0]}", trial, server)
+                yield Case("containerd pulls what alice alone may", partial(node.pull_with_ctr, closed), server)
 
 
 def _pull(client: Docker, stocked: Stocked) -> None:
     client.pull_as(f"alpine:{TAG}", stocked.for_this_machine)
 
 
-def _pull_as_foreigner(client: Docker, stocked: Stocked) -> None:
+def _pull_as_foreigner(client: Docker, stocked: Stocked, log: LogTail) -> None:
+    """docker shows them to the mirror's token service, and gets the token that is for anybody."""
     with _logged_in_to_docker_hub():
         _pull(client, stocked)
+    log.wait_for("docker showing them", r'"GET /auth/token\?account=somebody&\S+ HTTP/[.0-9]+" 200')
+
+
+def _always_show(node: Node, mirror: Bench, user: str) -> None:
+    """A header for every registry: containerd itself shows credentials only where it is asked for them."""
+    file = node.hosts / "_default/hosts.toml"
+    file.write_text(
+        hosts_toml(mirror.endpoint) + f'[host."{mirror.endpoint.url}".header]\n  Authorization = "{basic(user)}"\n'
+    )
 
 
 def _closed(node: Node, stocked: Stocked) -> None:

@@ -1,7 +1,7 @@
 """A pkgd that asks who somebody is: its users, its rules, its robots' keys; directly, and behind nginx.
 
     root   may do everything
-    alice  may pull and push `team`, push `public` and pull what has been seeded
+    alice  may pull and push `team`, push `public`, and pull what has been seeded or comes from registry.k8s.io
     bob    may pull `team`
     ci     a robot, may pull what has been seeded
 
@@ -39,6 +39,7 @@ _RULES = [
     ("oci:team/**", "user:alice", ["pull", "push", "overwrite"]),
     ("oci:public/**", "user:alice", ["push", "overwrite"]),
     ("oci:seed/**", "user:alice", ["pull"]),
+    ("mirror:registry.k8s.io/**", "user:alice", ["pull"]),
     ("oci:team/**", "user:bob", ["pull"]),
     ("oci:seed/**", "user:robot:ci", ["pull"]),
 ]

@@ -28,6 +28,7 @@ class Node:
 
     def __init__(self, containerd: Containerd) -> None:
         self._containerd = containerd
+        self.hosts = containerd.hosts
 
     def pull_with_ctr(self, stocked: Stocked, reference: str = TAG, user: str | None = None) -> None:
         """Pull all its platforms by ctr, as `user:password` if that is given."""
