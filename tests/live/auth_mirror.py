@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from pathlib import Path
 from tests.live import docker, mirror_node, upstreams
 from tests.live.auth_setup import NOT_LET_IN, PASSWORDS, asking_sections, refused
 from tests.live.bench import Bench, Case
+from tests.live.content import expect
 from tests.live.docker import Docker, running_docker
 from tests.live.images import TAG
 from tests.live.mirror_node import Node, running_node
@@ -45,9 +47,9 @@ def cases(bench: Bench) -> Iterator[Case]:
                 yield Case("containerd pulls alpine, showing nothing", partial(node.pull_with_ctr, index), server)
                 trial = partial(_closed, node, closed)
                 yield Case("containerd gets nothing that isn't for everybody", trial, server)
-                for user in (_FOREIGN, _ALICE):
+                for user, known_as in ((_FOREIGN, "-"), (_ALICE, "alice")):
                     _always_show(node, mirror, user)
-                    trial = partial(node.pull_with_ctr, index)
+                    trial = partial(_pull_showing, node, index, known_as, LogTail(server.log))
                     yield Case(f"containerd pulls alpine, showing {user.partition(':')[0]}", trial, server)
                 yield Case("containerd pulls what alice alone may", partial(node.pull_with_ctr, closed), server)
 
@@ -69,6 +71,14 @@ def _always_show(node: Node, mirror: Bench, user: str) -> None:
     file.write_text(
         hosts_toml(mirror.endpoint) + f'[host."{mirror.endpoint.url}".header]\n  Authorization = "{basic(user)}"\n'
     )
+
+
+def _pull_showing(node: Node, stocked: Stocked, known_as: str, log: LogTail) -> None:
+    """Not one request is refused, after which containerd would come back without the header."""
+    node.pull_with_ctr(stocked)
+    log.wait_for("the pull", rf' - {known_as} \[[^]]+\] "GET /v2/library/alpine/manifests/\S+ HTTP/[.0-9]+" 200')
+    refusal = r'/v2/library/alpine/\S+ HTTP/[.0-9]+" 401 '
+    expect("refusals", [line for line in log.lines() if re.search(refusal, line)], [])
 
 
 def _closed(node: Node, stocked: Stocked) -> None:
