@@ -37,7 +37,7 @@ oracles: oracles-deb oracles-rpm oracles-openpgp
 oracles-%: $(STAMP)
 	$(BIN)/python -m tests.oracles $* $(if $(SAMPLE),--sample $(SAMPLE))
 
-auth: auth-logins auth-modes
+auth: auth-logins auth-modes auth-oidc
 
 auth-%: $(STAMP)
 	$(BIN)/python -m tests.$*

@@ -17,8 +17,12 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=[*find_packages(include=["pkgd", "pkgd.*"]), "twisted.plugins"],
-    package_data={"pkgd": ["py.typed"], "twisted.plugins": ["pkgd_plugin.py"]},
-    entry_points={"console_scripts": ["pkgd = pkgd.__main__:main"]},
+    package_data={
+        "pkgd": ["py.typed"],
+        "pkgd.web.ui": ["*.html", "*.css", "*.js"],
+        "twisted.plugins": ["pkgd_plugin.py"],
+    },
+    entry_points={"console_scripts": ["pkgd = pkgd.__main__:main", "docker-credential-pkgd = pkgd.login.helper:main"]},
     install_requires=[
         "attrs>=24.2",
         "backports.zstd>=1.3; python_version < '3.14'",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import getopt
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -15,11 +14,17 @@ from twisted.python import usage
 from pkgd import __version__, explain_command, key_command
 from pkgd.config import json_schema, load, masked, read_passphrase, read_password
 from pkgd.errors import ConfigError, PkgdError
+from pkgd.login import helper
+from pkgd.login.command import LoginOptions, run_login, run_logout
+from pkgd.options import AnywhereOptions
 
 __all__ = ["main"]
 
 # Whom SIGINT has ended, as shells count it.
 _INTERRUPTED = 130
+
+# The name under which docker finds its helper; the frozen executable has it as a link.
+_HELPER = "docker-credential-pkgd"
 
 _FIRST_STEPS = """\
 pkgd serves {url}, with its state in {state}
@@ -53,18 +58,8 @@ _SERVER: list[Any] = [
 ]
 
 
-class _Anywhere(_WithConfig):
-    """Options that may also stand behind the command's arguments."""
-
-    def parseOptions(self, options: Sequence[str] | None = None) -> None:
-        """Sort them."""
-        try:
-            given, arguments = getopt.gnu_getopt(list(options or ()), self.shortOpt, self.longOpt)
-        except getopt.error as error:
-            raise usage.UsageError(str(error)) from error
-        flat = [part for name, value in given for part in ((name, value) if value else (name,))]
-        base: Any = super()
-        base.parseOptions([*flat, "--", *arguments])
+class _Anywhere(AnywhereOptions, _WithConfig):
+    """Options of a command that asks a running pkgd."""
 
     def parse_server(self) -> None:
         """Read `--url`."""
@@ -249,6 +244,8 @@ class _Command(usage.Options):
         ["mirror", None, _Mirror, "What the mirror can be told to do."],
         ["upload", None, _Upload, "Put packages into a repository."],
         ["auth", None, _Auth, "Who may do what."],
+        ["login", None, LoginOptions, "Log in by a browser, for docker and others."],
+        ["logout", None, LoginOptions, "Log out again."],
         ["key", None, key_command.KeyOptions, "API keys, for users' tools and for robots."],
         ["signing-key", None, _SigningKey, "The keys that sign apt and rpm repositories."],
         ["rebuild", None, _Rebuild, "Derive anew what is derived from the state, after damage."],
@@ -266,6 +263,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     Returns the exit status: 0 done, 1 it cannot be done, 2 it was not understood, 130 interrupted.
     """
+    if arguments is None and os.path.basename(sys.argv[0]).startswith(_HELPER):
+        return helper.main()
     command: Any = _Command()
     try:
         command.parseOptions(sys.argv[1:] if arguments is None else arguments)
@@ -423,6 +422,8 @@ _COMMANDS: dict[str, Callable[[Any], int | None]] = {
     "mirror": _mirror,
     "upload": _upload,
     "auth": _auth,
+    "login": run_login,
+    "logout": run_logout,
     "key": _key,
     "signing-key": _signing_key,
     "rebuild": _rebuild,

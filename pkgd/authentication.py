@@ -11,10 +11,11 @@ from attrs import frozen
 from twisted.logger import Logger
 
 from pkgd.auth.audit import Audit, Unaudited
-from pkgd.auth.authority import Authority, Sources
+from pkgd.auth.authority import WRONG, Authority, Sources
 from pkgd.auth.granting import Granting
 from pkgd.auth.htpasswd import HtpasswdFile, Table
 from pkgd.auth.passwords import HtpasswdPasswords, ThreadedHashing
+from pkgd.auth.sources import TokenSource
 from pkgd.auth.throttle import Rate, Throttle
 from pkgd.auth.tokenkeys import TokenKeys
 from pkgd.auth.tokens import AccessTokens, TokenSettings
@@ -26,6 +27,7 @@ from pkgd.federation import Federation, federate
 from pkgd.logins import Logins
 from pkgd.metrics import Metrics
 from pkgd.mirror.origins import origin_at
+from pkgd.provider import BrowserLogins, browser_logins, wrong_password
 from pkgd.sharing import Tasks
 from pkgd.web.api.keys import KeysApi
 from pkgd.web.auth.token import TokenApi, TokenParts
@@ -63,7 +65,11 @@ class Authentication:
         federation: Federation,
         logins: Logins | None = None,
         keys_api: KeysApi | None = None,
+        browsers: BrowserLogins | None = None,
     ) -> None:
+        """
+        :param browsers: None where none log in.
+        """
         self.gate = gate
         self.door = door
         self.federation = federation
@@ -73,6 +79,7 @@ class Authentication:
         self._metrics = metrics
         self._logins = logins
         self.keys_api = keys_api
+        self.browsers = browsers
 
     def open(self) -> None:
         """Read the keys of tokens, or make them, and see that the file of API keys is whole. Blocks.
@@ -103,6 +110,12 @@ class Authentication:
         """
         if self._logins is not None:
             await self._logins.look()
+
+    async def close(self) -> None:
+        """End what others are asked, at the stop."""
+        await self.federation.close()
+        if self.browsers is not None:
+            await self.browsers.provider.close()
 
     async def flush(self) -> None:
         """Write down what was used of API keys, at the stop."""
@@ -172,23 +185,29 @@ def authenticate(
     passwords = _passwords(auth, hashing, reactor.seconds)
     federation = federate(reactor, config, now, _is_user(passwords))
     tokens = AccessTokens(keys, _token_settings(config, auth), now)
-    logins = Logins(reactor, config, now, _is_user(passwords))
-    throttle, sources = _throttle(auth, reactor.seconds), _sources(passwords, federation, logins)
-    authority = Authority(sources, tokens, throttle, now, metrics.login, audit.failed_login)
+    logins, browsers, wrong = Logins(reactor, config, now, _is_user(passwords)), None, WRONG
+    if auth.mode == "oidc":
+        browsers = browser_logins(reactor, config, now, logins, outside, tasks, _is_user(passwords))
+        wrong = wrong_password(config)
+    throttle, sources = _throttle(auth, reactor.seconds), _sources(passwords, federation, logins, browsers)
+    authority = Authority(sources, tokens, throttle, now, metrics.login, audit.failed_login, wrong)
     granting = Granting(policy, authority, _upstreams(config), config.mirror_enabled)
     parts = TokenParts(authority, tokens, granting, keys, logins.refresh_tokens, auth.token.refresh_tokens)
     door = TokenApi(parts, outside, ignores_foreign, tasks)
     gate = Gate(policy, authority, outside, ignores_foreign, audit)
-    return Authentication(gate, door, hashing, keys, passwords, metrics, federation, logins, logins.api(gate, tasks))
+    api = logins.api(gate, tasks, None if browsers is None else browsers.sessions)
+    return Authentication(gate, door, hashing, keys, passwords, metrics, federation, logins, api, browsers)
 
 
-def _sources(passwords: _Passwords | None, federation: Federation, logins: Logins) -> Sources:
+def _sources(
+    passwords: _Passwords | None, federation: Federation, logins: Logins, browsers: BrowserLogins | None
+) -> Sources:
     """Who can vouch for credentials, in the order in which they are asked: our own users first."""
     own = [] if passwords is None else [passwords.source]
-    workloads = [] if federation.workloads is None else [federation.workloads]
-    return Sources(
-        [*own, *federation.backends], [logins.keys, *workloads], None if passwords is None else passwords.source
-    )
+    tokens: list[TokenSource] = [logins.keys]
+    tokens += [] if federation.workloads is None else [federation.workloads]
+    tokens += [] if browsers is None else [browsers.users]
+    return Sources([*own, *federation.backends], tokens, None if passwords is None else passwords.source)
 
 
 def _is_user(passwords: _Passwords | None) -> Callable[[str], bool]:
@@ -197,9 +216,10 @@ def _is_user(passwords: _Passwords | None) -> Callable[[str], bool]:
 
 
 def _passwords(auth: Auth, hashing: ThreadedHashing, now: Callable[[], float]) -> _Passwords | None:
-    if auth.basic_htpasswd_file is None:
+    path = auth.oidc.break_glass_htpasswd if auth.mode == "oidc" else auth.basic_htpasswd_file
+    if path is None:
         return None
-    file = HtpasswdFile(auth.basic_htpasswd_file)
+    file = HtpasswdFile(path)
     table = file.read()
     _warn_of_weak(table)
     return _Passwords(file, HtpasswdPasswords(table, hashing, now))

@@ -136,7 +136,7 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
     uploads = Uploads(storage.spool, storage.blobs, storage.space, storage.blocking, int(config.limits.upload_size))
     audit_log = LogFile(reactor, storage.blocking, config.logging.audit.file, "audit log")
     authentication = authenticate(reactor, config, metrics, Audit(audit_log, time.time), tasks)
-    gate = authentication.gate
+    gate, browsers = authentication.gate, authentication.browsers
     registry = _registry(config, gate, storage, catalog, uploads, door, tasks)
     packages = host_packages(reactor, config, gate, fs, storage.blocking, tasks)
     readiness = Readiness(storage.store, storage.space, lambda: storage.blocking.disk(storage.spool.probe))
@@ -149,12 +149,14 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
         readiness=readiness,
         root=Root(
             registry,
-            HealthApi(readiness, reactor),
+            HealthApi(readiness, reactor, None if browsers is None else browsers.provider.state),
             MetricsApi(metrics, storage.blocking) if config.metrics.enabled else None,
             packages.doors,
             packages.api,
             authentication.door,
             authentication.keys_api,
+            None if browsers is None else browsers.api,
+            None if browsers is None else browsers.page,
         ),
         access_log=AccessLog(reactor, storage.blocking, config.logging.access.file, config.trusted_networks),
         http_limits=HttpLimits(

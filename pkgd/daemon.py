@@ -35,6 +35,7 @@ from pkgd.sharing import Tasks
 from pkgd.storage.fsops import FileSystem, storage_errors
 from pkgd.web.api.keys import KeysApi
 from pkgd.web.api.packages import ApiV1
+from pkgd.web.auth.login import LoginApi
 from pkgd.web.auth.token import TokenApi
 from pkgd.web.health import Phase
 from pkgd.web.packages.api import PackagesApi
@@ -59,6 +60,8 @@ SWEEP_INTERVAL = 3600.0
 # How often the file of users is looked at, and whether it is time for a new key of tokens.
 USERS_INTERVAL = 2.0
 KEYS_INTERVAL = 3600.0
+# How often a provider that cannot be asked is asked again; one that can is once an hour.
+PROVIDER_INTERVAL = 10.0
 # How long the stop waits for connections that it has dropped.
 ABORT_SECONDS = 1.0
 
@@ -111,7 +114,7 @@ class Daemon(Service):
     def _route(self, request: Request) -> Handler:
         handler = self._root.route(request)
         if self._readiness.phase is Phase.STARTING and isinstance(
-            handler, RegistryApi | PackagesApi | ApiV1 | KeysApi | TokenApi
+            handler, RegistryApi | PackagesApi | ApiV1 | KeysApi | TokenApi | LoginApi
         ):
             raise NotReady()
         return handler
@@ -197,6 +200,9 @@ class Daemon(Service):
             self._tasks.start("users", self._every(USERS_INTERVAL, self._refresh_users))
             self._tasks.start("issuers", self._authentication.federation.look())
             self._tasks.start("keys of tokens", self._every(KEYS_INTERVAL, self._refresh_keys))
+        browsers = self._authentication.browsers
+        if browsers is not None:
+            self._tasks.start("provider", self._every(PROVIDER_INTERVAL, browsers.provider.look))
 
     def _prepare_storage(self) -> None:
         with storage_errors():
@@ -359,7 +365,7 @@ class Daemon(Service):
         # What waits for an upstream must not hold up the stop until that has answered.
         self._mirror.fills.give_up()
         await self._mirror.upstreams.close()
-        await self._authentication.federation.close()
+        await self._authentication.close()
         await self._mirror.fills.finished()
         await self._tasks.finished()
         # Publishes belong to nobody, and end what they have begun.

@@ -28,6 +28,7 @@ from pkgd.auth.secrettexts import new_key
 from pkgd.config import load, parse_duration
 from pkgd.errors import ConfigError, InvalidRequest, UnknownKey
 from pkgd.logins import FILE, key_limits
+from pkgd.options import AnywhereOptions
 from pkgd.prefetch.transport import HttpTransport, Server, Unreachable
 from pkgd.state.accountrows import KeyRow, add_key, all_keys, delete_key
 from pkgd.state.accounts import AccountsFile
@@ -39,7 +40,7 @@ MAX_ANSWER = 16 << 20
 MAX_CREDENTIALS = 64 << 10
 
 
-class _Common(usage.Options):
+class _Common(AnywhereOptions):
     optParameters: list[Any] = [
         ["config", "c", None, "The configuration file, whose state directory is worked on."],
         ["url", "u", None, "The running pkgd to ask instead."],

@@ -13,7 +13,7 @@ from pkgd.config import Auth, Config
 from pkgd.sharing import Tasks
 from pkgd.state.accountrows import KeyRow
 from pkgd.state.accounts import Accounts
-from pkgd.web.api.keys import KeyApiParts, KeysApi
+from pkgd.web.api.keys import Browsers, KeyApiParts, KeysApi
 from pkgd.web.gate import Gate
 
 __all__ = ["FILE", "Logins", "key_limits"]
@@ -43,9 +43,9 @@ class Logins:
         self.keys = ApiKeys(self.accounts, now, is_user)
         self.refresh_tokens = StoredRefreshTokens(self.accounts, now)
 
-    def api(self, gate: Gate, tasks: Tasks) -> KeysApi:
-        """The endpoint for keys."""
-        return KeysApi(KeyApiParts(gate, self.keys, self._limits, self._now), tasks)
+    def api(self, gate: Gate, tasks: Tasks, browsers: Browsers | None) -> KeysApi:
+        """The endpoint for keys; `browsers` is None where none log in."""
+        return KeysApi(KeyApiParts(gate, self.keys, self._limits, self._now, browsers), tasks)
 
     async def look(self) -> None:
         """See whether the command `pkgd key` has changed anything, and write down what was used."""

@@ -42,8 +42,10 @@ ROOMS: dict[str, frozenset[str]] = {
     "web": _BELOW_WEB,
     "authorization": frozenset(["auth", "config", "formats"]),
     "hosting": _BELOW_WEB | {"config", "web"},
+    "provider": _BELOW_WEB | {"config", "outbound", "web", "logins"},
     "logins": _BELOW_WEB | {"config", "state", "web"},
-    "authentication": _BELOW_WEB | {"state", "config", "outbound", "web", "authorization", "federation", "logins"},
+    "authentication": _BELOW_WEB
+    | {"state", "config", "outbound", "web", "authorization", "federation", "logins", "provider"},
     "federation": _FLOOR | {"formats", "auth", "outbound", "config"},
     "composition": _BELOW_WEB | {"state", "config", "outbound", "web", "hosting", "authentication", "authorization"},
     "daemon": _BELOW_WEB | {"state", "config", "web", "outbound", "composition", "locking"},
@@ -54,11 +56,13 @@ ROOMS: dict[str, frozenset[str]] = {
     "rebuild": _BELOW_WEB | {"state", "config", "hosting", "locking"},
     "signing_command": frozenset(["errors", "formats", "packages"]),
     "explain_command": frozenset(["errors", "auth", "authorization", "config"]),
-    "key_command": frozenset(["errors", "auth", "config", "logins", "prefetch", "state", "pkgd"]),
+    "key_command": frozenset(["errors", "auth", "config", "logins", "options", "prefetch", "state", "pkgd"]),
+    "options": frozenset(),
+    "login": frozenset(["errors", "options", "prefetch", "pkgd"]),
     "online_check": frozenset(["errors", "config", "federation"]),
     "__main__": frozenset(
         ["errors", "pkgd", "config", "logs", "tap", "web", "prefetch", "upload", "signing_command", "rebuild"]
-        + ["explain_command", "online_check", "key_command"]
+        + ["explain_command", "online_check", "key_command", "login", "options"]
     ),
     "door": frozenset(["tap"]),
 }
@@ -99,12 +103,14 @@ FILES_IN = (
     "pkgd.packages.keyring",  # signing keys, which nobody else may read
     "pkgd.auth.htpasswd",  # users, read again when they change
     "pkgd.auth.tokenkeys",  # keys of tokens, which nobody else may read
+    "pkgd.login.credentials",  # its own file
     "pkgd.key_command",  # credentials
     "pkgd.prefetch.command",  # the list of images
     "pkgd.upload.command",  # what is uploaded
     "pkgd.logfile",
     "pkgd.web.site",  # reading ahead
     "pkgd.web.transport",  # sendfile
+    "pkgd.web.ui.page",  # its own files
     "pkgd.web.tls",  # has a certificate changed?
 )
 _HARMLESS = frozenset(["environ", "getcwd", "strerror", "getpid", "fsencode", "fsdecode", "cpu_count"])

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.auth.audit import Unaudited
-from pkgd.auth.model import Action, Identity, Principal, oci
+from pkgd.auth.model import Access, Action, Identity, Principal, oci
 from pkgd.auth.scopes import parse_scopes
 from pkgd.authentication import Authentication, authenticate
 from pkgd.blocking import InlineBlocking
@@ -123,6 +123,76 @@ class MadeTests(AuthenticationCase):
             ["mirror:docker.io/library/alpine", "mirror:quay.io/alpine"],
         )
         self.assertIn("mirror:ghcr.io/a/b", [one.resource for one in granting._pulls("ghcr.io/a/b")])
+
+
+class OidcTests(AuthenticationCase):
+    """Mode oidc."""
+
+    text = """
+server: {external_url: https://pkg.example.com}
+auth:
+  mode: oidc
+  oidc: {issuer: https://idp.example.com, client_id: pkgd, client_secret_file: secret}
+"""
+
+    def setUp(self) -> None:
+        """The client has a secret."""
+        super().setUp()
+        with open(os.path.join(self.base, "secret"), "w", encoding="utf-8") as file:
+            file.write("canary\n")
+
+    def refused(self, found: Authentication, user: str, password: str) -> str:
+        """Why somebody does not get in."""
+        request, _ = recorded("GET /v2/ HTTP/1.1", basic(user, password))
+        work = Deferred.fromCoroutine(found.gate.admit(request, Access("registry", Action.ENTER)))
+        failure = self.failureResultOf(work, Unauthenticated)
+        return str(failure.value)
+
+    def test_made(self) -> None:
+        """Nothing is asked at the start; a password is refused with words that lead on."""
+        found = self.make(self.text)
+
+        assert found.browsers is not None
+        self.assertEqual(found.browsers.provider.state(), "degraded")
+        self.assertIn("https://pkg.example.com/ui/keys", self.refused(found, "alice", "secret"))
+        self.assertNotIn("canary", repr(found.browsers.provider.settings))
+
+    def test_secret(self) -> None:
+        """The secret is the file's line."""
+        found = self.make(self.text)
+
+        assert found.browsers is not None
+        self.assertEqual(found.browsers.provider.settings.client_secret, "canary")
+        os.unlink(os.path.join(self.base, "secret"))
+        self.assertRaises(ConfigError, self.make, self.text)
+
+    def test_break_glass(self) -> None:
+        """The users of the file are there whatever the provider does; the other mode's file is not read."""
+        more = self.text.replace("client_id: pkgd", "client_id: pkgd, break_glass_htpasswd: users")
+
+        self.assertTrue(self.is_let_in(self.make(more), "alice"))
+        elsewhere = self.text.replace("mode: oidc", "mode: oidc\n  basic_htpasswd_file: nothing")
+        self.assertIsNone(self.make(elsewhere)._passwords)
+
+
+class KeyFileTests(AuthenticationCase):
+    """The file of API keys."""
+
+    def test_damaged(self) -> None:
+        """A damaged one stops the start."""
+        found = self.make()
+        with open(os.path.join(self.base, "state", "pkgd.sqlite"), "wb") as file:
+            file.write(b"x" * 5000)
+
+        self.assertRaises(ConfigError, found.open)
+
+    def test_none(self) -> None:
+        """Where nobody logs in there is none."""
+        found = self.make("auth: {mode: none}\n")
+        found.open()
+
+        self.assertEqual(os.listdir(os.path.join(self.base, "state")), [])
+        self.assertIsNone(found.keys_api)
 
 
 class ReloadTests(AuthenticationCase):

@@ -181,8 +181,6 @@ class ApiKeys:
         """What was found out when an owner logged in: his groups, and whether he is still let in at all."""
         rows = [live.row for live in self._keys.values() if live.row.owner == owner]
         learnt = tuple(sorted(groups))
-        if all(one.groups == learnt and one.suspended == suspended for one in rows):
-            return
         for row in rows:
             self._keys[row.id] = _Live.of(evolve(row, groups=learnt, suspended=suspended))
         await self._accounts.run(partial(set_standing, owner=owner, groups=learnt, suspended=suspended))

@@ -69,13 +69,20 @@ class Issuers:
 
         :raises Upstream: as `keys_at`, and if the document is another issuer's.
         """
+        return await self.keys_at(self.place(await self.document_of(issuer), "jwks_uri", issuer))
+
+    async def document_of(self, issuer: str) -> dict[str, Any]:
+        """The discovery document of an issuer.
+
+        :raises Upstream: if there is none, nobody answers, or it is another issuer's.
+        """
         document = await self._get(issuer.rstrip("/") + _WELL_KNOWN)
         if document.status != 200:
             raise UnexpectedStatus(_host(issuer), f"answers {document.status} where its discovery document should be")
         found = _parse(document, issuer)
         if found.get("issuer") != issuer:
             raise UpstreamCorrupt(_host(issuer), "has the discovery document of another issuer")
-        return await self.keys_at(self._place(found, issuer))
+        return found
 
     async def keys_beside(self, url: str) -> Published:
         """The keys that the origin of a URL publishes, at one of the two usual places; `Published(None)` if at neither.
@@ -86,7 +93,7 @@ class Issuers:
         origin = f"{parts.scheme}://{parts.netloc}"
         document = await self._get(origin + _WELL_KNOWN)
         if _is_there(document):
-            return await self.keys_at(self._place(_parse(document, origin), origin))
+            return await self.keys_at(self.place(_parse(document, origin), "jwks_uri", origin))
         self._check_absent(document, origin)
         document = await self._get(origin + _BARE_KEYS)
         if _is_there(document):
@@ -101,11 +108,14 @@ class Issuers:
         if document.status not in _ABSENT and document.status != 200:
             raise UnexpectedStatus(_host(origin), f"answers {document.status} where its keys may be")
 
-    def _place(self, document: dict[str, Any], base: str) -> str:
-        """The URL of the keys: over TLS, or where the document itself came from without."""
-        place = document.get("jwks_uri")
-        if not isinstance(place, str) or not place.isascii() or not place.isprintable():
-            raise UpstreamCorrupt(_host(base), "has a discovery document that names no keys")
+    def place(self, document: dict[str, Any], name: str, base: str) -> str:
+        """A URL that a document names: over TLS, or where the document itself came from without.
+
+        :raises UpstreamCorrupt: if it names none that may be asked.
+        """
+        place = document.get(name)
+        if not isinstance(place, str) or not place.isascii() or not place.isprintable() or " " in place:
+            raise UpstreamCorrupt(_host(base), f"has a discovery document without {name}")
         try:
             parts, ours = urlsplit(place), urlsplit(base)
             allowed = parts.scheme == "https" or (
@@ -114,7 +124,7 @@ class Issuers:
         except ValueError:
             allowed = False
         if not allowed:
-            raise UpstreamCorrupt(_host(base), "has a discovery document that names keys without TLS")
+            raise UpstreamCorrupt(_host(base), f"has a discovery document that names {name} without TLS")
         return place
 
     async def _get(self, url: str) -> _Document:

@@ -32,7 +32,7 @@ from pkgd.config.hosted import AptRepository, AptSuite, RpmRepository, Signing, 
 from pkgd.config.hosting import check_hosting
 from pkgd.config.kinds import MASK, Duration, Secret, Size
 from pkgd.config.mirroring import UPSTREAM_VARIABLE, canonical_mirror, canonical_server
-from pkgd.config.passwords import read_key_file, read_passphrase, read_password
+from pkgd.config.passwords import read_client_secret, read_key_file, read_passphrase, read_password
 from pkgd.config.schema import (
     Access,
     Audit,
@@ -97,6 +97,7 @@ __all__ = [
     "masked",
     "parse",
     "parse_duration",
+    "read_client_secret",
     "read_key_file",
     "read_passphrase",
     "read_password",

@@ -22,8 +22,6 @@ def check_auth(auth: Auth) -> None:
 
     :raises ConfigError: with the key's path.
     """
-    if auth.mode == "oidc":
-        raise ConfigError("auth.mode", "oidc is not there yet: none or basic is needed")
     if auth.mode == "basic" and auth.basic_htpasswd_file is None and not auth.basic_api_backends:
         raise ConfigError(
             "auth.basic_htpasswd_file",

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from pkgd.config.kinds import Duration, Section
+from pkgd.config.kinds import Duration, Secret, Section
 
 __all__ = ["ApiBackend", "Oidc", "Workload"]
 
@@ -70,6 +70,21 @@ class Workload(Section, frozen=True):
 
 
 class Oidc(Section, frozen=True):
-    """`auth.oidc`: OpenID Connect."""
+    """`auth.oidc`: the OpenID Connect provider by which users log in, in mode `oidc`; and issuers for workloads.
 
+    The secret may instead be in a file, which `read_client_secret` reads.
+    """
+
+    issuer: str | None = None
+    client_id: str | None = None
+    client_secret: Secret | None = None
+    client_secret_file: str | None = None
+    scopes: list[str] = msgspec.field(default_factory=lambda: ["openid", "profile", "email"])
+    username_claim: str = "preferred_username"
+    groups_claim: str = "groups"
+    allowed_groups: list[str] = []
+    break_glass_htpasswd: str | None = None
+    allow_insecure_http: bool = False
+    ca_file: str | None = None
+    private_hosts: list[str] = []
     workload: list[Workload] = []

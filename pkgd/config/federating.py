@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from msgspec.structs import replace
 
 from pkgd.config.auth import Auth
-from pkgd.config.federated import ApiBackend, Workload
+from pkgd.config.federated import ApiBackend, Oidc, Workload
 from pkgd.errors import ConfigError, InvalidHost
 from pkgd.formats.hosts import configured_authority
 
@@ -25,6 +25,7 @@ _BACKENDS = "auth.basic_api_backends"
 _WORKLOADS = "auth.oidc.workload"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}")
 _PRINTABLE = re.compile(r"[!-~]{1,2048}")
+_SCOPE = re.compile(r"[!#-\[\]-~]{1,256}")
 _CLAIM = re.compile(r"\$\{claims\.[A-Za-z0-9_./:-]{1,128}\}")
 _SIGNATURES = frozenset(["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"])
 _HMACS = frozenset(["HS256", "HS384", "HS512"])
@@ -49,6 +50,7 @@ def canonical_federation(auth: Auth) -> Auth:
     backends = [_backend(one, f"{_BACKENDS}[{at}]") for at, one in enumerate(auth.basic_api_backends)]
     for at, workload in enumerate(auth.oidc.workload):
         _check_workload(workload, f"{_WORKLOADS}[{at}]")
+    _check_provider(auth.oidc, auth.mode == "oidc")
     _check_unique(
         ((one.name, f"{_BACKENDS}[{at}].name") for at, one in enumerate(backends)),
         "another back end is called so, too: give them names",
@@ -73,7 +75,10 @@ def absolute_federation(auth: Auth, base: str) -> Auth:
     return replace(
         auth,
         basic_api_backends=[resolved(one, *backend) for one in auth.basic_api_backends],
-        oidc=replace(auth.oidc, workload=[resolved(one, *workload) for one in auth.oidc.workload]),
+        oidc=replace(
+            resolved(auth.oidc, "client_secret_file", "break_glass_htpasswd", "ca_file"),
+            workload=[resolved(one, *workload) for one in auth.oidc.workload],
+        ),
     )
 
 
@@ -108,6 +113,26 @@ def _backend(section: ApiBackend, path: str) -> ApiBackend:
     if not section.groups_claim or section.username_claim == "":
         raise ConfigError(path, "a claim needs a name")
     return replace(section, name=name)
+
+
+def _check_provider(section: Oidc, is_needed: bool) -> None:
+    path = "auth.oidc"
+    if is_needed:
+        for key in ("issuer", "client_id"):
+            if not getattr(section, key):
+                raise ConfigError(f"{path}.{key}", "mode oidc needs it: the provider has it for every client")
+    if section.issuer is not None:
+        _check_url(section.issuer, f"{path}.issuer", section.allow_insecure_http)
+    if section.client_id is not None and not _PRINTABLE.fullmatch(section.client_id):
+        raise ConfigError(f"{path}.client_id", "printable characters are needed")
+    if section.client_secret is not None and section.client_secret_file is not None:
+        raise ConfigError(path, "client_secret and client_secret_file exclude each other")
+    if "openid" not in section.scopes or not all(_SCOPE.fullmatch(one) for one in section.scopes):
+        raise ConfigError(f"{path}.scopes", "a list with openid in it is needed")
+    if not section.username_claim or not section.groups_claim or not all(section.allowed_groups):
+        raise ConfigError(path, "claims and groups have names")
+    for at, host in enumerate(section.private_hosts):
+        _authority(host, f"{path}.private_hosts[{at}]")
 
 
 def _check_workload(section: Workload, path: str) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pkgd.config.federated import Oidc
 from pkgd.config.hosted import SigningKey
 from pkgd.config.schema import UpstreamRegistry
 from pkgd.errors import ConfigError
 
-__all__ = ["read_key_file", "read_passphrase", "read_password"]
+__all__ = ["read_client_secret", "read_key_file", "read_passphrase", "read_password"]
 
 # More is no password but the wrong file; tokens have a few KiB.
 _LIMIT = 64 << 10
@@ -33,6 +34,16 @@ def read_passphrase(name: str, section: SigningKey) -> str | None:
     if section.passphrase_file is None:
         return None
     return _read(section.passphrase_file, f"signing.keys.{name}.passphrase_file")
+
+
+def read_client_secret(section: Oidc) -> str | None:
+    """The secret by which the provider knows this server, or None; reads its file, without the line end.
+
+    :raises ConfigError: if the file cannot be read, or has no secret in it.
+    """
+    if section.client_secret_file is None:
+        return section.client_secret.reveal() if section.client_secret else None
+    return _read(section.client_secret_file, "auth.oidc.client_secret_file")
 
 
 def read_key_file(file_path: str, path: str) -> bytes:

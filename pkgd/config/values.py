@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
+from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
@@ -33,6 +34,10 @@ def check(config: Config) -> None:
         raise ConfigError("server.tls", "certificate and key are given together")
     if config.auth is not None:
         check_auth(config.auth)
+    if config.auth_mode == "oidc":
+        url = config.server.external_url
+        if url is None or not (url.startswith("https://") or urlsplit(url).hostname in ("localhost", "127.0.0.1")):
+            raise ConfigError("server.external_url", "mode oidc needs it, with https: browsers are sent back there")
     if not config.server.listen:
         raise ConfigError("server.listen", "at least one endpoint is needed")
     for endpoint in config.server.listen:

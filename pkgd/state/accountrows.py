@@ -121,8 +121,10 @@ def note_uses(t: Any, uses: Iterable[tuple[str, float]]) -> None:
 
 
 def set_standing(t: Any, owner: str, groups: tuple[str, ...], suspended: bool) -> None:
-    """What has been learnt of an owner is so of his keys, too."""
+    """What has been learnt of an owner is so of his keys, refresh tokens and sessions, too."""
     t.execute("UPDATE api_key SET groups = ?, suspended = ? WHERE owner = ?", (_text(groups), suspended, owner))
+    for table in ("refresh_token", "session"):
+        t.execute(f"UPDATE {table} SET groups = ? WHERE user = ?", (_text(groups), owner))  # noqa: S608
 
 
 # -- refresh tokens --

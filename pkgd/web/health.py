@@ -80,9 +80,13 @@ class HealthApi:
 
     app = Klein()
 
-    def __init__(self, readiness: Readiness, clock: IReactorTime) -> None:
+    def __init__(self, readiness: Readiness, clock: IReactorTime, oidc: Callable[[], str] | None = None) -> None:
+        """
+        :param oidc: how it is with the provider that users log in by; None if there is none.
+        """
         self._readiness = readiness
         self._clock = clock
+        self._oidc = oidc
         self._started = clock.seconds()
 
     @app.route("/health", methods=["GET", "HEAD"])
@@ -90,7 +94,10 @@ class HealthApi:
     def health(self, request: Request) -> None:
         """200 as long as the reactor answers; no I/O."""
         uptime = int(self._clock.seconds() - self._started)
-        send_json(request, 200, {"status": "ok", "version": __version__, "uptime": uptime}, _NO_STORE)
+        report: dict[str, object] = {"status": "ok", "version": __version__, "uptime": uptime}
+        if self._oidc is not None:
+            report["oidc"] = self._oidc()
+        send_json(request, 200, report, _NO_STORE)
 
     @app.route("/ready", methods=["GET", "HEAD"])
     @declares(None)

@@ -4,7 +4,8 @@
 /apt/…  /rpm/…      package repositories: own dispatch (pkgd.web.packages), with what Gitea, Nexus, Artifactory and
                     GitLab call them: /api/packages/…, /repository/…, /artifactory/…, /api/v4/projects/…
 /api/v1/…           JSON for tools (pkgd.web.api), with API keys at /api/v1/keys
-/auth/…             tokens for clients of the registry (pkgd.web.auth); also at /token and /v2/token
+/auth/…             tokens for clients of the registry, also at /token and /v2/token; logins (pkgd.web.auth)
+/ui/keys            the page for API keys (pkgd.web.ui)
 /health  /ready     probes (pkgd.web.health)
 /metrics            for Prometheus (pkgd.web.metrics)
 
@@ -23,6 +24,7 @@ from pkgd.errors import UnknownRoute
 from pkgd.web import errors
 from pkgd.web.api.keys import KeysApi
 from pkgd.web.api.packages import ApiV1
+from pkgd.web.auth.login import LoginApi
 from pkgd.web.auth.token import TokenApi
 from pkgd.web.gate import require_declarations
 from pkgd.web.health import HealthApi
@@ -32,6 +34,7 @@ from pkgd.web.registry.api import RegistryApi
 from pkgd.web.request import Request
 from pkgd.web.site import Handler
 from pkgd.web.target import parse_path
+from pkgd.web.ui.page import KeysPage
 
 __all__ = ["Root"]
 
@@ -48,9 +51,11 @@ class Root:
         api: ApiV1 | None = None,
         tokens: TokenApi | None = None,
         keys: KeysApi | None = None,
+        logins: LoginApi | None = None,
+        page: KeysPage | None = None,
     ) -> None:
         """
-        :param metrics: None if there are to be none; so with `packages`, `api`, `tokens` and `keys`.
+        :param metrics: None if there are to be none; so with `packages`, `api`, `tokens`, `keys`, `logins` and `page`.
         :raises LookupError: if any route declares no access.
         """
         self._registry = registry
@@ -58,6 +63,8 @@ class Root:
         self._api = api
         self._tokens = tokens
         self._keys = keys
+        self._logins = logins
+        self._page = page
         probes = KleinTree(health.app)
         self._doors = {b"health": probes, b"ready": probes}
         if metrics is not None:
@@ -73,6 +80,10 @@ class Root:
             return self._registry
         if self._packages is not None and path.startswith(PackagesApi.prefixes):
             return self._packages
+        if self._logins is not None and path in LoginApi.paths:
+            return self._logins
+        if self._page is not None and path in KeysPage.paths:
+            return self._page
         if self._keys is not None and _is_below(path, KeysApi.prefix):
             return self._keys
         if self._api is not None and path.startswith(b"/api/v1/"):

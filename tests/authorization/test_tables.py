@@ -93,3 +93,13 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(set(self.root._doors), {b"health", b"ready", b"metrics"})
         self.assertTrue(all(isinstance(one, KleinTree) for one in self.root._doors.values()))
         self.assertIsInstance(self.root, Root)
+
+    def test_doors_of_logins(self) -> None:
+        """Where users log in by a provider there are two more: to log in, and a page without anything of anybody's."""
+        text = "auth: {mode: oidc, oidc: {issuer: https://idp.example.com, client_id: a}}\nstate_dir: nowhere\n"
+        config = parse(f"{text}server: {{external_url: https://pkg.example.com}}", {}, ".")
+        reactor: Any = Loop()
+        root = compose(reactor, config, FileSystem(), Tasks(), Limits()).root
+
+        doors = {name for name, value in vars(root).items() if hasattr(value, "handle")}
+        self.assertEqual(doors, {"_registry", "_packages", "_api", "_keys", "_tokens", "_nowhere", "_logins", "_page"})

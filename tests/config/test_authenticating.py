@@ -33,8 +33,34 @@ class AuthTests(ConfigCase):
         self.assertEqual(self.read("").auth_mode, "none")
 
     def test_oidc(self) -> None:
-        """What isn't there yet is refused, and not ignored."""
-        self.assert_refused("auth: {mode: oidc}", "auth.mode")
+        """Mode oidc needs a URL that browsers come back to, with TLS, a provider, and a client there."""
+        provider = "issuer: https://idp.example.com, client_id: pkgd"
+        named = "server: {external_url: https://pkg.example.com}\n"
+
+        self.assertEqual(self.read(f"{named}auth: {{mode: oidc, oidc: {{{provider}}}}}").auth_mode, "oidc")
+        for url in ("", "server: {external_url: http://pkg.example.com}\n"):
+            self.assert_refused(f"{url}auth: {{mode: oidc, oidc: {{{provider}}}}}", "server.external_url")
+        self.assert_refused(f"{named}auth: {{mode: oidc, oidc: {{client_id: a}}}}", "auth.oidc.issuer")
+        self.assert_refused(f"{named}auth: {{mode: oidc, oidc: {{issuer: https://a}}}}", "auth.oidc.client_id")
+        for more, key in (
+            ("issuer: http://idp.example.com", ".issuer"),
+            ("client_id: 'a b'", ".client_id"),
+            ("scopes: [profile]", ".scopes"),
+            ("scopes: [openid, 'a b']", ".scopes"),
+            ("username_claim: ''", ""),
+            ("allowed_groups: ['']", ""),
+            ("client_secret: a, client_secret_file: b", ""),
+            ("private_hosts: ['a b']", ".private_hosts[0]"),
+        ):
+            self.assert_refused(
+                f"{named}auth: {{mode: basic, basic_htpasswd_file: x, oidc: {{{more}}}}}", f"auth.oidc{key}"
+            )
+
+    def test_api_keys(self) -> None:
+        """Keys live for a minute at least, and no longer than the longest."""
+        for text in ("default_lifetime: 59s", "default_lifetime: 366d", "max_lifetime: 89d"):
+            key = "auth.api_keys.default_lifetime"
+            self.assert_refused(f"auth: {{mode: none, api_keys: {{{text}}}}}", key)
 
     def test_token(self) -> None:
         """Lifetimes, names and algorithms that cannot work are refused."""

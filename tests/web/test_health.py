@@ -6,7 +6,8 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd import __version__
-from pkgd.web.health import Phase
+from pkgd.web.health import HealthApi, Phase
+from pkgd.web.root import KleinTree
 from tests.web.fixtures import Edge
 from tests.web.messages import Row, each
 
@@ -94,6 +95,17 @@ class ProbeTests(SynchronousTestCase):
 
         self.assertEqual((answer.status, len(answer.json["degraded"])), (200, 1))
         self.assertIn("free space", answer.json["degraded"][0])
+
+    def test_provider(self) -> None:
+        """Where users log in by a provider, health says how it is with that, and stays well."""
+        state = "degraded"
+        self.edge.root._doors[b"health"] = KleinTree(HealthApi(self.edge.readiness, self.edge.clock, lambda: state).app)
+        answers = [self.edge.call("GET", "/health")]
+        state = "ok"
+        answers.append(self.edge.call("GET", "/health"))
+
+        self.assertEqual([(one.status, one.json["oidc"]) for one in answers], [(200, "degraded"), (200, "ok")])
+        self.assertEqual(self.edge.call("GET", "/ready").status, 200)
 
     def test_log(self) -> None:
         """Probes that succeed are not logged; those that fail are."""

@@ -1,0 +1,241 @@
+"""Logging in by the provider, with a browser or by a device code.
+
+GET  /auth/login?redirect=/…     to the provider, with state, nonce and PKCE (OpenID Connect Core 1.0, 3.1; RFC 7636)
+GET  /auth/callback?code&state   from there; then to the path, with a session in a cookie
+POST /auth/logout                the session ends
+POST /auth/device                a code to log in with elsewhere (RFC 8628), for commands
+POST /auth/device/token          its refresh token, once somebody has: `device_code` in a form
+POST /auth/revoke                a refresh token ends: `token` in a form (RFC 7009)
+
+Whatever the provider calls an error is said in words of ours; a browser is sent to a path here, or to the provider.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Coroutine
+from typing import Any
+from urllib.parse import parse_qs
+
+from attrs import evolve, frozen
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from pkgd.auth.model import Identity
+from pkgd.auth.oidc import Provider, Refusal
+from pkgd.auth.oidcusers import OidcUsers
+from pkgd.auth.pending import BrowserLogin, DeviceLogin, Pending, challenge_of, new_browser_login
+from pkgd.auth.secrettexts import new_secret
+from pkgd.auth.sessions import LIFETIME, Sessions
+from pkgd.auth.sources import RefreshTokens
+from pkgd.errors import AuthUnavailable, InvalidRequest, TokenRefused, Unauthenticated, UnknownRoute, Unsupported
+from pkgd.sharing import Tasks
+from pkgd.web import errors
+from pkgd.web.auth.browsers import check_same_origin
+from pkgd.web.cookies import LOGIN, SESSION, cookie_of, forget_cookie, set_cookie
+from pkgd.web.outside import Outside
+from pkgd.web.request import Request
+from pkgd.web.respond import send_empty, send_json
+from pkgd.web.target import parse_path, parse_query
+
+__all__ = ["CALLBACK_PATH", "HOME", "LoginApi", "LoginParts"]
+
+log = Logger()
+
+CALLBACK_PATH = "/auth/callback"
+# Where a browser goes that has not said where to.
+HOME = "/ui/keys"
+# How long a login may take, in seconds.
+LOGIN_SECONDS = 600.0
+DEVICE_SECONDS = 1800.0
+MAX_BODY = 64 * 1024
+MAX_CODE = 4096
+MIN_INTERVAL = 1.0
+
+# A path here, plain: nothing that a browser could take for another host.
+_TARGET = re.compile(r"/(?:[A-Za-z0-9_.~-][A-Za-z0-9_.~/-]*)?(?:\?[A-Za-z0-9_.~/=&-]*)?")
+_NO_STORE = b"Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\n"
+_FAILED = "the login has failed: begin anew at /auth/login"
+
+
+@frozen
+class LoginParts:
+    """What logging in is made of."""
+
+    provider: Provider
+    users: OidcUsers
+    sessions: Sessions
+    refresh: RefreshTokens
+    outside: Outside
+    now: Callable[[], float]
+
+
+class LoginApi:
+    """Dispatches the paths of `paths`."""
+
+    paths = frozenset(
+        [b"/auth/login", b"/auth/callback", b"/auth/logout", b"/auth/device", b"/auth/device/token", b"/auth/revoke"]
+    )
+
+    def __init__(self, parts: LoginParts, tasks: Tasks | None = None) -> None:
+        """
+        :param tasks: where every handler runs, for the stop to wait for it.
+        """
+        self._parts = parts
+        self._tasks = tasks or Tasks()
+        self._browsers: Pending[BrowserLogin] = Pending(LOGIN_SECONDS, parts.now)
+        self._devices: Pending[DeviceLogin] = Pending(DEVICE_SECONDS, parts.now)
+        self._work: dict[bytes, tuple[bytes, Callable[[Request], Coroutine[Any, Any, None]]]] = {
+            b"/auth/login": (b"GET", self._login),
+            b"/auth/callback": (b"GET", self._callback),
+            b"/auth/logout": (b"POST", self._logout),
+            b"/auth/device": (b"POST", self._device),
+            b"/auth/device/token": (b"POST", self._device_token),
+            b"/auth/revoke": (b"POST", self._revoke),
+        }
+
+    def handle(self, request: Request) -> None:
+        """Answer a request.
+
+        :raises PkgdError: if it cannot be dispatched; whatever the handler raises, it answers.
+        """
+        parse_path(request.path)
+        if request.path not in self._work:
+            raise UnknownRoute(request.path.decode("ascii", "replace")[:200])
+        method, work = self._work[request.path]
+        if request.method != method:
+            raise Unsupported(f"{method.decode('ascii')} is needed here", (method.decode("ascii"),))
+        self._tasks.start("request", self._run(request, work))
+
+    async def _run(self, request: Request, work: Callable[[Request], Coroutine[Any, Any, None]]) -> None:
+        try:
+            await work(request)
+        except TokenRefused as error:
+            log.warn("a login has failed: {why}", why=error.reason)
+            errors.answer(request, Failure(Unauthenticated(_FAILED)))
+        except Exception:
+            errors.answer(request, Failure())
+
+    # -- browsers --
+
+    async def _login(self, request: Request) -> None:
+        """To the provider."""
+        target = parse_query(request.uri.partition(b"?")[2]).one("redirect") or HOME
+        if not _TARGET.fullmatch(target):
+            raise InvalidRequest("redirect", "a path of this server is needed")
+        state, cookie = new_secret(), new_secret()
+        login = new_browser_login(cookie, target)
+        url = await self._parts.provider.authorization_url(state, login.nonce, challenge_of(login.verifier))
+        self._browsers.add(state, login)
+        _redirect(request, 302, url, set_cookie(LOGIN, cookie, LOGIN_SECONDS))
+
+    async def _callback(self, request: Request) -> None:
+        """From the provider: the code is redeemed once, for the browser that has begun."""
+        query = parse_query(request.uri.partition(b"?")[2])
+        login = self._browsers.take(query.one("state") or "")
+        if login is None or not login.is_by(cookie_of(request, LOGIN)):
+            raise Unauthenticated(_FAILED)
+        code = query.one("code")
+        if code is None or len(code) > MAX_CODE:
+            raise Unauthenticated(f"the provider has let nobody in. {_FAILED}")
+        claims = await self._parts.provider.redeem_code(code, login.verifier, login.nonce)
+        if isinstance(claims, Refusal):
+            raise TokenRefused(f"the provider does not take its code: {claims.error}")
+        identity = await self._parts.users.log_in(claims)
+        request.user_name = identity.principal.name
+        session = await self._parts.sessions.begin(identity)
+        old = cookie_of(request, SESSION)
+        if old is not None:
+            await self._parts.sessions.end(old)
+        log.info("{user} has logged in", user=identity.principal.name)
+        _redirect(request, 303, login.target, set_cookie(SESSION, session, LIFETIME) + forget_cookie(LOGIN))
+
+    async def _logout(self, request: Request) -> None:
+        check_same_origin(request, self._parts.outside)
+        session = cookie_of(request, SESSION)
+        if session is not None:
+            await self._parts.sessions.end(session)
+        send_empty(request, 204, _NO_STORE + forget_cookie(SESSION))
+
+    # -- commands --
+
+    async def _device(self, request: Request) -> None:
+        """A new code."""
+        await request.body.read_all(MAX_BODY)
+        answer = await self._parts.provider.authorize_device()
+        if answer is None:
+            raise InvalidRequest("", "the provider gives no device codes: make an API key at /ui/keys instead")
+        shown = {name: answer.get(name) for name in ("user_code", "verification_uri", "verification_uri_complete")}
+        code, interval, lifetime = answer.get("device_code"), answer.get("interval", 5), answer.get("expires_in")
+        texts = [code, shown["user_code"], shown["verification_uri"]]
+        if not all(isinstance(one, str) for one in texts) or not _is_number(interval) or not _is_number(lifetime):
+            raise AuthUnavailable("the provider's device code cannot be read")
+        login = DeviceLogin(str(code), max(float(interval), MIN_INTERVAL), self._parts.now())
+        handle = new_secret()
+        self._devices.add(handle, login)
+        send_json(
+            request,
+            200,
+            {**shown, "device_code": handle, "interval": login.interval, "expires_in": lifetime},
+            _NO_STORE,
+        )
+
+    async def _device_token(self, request: Request) -> None:
+        """The refresh token of who has logged in elsewhere meanwhile; the provider is asked as often as it likes."""
+        handle = _field(await request.body.read_all(MAX_BODY), "device_code")
+        login = self._devices.find(handle)
+        if login is None:
+            _send_error(request, "expired_token")
+            return
+        now = self._parts.now()
+        if 0 <= now - login.asked < login.interval:
+            _send_error(request, "authorization_pending")
+            return
+        self._devices.add(handle, evolve(login, asked=now))
+        claims = await self._parts.provider.redeem_device(login.code)
+        if isinstance(claims, Refusal):
+            if claims.error == "slow_down":
+                self._devices.add(handle, evolve(login, asked=now, interval=login.interval + 5))
+            elif claims.error != "authorization_pending":
+                self._devices.take(handle)
+            _send_error(request, claims.error)
+            return
+        self._devices.take(handle)
+        identity = await self._parts.users.log_in(claims)
+        request.user_name = identity.principal.name
+        send_json(request, 200, await self._tokens(request, identity), _NO_STORE)
+
+    async def _tokens(self, request: Request, identity: Identity) -> dict[str, Any]:
+        service = self._parts.outside.service(request)
+        token = await self._parts.refresh.issue(identity, service, "pkgd login")
+        log.info("{user} has logged in by a device code", user=identity.principal.name)
+        return {"refresh_token": token, "user": identity.principal.name, "service": service}
+
+    async def _revoke(self, request: Request) -> None:
+        """Whoever has it may end it; whether it was one is not said (RFC 7009, 2.2)."""
+        await self._parts.refresh.revoke(_field(await request.body.read_all(MAX_BODY), "token"))
+        send_json(request, 200, {}, _NO_STORE)
+
+
+def _redirect(request: Request, status: int, place: str, cookies: bytes) -> None:
+    send_empty(request, status, b"Location: %b\r\n%b%b" % (place.encode("ascii"), _NO_STORE, cookies))
+
+
+def _send_error(request: Request, error: str) -> None:
+    """As RFC 6749, 5.2 has it."""
+    send_json(request, 400, {"error": error}, _NO_STORE)
+
+
+def _field(body: bytes, name: str) -> str:
+    """The one field of a form that counts."""
+    try:
+        values = parse_qs(body.decode("utf-8"), errors="strict", max_num_fields=16).get(name, [])
+    except ValueError:
+        values = []
+    if len(values) != 1:
+        raise InvalidRequest(name, "the field is needed, once, in a form")
+    return values[0]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 86400
