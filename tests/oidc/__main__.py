@@ -17,6 +17,7 @@ from tests.oidc.bench import Bench, Browser, Case
 from tests.oidc.cases import cases
 
 _PORT = 24500
+GO_PROVIDER = "github.com/zitadel/oidc/v3/example/server@v3.52.0"
 _NODE = Path(__file__).parent / "node"
 
 
@@ -35,6 +36,7 @@ def main() -> int:
     try:
         install(["node", "npm", "chromium"])
         node = _install_modules(scratch)
+        _build(scratch / "bin")
         browser = Browser(node, shutil.which("chromium") or "chromium", scratch / "browser.log")
         try:
             for case in cases(Bench(scratch, options.port, node, browser)):
@@ -57,6 +59,14 @@ def _install_modules(scratch: Path) -> Path:
     except CommandFailed as error:
         raise SystemExit(f"{error}\n0 passed, 1 failed") from None
     return node
+
+
+def _build(folder: Path) -> None:
+    """The provider in Go; where that cannot be built its case fails, and no other."""
+    try:
+        run("env", f"GOBIN={folder}", "go", "install", GO_PROVIDER, timeout=900)
+    except (CommandFailed, FileNotFoundError) as error:
+        print(f"the provider in Go cannot be built\n{error}")
 
 
 def _try(case: Case) -> bool:

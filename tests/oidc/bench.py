@@ -128,6 +128,41 @@ class NodeProvider:
         browser.do("click", at="button[type=submit]")  # consent
 
 
+class GoProvider:
+    """The example server of Zitadel's Go library, whose issuer ends with a slash; its one user is in no group."""
+
+    user = "test-user@localhost"
+
+    def __init__(self, program: str, folder: Path, port: int, redirect: str) -> None:
+        self.issuer = f"http://localhost:{port}/"
+        self._program = program
+        self._folder = folder
+        self._port = port
+        self._redirect = redirect
+        self._daemon: Daemon | None = None
+
+    def section(self, **changes: Any) -> dict[str, Any]:
+        """How pkgd is told of it."""
+        return {"issuer": self.issuer, "client_id": "web", "client_secret": "secret", **changes}
+
+    def start(self) -> None:
+        """Run."""
+        command = ["env", f"PORT={self._port}", f"REDIRECT_URI={self._redirect}", self._program]
+        self._daemon = Daemon("go-oidc", command, self._folder / "go-provider.log")
+        wait_for("the Go provider listening", lambda: is_open(self._port))
+
+    def stop(self) -> None:
+        """End the process."""
+        if self._daemon is not None:
+            self._daemon.kill()
+
+    def log_in(self, browser: Browser, user: str) -> None:
+        """Fill in its form."""
+        browser.do("fill", at="input[name=username]", text=user)
+        browser.do("fill", at="input[name=password]", text="verysecure")
+        browser.do("click", at="button[type=submit]")
+
+
 class Browser:
     """Chromium, without a window."""
 
@@ -241,10 +276,9 @@ class Bench:
         found.users = {"alice": {"groups": ["dev", "ops"]}, "bob": {"groups": []}}
         return found
 
-    @property
-    def dex_port(self) -> int:
-        """Where Dex may listen."""
-        return self._port + 2
+    def go_provider(self) -> GoProvider:
+        """Another provider."""
+        return GoProvider(str(self.folder / "bin/server"), self.folder, self._port + 2, f"{self.url}/auth/callback")
 
     @contextmanager
     def pkgd(self, oidc: Mapping[str, Any], **more: Any) -> Iterator[Pkgd]:

@@ -268,6 +268,23 @@ class _Suite:
         finally:
             provider.stop()
 
+    def case_other_provider(self) -> None:
+        """Users of another provider, in Go, whose issuer ends with a slash, log in and make keys as well."""
+        provider = self.bench.go_provider()
+        provider.start()
+        try:
+            with self.bench.pkgd(provider.section()) as pkgd:
+                self.browser.do("fresh")
+                self.browser.do("go", url=f"{pkgd.url}/ui/keys")
+                self.browser.do("wait", at="input[name=username]")
+                provider.log_in(self.browser, provider.user)
+                self.browser.do("arrive", url=f"{pkgd.url}/ui/keys")
+                self.browser.do("wait", at="body[data-ready]")
+                expect("the page's user", self.browser.do("text", at="#user"), provider.user)
+                expect("with a key", pkgd.with_password(make_key(self.browser, "laptop")).status, 200)
+        finally:
+            provider.stop()
+
     # -- passwords --
 
     def case_password(self) -> None:
