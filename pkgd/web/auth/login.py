@@ -28,6 +28,7 @@ from pkgd.auth.pending import BrowserLogin, DeviceLogin, Pending, challenge_of, 
 from pkgd.auth.secrettexts import new_secret
 from pkgd.auth.sessions import LIFETIME, Sessions
 from pkgd.auth.sources import RefreshTokens
+from pkgd.auth.throttle import Rate, Throttle
 from pkgd.errors import AuthUnavailable, InvalidRequest, TokenRefused, Unauthenticated, UnknownRoute, Unsupported
 from pkgd.sharing import Tasks
 from pkgd.web import errors
@@ -51,6 +52,9 @@ DEVICE_SECONDS = 1800.0
 MAX_BODY = 64 * 1024
 MAX_CODE = 4096
 MIN_INTERVAL = 1.0
+# How often the provider is asked for who comes from one address, and in all.
+ASKING = Rate(60, 60.0)
+EVERYBODY = Rate(1200, 60.0)
 
 # A path here, plain: nothing that a browser could take for another host.
 _TARGET = re.compile(r"/(?:[A-Za-z0-9_.~-][A-Za-z0-9_.~/-]*)?(?:\?[A-Za-z0-9_.~/=&-]*)?")
@@ -84,6 +88,7 @@ class LoginApi:
         self._parts = parts
         self._tasks = tasks or Tasks()
         self._browsers: Pending[BrowserLogin] = Pending(LOGIN_SECONDS, parts.now)
+        self._asking = Throttle(ASKING, EVERYBODY, parts.now)
         self._devices: Pending[DeviceLogin] = Pending(DEVICE_SECONDS, parts.now)
         self._work: dict[bytes, tuple[bytes, Callable[[Request], Coroutine[Any, Any, None]]]] = {
             b"/auth/login": (b"GET", self._login),
@@ -135,6 +140,7 @@ class LoginApi:
         login = self._browsers.take(query.one("state") or "")
         if login is None or not login.is_by(cookie_of(request, LOGIN)):
             raise Unauthenticated(_FAILED)
+        self._count(request)
         code = query.one("code")
         if code is None or len(code) > MAX_CODE:
             raise Unauthenticated(f"the provider has let nobody in. {_FAILED}")
@@ -157,11 +163,21 @@ class LoginApi:
             await self._parts.sessions.end(session)
         send_empty(request, 204, _NO_STORE + forget_cookie(SESSION))
 
+    def _count(self, request: Request) -> None:
+        """Count what the provider is asked for somebody that nobody knows yet.
+
+        :raises Throttled: if that was too often of late.
+        """
+        address = self._parts.outside.address(request)
+        self._asking.check("", address)
+        self._asking.failed("", address)
+
     # -- commands --
 
     async def _device(self, request: Request) -> None:
         """A new code."""
         await request.body.read_all(MAX_BODY)
+        self._count(request)
         answer = await self._parts.provider.authorize_device()
         if answer is None:
             raise InvalidRequest("", "the provider gives no device codes: make an API key at /ui/keys instead")

@@ -287,6 +287,13 @@ class DeviceTests(LoginCase):
         self.assertEqual(answer.status, 400)
         self.assertIn("/ui/keys", answer.json["errors"][0]["message"])
 
+    def test_too_often(self) -> None:
+        """Nobody makes the provider busy: from one address there are only so many codes a minute."""
+        statuses = [self.edge.call("POST", "/auth/device", {}, b"").status for _ in range(61)]
+        self.assertEqual((set(statuses[:60]), statuses[60]), ({200}, 429))
+        self.edge.clock.advance(1)
+        self.assertEqual(self.edge.call("POST", "/auth/device", {}, b"").status, 200)
+
     def test_hostile_code(self) -> None:
         """A code that makes no sense is none."""
         for changes in (
