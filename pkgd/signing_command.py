@@ -20,8 +20,8 @@ from pkgd.packages.keyring import (
     StoredKey,
     default_user_id,
     read_passphrase,
-    read_secret_file,
 )
+from pkgd.secretfiles import read_secret_file
 
 __all__ = ["SigningKeys", "run"]
 

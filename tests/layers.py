@@ -16,7 +16,7 @@ __all__ = ["Source", "sources", "violations"]
 
 Breach = tuple[int, str]
 
-_FLOOR = frozenset(["errors", "flow", "blocking", "sharing", "logfile"])
+_FLOOR = frozenset(["errors", "flow", "blocking", "sharing", "logfile", "secretfiles"])
 _DOMAIN = _FLOOR | {"formats", "state"}
 _BELOW_WEB = _FLOOR | {"formats", "storage", "registry", "auth", "mirror", "packages", "metrics"}
 
@@ -27,6 +27,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "flow": frozenset(["errors"]),
     "blocking": frozenset(),
     "sharing": frozenset(),
+    "secretfiles": frozenset(["errors"]),
     "logfile": frozenset(["blocking"]),
     "metrics": frozenset(),
     "state": frozenset(["errors"]),
@@ -54,7 +55,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "upload": frozenset(["errors", "prefetch", "pkgd"]),
     "locking": frozenset(["errors"]),
     "rebuild": _BELOW_WEB | {"state", "config", "hosting", "locking"},
-    "signing_command": frozenset(["errors", "formats", "packages"]),
+    "signing_command": frozenset(["errors", "formats", "packages", "secretfiles"]),
     "explain_command": frozenset(["errors", "auth", "authorization", "config"]),
     "key_command": frozenset(["errors", "auth", "config", "logins", "options", "prefetch", "state", "pkgd"]),
     "options": frozenset(),
@@ -100,6 +101,7 @@ FILES_IN = (
     "pkgd.daemon",  # the state directory
     "pkgd.locking",  # and its lock
     "pkgd.rebuild.command",  # which it needs, too
+    "pkgd.secretfiles",  # keys, which nobody else may read
     "pkgd.packages.keyring",  # signing keys, which nobody else may read
     "pkgd.auth.htpasswd",  # users, read again when they change
     "pkgd.auth.tokenkeys",  # keys of tokens, which nobody else may read

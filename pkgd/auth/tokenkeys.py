@@ -14,7 +14,6 @@ import hashlib
 import os
 import re
 import secrets
-import stat
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from contextlib import suppress
@@ -34,6 +33,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from pkgd.errors import ConfigError
+from pkgd.secretfiles import (
+    check_private,
+    file_errors,
+    make_secret_directory,
+    read_secret_file,
+    write_secret_file,
+)
 
 __all__ = ["Algorithm", "TokenKey", "TokenKeys"]
 
@@ -136,11 +142,10 @@ class TokenKeys:
         """
         if self._file is not None:
             return [self._read(self._file, _SETTING)]
-        try:
-            self._make_directory()
+        with file_errors(self._directory):
+            make_secret_directory(self._directory)
+            check_private(self._directory, os.stat(self._directory), "700")
             return self._rotate()
-        except OSError as error:
-            raise ConfigError("state_dir", f"{error.filename or self._directory}: {error.strerror}") from error
 
     def use(self, keys: list[TokenKey]) -> None:
         """From now on sign with the first; what the one before has signed stays good."""
@@ -161,44 +166,18 @@ class TokenKeys:
         # A time in the future is that of a clock that has been set right since.
         if not found or not now - ROTATION < found[0][0] <= now + ROTATION or keys[0].algorithm != self._algorithm:
             key = TokenKey.generate(self._algorithm)
-            self._write(f"{now}-{key.kid}.pem", key.export())
+            write_secret_file(self._directory, f"{now}-{key.kid}.pem", key.export())
             keys = [key, *keys[:1]]
         for _, name in found[2:]:
             with suppress(FileNotFoundError):
                 os.unlink(os.path.join(self._directory, name))
         return keys
 
-    def _make_directory(self) -> None:
-        parent = os.path.dirname(self._directory)
-        with suppress(FileExistsError):
-            os.mkdir(self._directory, 0o700)
-            _sync(parent)
-        if os.stat(self._directory).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise ConfigError("state_dir", f"{self._directory} is open to others: chmod 700 it")
-
-    def _write(self, name: str, data: bytes) -> None:
-        """Keep a file, durably and whole."""
-        path = os.path.join(self._directory, name)
-        unfinished = f"{path}.new"
-        fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            os.write(fd, data)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        os.rename(unfinished, path)
-        _sync(self._directory)
-
     def _read(self, path: str, setting: str) -> TokenKey:
         try:
-            with open(path, "rb") as file:
-                if os.fstat(file.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-                    raise ConfigError(setting, f"{path} is open to others: chmod 600 it")
-                data = file.read(_MAX_FILE)
-        except OSError as error:
-            raise ConfigError(setting, f"{path} cannot be read: {error.strerror}") from error
-        try:
-            return TokenKey.read(self._algorithm, data)
+            return TokenKey.read(self._algorithm, read_secret_file(path, _MAX_FILE))
+        except ConfigError as error:
+            raise ConfigError(setting, error.message) from error
         except ValueError as error:
             raise ConfigError(setting, f"{path}: {error}") from None
 
@@ -209,11 +188,3 @@ def _is_p256(key: object) -> bool:
 
 def _kid(data: bytes) -> str:
     return urlsafe_b64encode(hashlib.sha256(data).digest()).decode("ascii")[:16]
-
-
-def _sync(directory: str) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

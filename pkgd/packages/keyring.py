@@ -15,22 +15,25 @@ import os
 import re
 import secrets
 import socket
-import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 
 from attrs import frozen
 
 from pkgd.errors import ConfigError, InvalidKey
 from pkgd.formats.openpgp import PrivateKey, generate_key, read_private_key
+from pkgd.secretfiles import (
+    check_private,
+    file_errors,
+    make_secret_directory,
+    read_secret_file,
+    sync_directory,
+    write_secret_file,
+)
 
-__all__ = ["DEFAULT_ALGORITHM", "KeyRing", "StoredKey", "default_user_id", "read_passphrase", "read_secret_file"]
+__all__ = ["DEFAULT_ALGORITHM", "KeyRing", "StoredKey", "default_user_id", "read_passphrase"]
 
 DEFAULT_ALGORITHM = "rsa3072"
 _NAME = re.compile(r"(signing|retired)-([0-9a-f]{40})\.asc")
-_MAX_SECRET = 1 << 20
 _MAX_PASSPHRASE = 4096
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 @frozen
@@ -79,9 +82,9 @@ class KeyRing:
         if any(one.key.fingerprint == key.fingerprint for one in self.stored()):
             raise ConfigError(key.fingerprint, "this key is there already")
         data = key.export(self._passphrase, secrets.token_bytes(8), secrets.token_bytes(16))
-        with _file_errors(self._directory):
-            self._make()
-            self._write(f"signing-{key.fingerprint}.asc", data)
+        with file_errors(self._directory):
+            make_secret_directory(self._directory)
+            write_secret_file(self._directory, f"signing-{key.fingerprint}.asc", data)
 
     def retire(self, fingerprint: str) -> None:
         """Let a key sign no longer, durably; it is kept."""
@@ -91,30 +94,19 @@ class KeyRing:
         if len(active) == 1:
             raise ConfigError(fingerprint, "it is the only key that signs")
         source, target = (f"{self._directory}/{kind}-{fingerprint}.asc" for kind in ("signing", "retired"))
-        with _file_errors(self._directory):
+        with file_errors(self._directory):
             os.rename(source, target)
-            _sync(self._directory)
+            sync_directory(self._directory)
 
     def _names(self) -> list[str]:
         """What is in the directory, once it is known that nobody else can put anything there."""
-        with _file_errors(self._directory):
+        with file_errors(self._directory):
             try:
                 found = os.stat(self._directory)
             except FileNotFoundError:
                 return []
-            _check(self._directory, found, "700")
+            check_private(self._directory, found, "700")
             return os.listdir(self._directory)
-
-    def _make(self) -> None:
-        """Make the directory, durably."""
-        parent = os.path.dirname(self._directory)
-        os.makedirs(parent, mode=0o750, exist_ok=True)
-        with suppress(FileExistsError):
-            os.mkdir(self._directory, 0o700)
-            if os.geteuid() == 0:  # whom the state belongs to, the keys do
-                owner = os.stat(parent)
-                os.chown(self._directory, owner.st_uid, owner.st_gid)
-        _sync(parent)
 
     def _read(self, name: str, match: re.Match[str]) -> StoredKey:
         path = f"{self._directory}/{name}"
@@ -124,54 +116,14 @@ class KeyRing:
             raise ConfigError(path, error.message) from error
         if key.fingerprint != match[2]:
             raise ConfigError(path, f"it holds another key, {key.fingerprint}")
-        with _file_errors(path):
+        with file_errors(path):
             since = os.stat(path).st_mtime_ns
         return StoredKey(key, match[1] == "signing", since)
-
-    def _write(self, name: str, data: bytes) -> None:
-        """Write a file whole or not at all, durably; nobody else can open it at any time."""
-        draft = f"{self._directory}/.{secrets.token_hex(8)}"
-        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            try:
-                if os.geteuid() == 0:
-                    owner = os.stat(self._directory)
-                    os.fchown(fd, owner.st_uid, owner.st_gid)
-                rest = memoryview(data)
-                while rest:
-                    rest = rest[os.write(fd, rest) :]
-                os.fsync(fd)
-            finally:
-                os.close(fd)
-            os.rename(draft, f"{self._directory}/{name}")
-        except OSError:
-            os.unlink(draft)
-            raise
-        _sync(self._directory)
 
 
 def default_user_id() -> str:
     """The user name of a key that is made by itself."""
     return f"pkgd signing key {socket.gethostname()}"
-
-
-def read_secret_file(path: str, limit: int = _MAX_SECRET) -> bytes:
-    """Read a file that only we may read.
-
-    :raises ConfigError: if it cannot be read, or others may.
-    """
-    with _file_errors(path):
-        # A pipe would hold up the start until somebody writes to it.
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with open(fd, "rb") as file:
-            found = os.fstat(fd)
-            if not stat.S_ISREG(found.st_mode):
-                raise ConfigError(path, "it is no regular file")
-            _check(path, found, "600")
-            data = file.read(limit + 1)
-    if len(data) > limit:
-        raise ConfigError(path, f"it has more than {limit} bytes")
-    return data
 
 
 def read_passphrase(path: str) -> str:
@@ -187,27 +139,3 @@ def read_passphrase(path: str) -> str:
     if not passphrase:
         raise ConfigError(path, "its first line is empty")
     return passphrase
-
-
-@contextmanager
-def _file_errors(path: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ConfigError(error.filename or path, error.strerror or str(error)) from error
-
-
-def _check(path: str, found: os.stat_result, mode: str) -> None:
-    """See that nobody else may read it or put something in its place."""
-    if found.st_mode & _OTHERS:
-        raise ConfigError(path, f"others may use it: chmod {mode} it")
-    if found.st_uid not in (0, os.geteuid()) and os.geteuid() != 0:
-        raise ConfigError(path, "it belongs to another user")
-
-
-def _sync(directory: str) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -15,9 +15,10 @@ from pkgd.blocking import Blocking
 from pkgd.errors import InvalidKey, PkgdError, SigningError
 from pkgd.formats.openpgp import Certificate, PrivateKey, read_private_keys, rpm_header_signature
 from pkgd.packages.gnupgsigner import GnupgSettings, GnupgSigner
-from pkgd.packages.keyring import KeyRing, default_user_id, read_secret_file
+from pkgd.packages.keyring import KeyRing, default_user_id
 from pkgd.packages.records import Clock
 from pkgd.packages.signing import NativeSigner, Signer
+from pkgd.secretfiles import read_secret_file
 
 __all__ = ["StartedSigner", "gnupg_key", "key_file", "key_ring"]
 

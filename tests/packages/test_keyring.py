@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.errors import ConfigError, InvalidKey
 from pkgd.formats.openpgp import read_private_key
-from pkgd.packages.keyring import KeyRing, default_user_id, read_passphrase, read_secret_file
+from pkgd.packages.keyring import KeyRing, default_user_id, read_passphrase
 from tests.formats.openpgp.keyfiles import NOW, key
 
 
@@ -204,8 +204,8 @@ class RefusedTests(KeyRingCase):
         self.assertRaises(ConfigError, ring.generate, "somebody", NOW, "ed25519")
 
 
-class SecretFileTests(SynchronousTestCase):
-    """Secrets in files of the operator's."""
+class PassphraseTests(SynchronousTestCase):
+    """Passphrases in files of the operator's."""
 
     def write(self, data: bytes, mode: int = 0o600) -> str:
         """A file."""
@@ -213,22 +213,6 @@ class SecretFileTests(SynchronousTestCase):
         path.write_bytes(data)
         path.chmod(mode)
         return str(path)
-
-    def test_read(self) -> None:
-        """A file of ours is read."""
-        self.assertEqual(read_secret_file(self.write(b"data")), b"data")
-        self.assertEqual(read_secret_file(self.write(b"data", 0o400)), b"data")
-
-    def test_refused(self) -> None:
-        """One that others may read, that isn't there, or that is too long, is refused by its path."""
-        for path in (
-            self.write(b"", 0o640),
-            self.write(b"", 0o604),
-            self.mktemp(),
-            self.write(bytes(1 << 21)),
-            "/dev/null",
-        ):
-            self.assertIn(path, self.assertRaises(ConfigError, read_secret_file, path).message)
 
     def test_passphrase(self) -> None:
         """A passphrase is the first line, without its end, with its spaces."""
