@@ -20,7 +20,6 @@ from pkgd.formats.digest import Digest
 from pkgd.formats.names import Origin, Reference, Tag
 from pkgd.formats.oci import Manifest
 from pkgd.registry.blobs import Blobs
-from pkgd.registry.legacy import read_object
 from pkgd.registry.referrers import parse_entries
 from pkgd.registry.stored import StoredManifest, StoredManifests, encode_pointer, write_manifest
 from pkgd.sharing import KeyedLock
@@ -36,6 +35,7 @@ from pkgd.storage.layout import (
     tag_key,
 )
 from pkgd.storage.spool import StagedFile
+from pkgd.storage.whole import read_object
 
 __all__ = ["Listed", "MirrorCache"]
 

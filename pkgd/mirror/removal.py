@@ -14,7 +14,6 @@ import msgspec
 
 from pkgd.blocking import Blocking
 from pkgd.formats.digest import Digest
-from pkgd.registry.legacy import read_object
 from pkgd.state import Cached, Group, Ledger
 from pkgd.storage.interfaces import ObjectStore, Versioned
 from pkgd.storage.layout import (
@@ -27,6 +26,7 @@ from pkgd.storage.layout import (
     referrers_prefix,
     tags_prefix,
 )
+from pkgd.storage.whole import read_object
 
 __all__ = ["Removal"]
 

@@ -17,7 +17,6 @@ from pkgd.errors import InvalidManifest, Storage
 from pkgd.formats.digest import Digest
 from pkgd.formats.names import Origin
 from pkgd.formats.oci import parse_manifest
-from pkgd.registry.legacy import read_object
 from pkgd.sharing import KeyedLock
 from pkgd.state import Cached, Index, Ledger
 from pkgd.storage.interfaces import ObjectStore
@@ -31,6 +30,7 @@ from pkgd.storage.layout import (
     media_type_key,
     repository_of,
 )
+from pkgd.storage.whole import read_object
 
 __all__ = ["Survey"]
 

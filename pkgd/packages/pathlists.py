@@ -19,6 +19,7 @@ from pkgd.formats.deb import walk_deb_paths
 from pkgd.packages.forms import compress, expand
 from pkgd.packages.layout import apt_paths_key
 from pkgd.storage.interfaces import ObjectStore
+from pkgd.storage.whole import read_object
 
 __all__ = ["PathList", "PathLists", "read_paths"]
 
@@ -92,7 +93,7 @@ class PathLists:
 
         :raises Storage: if the machine refuses.
         """
-        data = await self._load(apt_paths_key(self._directory, file))
+        data = await read_object(self._store, self.blocking, apt_paths_key(self._directory, file))
         if data is not None:
             try:
                 return await self.blocking.work(_unpack, data)
@@ -118,15 +119,6 @@ class PathLists:
             reader.close()
         await self.keep(file, paths)
         return await self.blocking.work(_unpack, paths.data)
-
-    async def _load(self, key: str) -> bytes | None:
-        reader = await self._store.open(key)
-        if reader is None:
-            return None
-        try:
-            return await self.blocking.disk(reader.read_at, 0, reader.size)
-        finally:
-            reader.close()
 
 
 def _pack(paths: Collection[bytes]) -> PathList:

@@ -19,6 +19,7 @@ from pkgd.packages.forms import expand
 from pkgd.packages.indices import Index, read_index
 from pkgd.packages.leaves import Leaf, LeafPart, Shape, Texts, rows_of
 from pkgd.storage.interfaces import ObjectStore
+from pkgd.storage.whole import read_object
 
 __all__ = ["Shelf", "expanded"]
 
@@ -154,13 +155,7 @@ class Shelf:
 
     async def find(self, key: str) -> bytes | None:
         """An object's bytes, or None if there is none."""
-        reader = await self.store.open(key)
-        if reader is None:
-            return None
-        try:
-            return await self.blocking.disk(reader.read_at, 0, reader.size)
-        finally:
-            reader.close()
+        return await read_object(self.store, self.blocking, key)
 
     async def find_json(self, key: str) -> Any:
         """A document, or None if there is none.

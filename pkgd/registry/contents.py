@@ -11,7 +11,7 @@ from pkgd.errors import InvalidDigest, InvalidManifest, InvalidReference
 from pkgd.formats.digest import Digest
 from pkgd.formats.names import Repository, RepositoryName, Tag
 from pkgd.formats.oci import Manifest, parse_manifest
-from pkgd.registry.legacy import LegacyManifests, read_object
+from pkgd.registry.legacy import LegacyManifests
 from pkgd.sharing import KeyedLock
 from pkgd.state import Contents, Index, Referrer
 from pkgd.storage.interfaces import ObjectStore
@@ -25,6 +25,7 @@ from pkgd.storage.layout import (
     media_type_key,
     tags_prefix,
 )
+from pkgd.storage.whole import read_object
 
 __all__ = ["ContentsReader", "referrer_of"]
 

@@ -13,8 +13,9 @@ from pkgd.formats.digest import Digest
 from pkgd.formats.names import Repository, Tag
 from pkgd.storage.interfaces import ObjectStore, Versioned
 from pkgd.storage.layout import directories, legacy_key, legacy_prefix, tag_of_legacy
+from pkgd.storage.whole import read_object
 
-__all__ = ["LegacyManifest", "LegacyManifests", "read_object"]
+__all__ = ["LegacyManifest", "LegacyManifests"]
 
 # Digests of legacy files that are remembered.
 MAX_KNOWN = 65536
@@ -28,17 +29,6 @@ class LegacyManifest:
     tag: Tag
     data: bytes
     version: object | None
-
-
-async def read_object(store: ObjectStore, blocking: Blocking, key: str) -> bytes | None:
-    """A small object's bytes, or None if there is none."""
-    reader = await store.open(key)
-    if reader is None:
-        return None
-    try:
-        return await blocking.disk(reader.read_at, 0, reader.size) if reader.size else b""
-    finally:
-        reader.close()
 
 
 class LegacyManifests:

@@ -18,9 +18,10 @@ from pkgd.errors import FailedStorage, InvalidDigest, InvalidManifest, UnknownMa
 from pkgd.formats.digest import Digest
 from pkgd.formats.names import Reference, Repository, Tag
 from pkgd.formats.oci import Manifest, detect_media_type
-from pkgd.registry.legacy import LegacyManifests, read_object
+from pkgd.registry.legacy import LegacyManifests
 from pkgd.storage.interfaces import ObjectStore, Versioned
 from pkgd.storage.layout import directories, directory, manifest_key, media_type_key, tag_key
+from pkgd.storage.whole import read_object
 
 __all__ = ["StoredManifest", "StoredManifests", "encode_pointer", "write_manifest"]
 
