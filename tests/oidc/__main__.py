@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 
 from tests.live.tools import CommandFailed, install, run
-from tests.oidc.bench import Bench, Browser, Case
+from tests.logins.bench import Case
+from tests.oidc.bench import Bench, Browser
 from tests.oidc.cases import cases
 
 _PORT = 24500

@@ -10,7 +10,7 @@ import ssl
 import subprocess
 import sys
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPSConnection
@@ -23,17 +23,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.live.certificates import Certificates, issue
 from tests.live.tools import Daemon, wait_for
+from tests.logins.bench import Missed
 
 CLIENT = "pkgd"
 SECRET = "canary-client-secret-1"
-
-
-@dataclass(frozen=True)
-class Case:
-    """One thing that must be so."""
-
-    name: str
-    trial: Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -48,16 +41,6 @@ class Answer:
     def json(self) -> Any:
         """The body, decoded."""
         return json.loads(self.body)
-
-
-class Missed(Exception):
-    """Something is not as it must be."""
-
-
-def expect(what: str, found: object, wanted: object) -> None:
-    """Raise if these differ."""
-    if found != wanted:
-        raise Missed(f"{what}: {found!r}, and not {wanted!r}")
 
 
 def is_open(port: int) -> bool:
