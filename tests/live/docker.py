@@ -17,6 +17,7 @@ from tests.live.bench import Bench, Case
 from tests.live.containerd import running_containerd
 from tests.live.content import expect, files_of_tar
 from tests.live.images import TAG, Image
+from tests.live.mirror_setup import installed
 from tests.live.registry import Endpoint
 from tests.live.tools import CommandFailed, Daemon, must_fail, run, running
 
@@ -139,14 +140,17 @@ def running_docker(bench: Bench) -> Iterator[Docker]:
         docker = Docker(bench, folder)
         with running(docker.daemon(containerd.socket)) as daemon:
             daemon.wait_until(docker.serves, seconds=60)
-            if bench.endpoint.certificates:
-                docker.distrust()
-                _trust(bench.endpoint, bench.endpoint.certificates.authority)
-            yield docker
+            with _trusted(bench.endpoint, docker):
+                yield docker
 
 
-def _trust(endpoint: Endpoint, authority: Path) -> None:
-    """Write the CA where dockerd looks for it at every pull and push."""
-    folder = Path("/etc/docker/certs.d") / endpoint.address
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "ca.crt").write_bytes(authority.read_bytes())
+@contextmanager
+def _trusted(endpoint: Endpoint, docker: Docker) -> Iterator[None]:
+    """For the block, the CA is where dockerd looks for it at every pull and push; without it dockerd pulls nothing."""
+    if endpoint.certificates is None:
+        yield
+        return
+    docker.distrust()
+    file = Path("/etc/docker/certs.d") / endpoint.address / "ca.crt"
+    with installed(file, endpoint.certificates.authority.read_text()):
+        yield

@@ -27,7 +27,7 @@ def hosts_toml(endpoint: Endpoint) -> str:
 @contextmanager
 def daemon_json(endpoint: Endpoint) -> Iterator[None]:
     """For the block, what dockerd reads when it starts."""
-    with _installed(Path("/etc/docker/daemon.json"), _file("daemon.json", endpoint)):
+    with installed(Path("/etc/docker/daemon.json"), _file("daemon.json", endpoint)):
         yield
 
 
@@ -40,8 +40,8 @@ def registries_conf(endpoint: Endpoint) -> Iterator[None]:
         text += f'\n[[registry]]\nlocation = "{endpoint.address}"\n{_INSECURE}'
     authority = certificates.authority.read_text() if certificates else ""
     with (
-        _installed(Path("/etc/containers/registries.conf.d/50-pkgd.conf"), text),
-        _installed(Path("/etc/containers/certs.d") / endpoint.address / "ca.crt", authority),
+        installed(Path("/etc/containers/registries.conf.d/50-pkgd.conf"), text),
+        installed(Path("/etc/containers/certs.d") / endpoint.address / "ca.crt", authority),
     ):
         yield
 
@@ -52,7 +52,8 @@ def _file(name: str, endpoint: Endpoint) -> str:
 
 
 @contextmanager
-def _installed(path: Path, text: str) -> Iterator[None]:
+def installed(path: Path, text: str) -> Iterator[None]:
+    """For the block, a file where a program looks for it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     try:
