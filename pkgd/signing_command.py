@@ -23,7 +23,7 @@ from pkgd.packages.keyring import (
 )
 from pkgd.secretfiles import read_secret_file
 
-__all__ = ["SigningKeys", "run"]
+__all__ = ["SigningKeys", "perform"]
 
 _MAX_INPUT = 1 << 22
 _RESTART = "A running pkgd signs with it once it has been restarted."
@@ -126,7 +126,7 @@ class SigningKeys:
         return found[0]
 
 
-def run(keys: SigningKeys, command: str, given: Mapping[str, Any], source: BinaryIO | None) -> str:
+def perform(keys: SigningKeys, command: str, given: Mapping[str, Any], source: BinaryIO | None) -> str:
     """Do what a command line says; returns what there is to say.
 
     :param given: the command's options, and its one `argument`.

@@ -56,21 +56,20 @@ ROOMS: dict[str, frozenset[str]] = {
     "locking": frozenset(["errors"]),
     "rebuild": _BELOW_WEB | {"state", "config", "hosting", "locking"},
     "signing_command": frozenset(["errors", "formats", "packages", "secretfiles"]),
-    "explain_command": frozenset(["errors", "auth", "authorization", "config"]),
-    "key_command": frozenset(["errors", "auth", "config", "logins", "options", "prefetch", "state", "pkgd"]),
     "options": frozenset(),
     "login": frozenset(["errors", "options", "prefetch", "pkgd"]),
     "online_check": frozenset(["errors", "config", "federation"]),
-    "__main__": frozenset(
+    "commands": frozenset(
         ["errors", "pkgd", "config", "logs", "tap", "web", "prefetch", "upload", "signing_command", "rebuild"]
-        + ["explain_command", "online_check", "key_command", "login", "options"]
+        + ["auth", "authorization", "online_check", "logins", "options", "state"]
     ),
+    "__main__": frozenset(["errors", "pkgd", "commands", "login"]),
     "door": frozenset(["tap"]),
 }
 
 # Library -> the modules that may import it; a name stands for all below it, too.
 ONLY_IN: dict[str, tuple[str, ...]] = {
-    "twisted.internet.reactor": ("pkgd.tap", "pkgd.__main__", "pkgd.tac"),
+    "twisted.internet.reactor": ("pkgd.tap", "pkgd.commands", "pkgd.tac"),
     "klein": ("pkgd.web",),
     "werkzeug": ("pkgd.web",),
     "twisted.web": ("pkgd.web", "pkgd.outbound"),
@@ -106,7 +105,7 @@ FILES_IN = (
     "pkgd.auth.htpasswd",  # users, read again when they change
     "pkgd.auth.tokenkeys",  # keys of tokens, which nobody else may read
     "pkgd.login.credentials",  # its own file
-    "pkgd.key_command",  # credentials
+    "pkgd.commands.key",  # credentials
     "pkgd.prefetch.command",  # the list of images
     "pkgd.upload.command",  # what is uploaded
     "pkgd.logfile",

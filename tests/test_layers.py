@@ -118,7 +118,7 @@ class RuleTests(SynchronousTestCase):
 
         for path in ("pkgd/web/site.py", "pkgd/daemon.py", "pkgd/registry/blobs.py"):
             self.assert_breaks(path, *lines)
-        for path in ("pkgd/tap.py", "pkgd/__main__.py", "pkgd.tac"):
+        for path in ("pkgd/tap.py", "pkgd/commands/serve.py", "pkgd.tac"):
             self.assert_keeps(path, *lines)
 
     def test_libraries(self) -> None:

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from pkgd.errors import ConfigError, InvalidKey
 from pkgd.formats.openpgp import read_certificates, read_private_key
 from pkgd.packages.keyring import KeyRing
-from pkgd.signing_command import SigningKeys, run
+from pkgd.signing_command import SigningKeys, perform
 from tests.formats.openpgp.keyfiles import NOW, PASSPHRASE, key, key_file
 
 _GIVEN = {"argument": None, "algorithm": "ed25519", "user-id": None, "passphrase-file": None, "secret": 0}
@@ -28,7 +28,7 @@ class CommandCase(SynchronousTestCase):
     def do(self, command: str, argument: str | None = None, source: bytes | None = None, **given: Any) -> str:
         """What a command says."""
         options = {**_GIVEN, "argument": argument, **{name.replace("_", "-"): value for name, value in given.items()}}
-        return run(self.keys, command, options, None if source is None else io.BytesIO(source))
+        return perform(self.keys, command, options, None if source is None else io.BytesIO(source))
 
     def refused(self, command: str, argument: str | None = None, **given: Any) -> str:
         """Why a command isn't carried out; then nothing has changed."""

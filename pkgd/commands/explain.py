@@ -12,10 +12,11 @@ from twisted.python import usage
 
 from pkgd.auth.model import Access, Action, Principal
 from pkgd.authorization import is_credentialed, make_policy
+from pkgd.commands.common import Group
 from pkgd.config import Config, canonical_resource, load
 from pkgd.errors import ConfigError
 
-__all__ = ["ExplainOptions", "Question", "explain", "run"]
+__all__ = ["AuthOptions", "ExplainOptions", "Question", "explain", "run"]
 
 _ACTIONS = ("pull", "push", "overwrite", "delete")
 
@@ -82,9 +83,17 @@ class Question:
     resource: str
 
 
+class AuthOptions(Group):
+    """The command line around it."""
+
+    name = "auth"
+    subCommands = [["explain", None, ExplainOptions, "Say whether somebody may do something, and by which rule."]]
+
+
 def run(options: Any) -> int:
     """Answer what the command line asks; returns the exit status."""
-    allowed, line = explain(load(options["config"], os.environ), options["question"])
+    given = options.subOptions
+    allowed, line = explain(load(given["config"], os.environ), given["question"])
     print(line)
     return 0 if allowed else 1
 
