@@ -9,8 +9,8 @@ from typing import Any
 
 from twisted.python import usage
 
-from pkgd import __version__
-from pkgd.commands import check_config, explain, key, mirror, rebuild, serve, signing_key, upload
+from pkgd.built import built
+from pkgd.commands import check_config, explain, key, mirror, rebuild, serve, signing_key, upload, version
 from pkgd.commands.common import INTERRUPTED
 from pkgd.errors import PkgdError
 from pkgd.login import command as login
@@ -20,10 +20,6 @@ __all__ = ["main"]
 
 # The name under which docker finds its helper; the frozen executable has it as a link.
 _HELPER = "docker-credential-pkgd"
-
-
-def _print_version(_: Any) -> None:
-    print(__version__)
 
 
 # Name, options, what it does, and one line for the list of commands.
@@ -44,7 +40,7 @@ _COMMANDS: list[tuple[str, Any, Callable[[Any], int | None], str]] = [
     ("key", key.KeyOptions, key.run, "API keys, for users' tools and for robots."),
     ("signing-key", signing_key.SigningKeyOptions, signing_key.run, "The keys that sign apt and rpm repositories."),
     ("rebuild", rebuild.RebuildOptions, rebuild.run, "Derive anew what is derived from the state, after damage."),
-    ("version", usage.Options, _print_version, "Print the version."),
+    ("version", version.VersionOptions, version.run, "Say exactly what was built."),
 ]
 
 
@@ -55,7 +51,7 @@ class _Command(usage.Options):
 
     def opt_version(self) -> None:
         """Print the version."""
-        print(__version__)
+        print(built().version)
         raise SystemExit(0)
 
 

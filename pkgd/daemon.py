@@ -24,7 +24,7 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
-from pkgd import __version__
+from pkgd.built import built
 from pkgd.composition import compose
 from pkgd.config import Config, hints
 from pkgd.errors import ConfigError, NotReady, PkgdError, SigningError
@@ -185,7 +185,7 @@ class Daemon(Service):
         self._readiness.phase = Phase.SERVING
         # What has been made so far stays; the collector need not walk it again and again.
         gc.freeze()
-        log.info("pkgd {version} serves {url}", version=__version__, url=self._url())
+        log.info("pkgd {version} serves {url}", version=built().version, url=self._url())
         for hint in hints(self._config, os.environ):
             log.warn("{hint}", hint=hint)
         self._announce(self._url())

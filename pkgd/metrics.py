@@ -6,7 +6,6 @@ an upstream, so only the configured ones and the first few others have a label o
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -17,8 +16,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from pkgd import __version__
-from twisted import __version__ as twisted_version
+from pkgd.built import built
 
 __all__ = ["OTHER", "Metrics"]
 
@@ -112,7 +110,8 @@ class Metrics:
         GCCollector(registry=registry)
         PlatformCollector(registry=registry)
         build = Gauge("pkgd_build_info", "What runs.", ["version", "python", "twisted"], registry=registry)
-        build.labels(__version__, platform.python_version(), twisted_version).set(1)
+        facts = built()
+        build.labels(facts.version, facts.python, facts.twisted).set(1)
         Gauge("pkgd_process_start_time_seconds", "When pkgd was started.", registry=registry).set(started)
 
     def _counter(self, name: str, text: str, *labels: str) -> _Children:

@@ -16,7 +16,7 @@ __all__ = ["Source", "sources", "violations"]
 
 Breach = tuple[int, str]
 
-_FLOOR = frozenset(["errors", "flow", "blocking", "sharing", "logfile", "secretfiles"])
+_FLOOR = frozenset(["errors", "flow", "blocking", "sharing", "logfile", "secretfiles", "built"])
 _DOMAIN = _FLOOR | {"formats", "state"}
 _BELOW_WEB = _FLOOR | {"formats", "storage", "registry", "auth", "mirror", "packages", "metrics"}
 
@@ -26,10 +26,11 @@ ROOMS: dict[str, frozenset[str]] = {
     "errors": frozenset(),
     "flow": frozenset(["errors"]),
     "blocking": frozenset(),
+    "built": frozenset(["pkgd"]),
     "sharing": frozenset(),
     "secretfiles": frozenset(["errors"]),
     "logfile": frozenset(["blocking"]),
-    "metrics": frozenset(),
+    "metrics": frozenset(["built"]),
     "state": frozenset(["errors"]),
     "logs": frozenset(),
     "config": frozenset(["errors", "formats"]),
@@ -61,9 +62,9 @@ ROOMS: dict[str, frozenset[str]] = {
     "online_check": frozenset(["errors", "config", "federation"]),
     "commands": frozenset(
         ["errors", "pkgd", "config", "logs", "tap", "web", "prefetch", "upload", "signing_command", "rebuild"]
-        + ["auth", "authorization", "online_check", "logins", "options", "state"]
+        + ["auth", "authorization", "online_check", "logins", "options", "state", "built"]
     ),
-    "__main__": frozenset(["errors", "pkgd", "commands", "login"]),
+    "__main__": frozenset(["errors", "built", "commands", "login"]),
     "door": frozenset(["tap"]),
 }
 

@@ -13,7 +13,6 @@ import yaml
 from attrs import frozen
 from twisted.trial.unittest import SynchronousTestCase
 
-from pkgd import __version__
 from pkgd.__main__ import main
 from pkgd.errors import InvalidKey
 from pkgd.formats.openpgp import read_private_key
@@ -114,15 +113,6 @@ class UsageTests(CommandCase):
 
         self.assertEqual((found.status, found.errors), (0, ""))
         self.assertIn("check-config", found.output)
-
-
-class VersionTests(CommandCase):
-    """The version, as a command and as an option."""
-
-    def test_version(self) -> None:
-        """Both print it and nothing else."""
-        for arguments in (["version"], ["--version"]):
-            self.assertEqual(run(*arguments), Run(0, f"{__version__}\n", ""))
 
 
 class CheckConfigTests(CommandCase):

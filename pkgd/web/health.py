@@ -13,7 +13,7 @@ from klein import Klein
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from pkgd import __version__
+from pkgd.built import built
 from pkgd.errors import PkgdError, Unsupported
 from pkgd.storage.interfaces import ObjectStore
 from pkgd.storage.space import FreeSpace
@@ -88,13 +88,14 @@ class HealthApi:
         self._clock = clock
         self._oidc = oidc
         self._started = clock.seconds()
+        self._version = built().version
 
     @app.route("/health", methods=["GET", "HEAD"])
     @declares(None)
     def health(self, request: Request) -> None:
         """200 as long as the reactor answers; no I/O."""
         uptime = int(self._clock.seconds() - self._started)
-        report: dict[str, object] = {"status": "ok", "version": __version__, "uptime": uptime}
+        report: dict[str, object] = {"status": "ok", "version": self._version, "uptime": uptime}
         if self._oidc is not None:
             report["oidc"] = self._oidc()
         send_json(request, 200, report, _NO_STORE)
