@@ -312,9 +312,12 @@ class Daemon(Service):
             if timer.active():
                 timer.cancel()
 
-    def reload(self) -> None:
-        """SIGHUP: look at certificates and users now, ask back ends and issuers anew, and open the logs anew."""
-        self._tasks.start("reload", self._reload())
+    def reload(self) -> Deferred[None]:
+        """SIGHUP: look at certificates and users now, ask back ends and issuers anew, and open the logs anew.
+
+        The Deferred fires when that is done, whatever became of it.
+        """
+        return self._tasks.start("reload", self._reload())
 
     async def _reload(self) -> None:
         await self._refresh_certificates()
@@ -409,8 +412,9 @@ class Daemon(Service):
 
 def _raise_file_limit() -> None:
     """Allow as many descriptors as the system grants: a connection takes one, and its file another."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:  # a service manager that has set both may have forbidden us to
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _result(listening: Deferred[IListeningPort]) -> IListeningPort:

@@ -73,12 +73,13 @@ class Tasks:
     def __init__(self) -> None:
         self._running: set[Deferred[None]] = set()
 
-    def start(self, name: str, coroutine: Coroutine[Deferred[Any], Any, Any]) -> None:
-        """Run a coroutine that nobody awaits."""
+    def start(self, name: str, coroutine: Coroutine[Deferred[Any], Any, Any]) -> Deferred[None]:
+        """Run a coroutine that nobody has to await; the Deferred fires at its end, and never fails."""
         task: Deferred[None] = Deferred.fromCoroutine(coroutine)
         self._running.add(task)
         task.addErrback(lambda failure: log.failure("the task {name} failed", failure, name=name))
         task.addBoth(lambda _: self._running.discard(task))
+        return task
 
     async def finished(self) -> None:
         """Wait until no task runs."""

@@ -14,6 +14,7 @@ from zope.interface import implementer
 
 from pkgd.config import load
 from pkgd.daemon import Daemon
+from pkgd.sdnotify import ServiceManager, watchdog_interval
 
 __all__ = ["Maker", "Options", "makeService"]
 
@@ -39,9 +40,32 @@ def makeService(options: Options, announce: Callable[[str], None] = lambda url: 
         loop = reactor
     # Names are looked up in the reactor's own threads, for nothing else: a slow one must not hold up the rest.
     loop.suggestThreadPoolSize(LOOK_UPS)
-    daemon = Daemon(loop, load(options["config"], os.environ), announce=announce, stopping=_next_signal_kills)
-    loop.callWhenRunning(signal.signal, signal.SIGHUP, lambda *_: loop.callFromThread(daemon.reload))
+    config = load(options["config"], os.environ)
+    manager = _service_manager(loop)
+
+    def ready(url: str) -> None:
+        announce(url)
+        manager.ready(url)
+
+    def stopping() -> None:
+        _next_signal_kills()
+        manager.stopping(config.server.shutdown.delay + config.server.shutdown.drain)
+
+    daemon = Daemon(loop, config, announce=ready, stopping=stopping)
+
+    def reload() -> None:
+        manager.reloading()
+        daemon.reload().addCallback(lambda _: manager.reloaded())
+
+    loop.callWhenRunning(signal.signal, signal.SIGHUP, lambda *_: loop.callFromThread(reload))
     return daemon
+
+
+def _service_manager(loop: Any) -> ServiceManager:
+    """Who has started us, and wants to be told how we are."""
+    # systemd knows the single executable by its parent process.
+    pids = (os.getpid(), os.getppid())
+    return ServiceManager(loop, os.environ.get("NOTIFY_SOCKET"), watchdog_interval(os.environ, pids))
 
 
 def _next_signal_kills() -> None:

@@ -51,7 +51,8 @@ ROOMS: dict[str, frozenset[str]] = {
     "federation": _FLOOR | {"formats", "auth", "outbound", "config"},
     "composition": _BELOW_WEB | {"state", "config", "outbound", "web", "hosting", "authentication", "authorization"},
     "daemon": _BELOW_WEB | {"state", "config", "web", "outbound", "composition", "locking"},
-    "tap": frozenset(["config", "daemon"]),
+    "sdnotify": frozenset(),
+    "tap": frozenset(["config", "daemon", "sdnotify"]),
     "prefetch": frozenset(["errors", "formats"]),
     "upload": frozenset(["errors", "prefetch", "pkgd"]),
     "locking": frozenset(["errors"]),
@@ -115,7 +116,7 @@ FILES_IN = (
     "pkgd.web.ui.page",  # its own files
     "pkgd.web.tls",  # has a certificate changed?
 )
-_HARMLESS = frozenset(["environ", "getcwd", "strerror", "getpid", "fsencode", "fsdecode", "cpu_count"])
+_HARMLESS = frozenset(["environ", "getcwd", "strerror", "getpid", "getppid", "fsencode", "fsdecode", "cpu_count"])
 _HARMLESS_PATHS = frozenset(["join", "normpath", "dirname", "basename", "abspath", "isabs", "split", "splitext"])
 
 # Banned everywhere: what they do with hostile input, or to the reactor, cannot be made safe.

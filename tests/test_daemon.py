@@ -229,7 +229,8 @@ class StartTests(DaemonCase):
 
     def test_open_to_others(self) -> None:
         """To listen to others than this machine, the configuration must say who may do what."""
-        for endpoint in ("tcp:5000", "tcp:5000:interface=0.0.0.0", "tcp6:5000"):
+        inherited = "systemd:domain=INET:name=http"
+        for endpoint in ("tcp:5000", "tcp:5000:interface=0.0.0.0", "tcp6:5000", inherited):
             text = f'server: {{listen: ["{endpoint}"]}}'
             self.assertRaises(ConfigError, parse, text, {}, ".")
             self.assertEqual(parse(f"{text}\nauth: {{mode: none}}", {}, ".").server.listen, [endpoint])

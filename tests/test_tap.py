@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import secrets
+import select
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +82,39 @@ class ServiceTests(SynchronousTestCase):
         hooks = [arguments for _, arguments, _ in self.loop.whenRunningHooks]
 
         self.assertIn(signal.SIGHUP, [arguments[0] for arguments in hooks if arguments])
+
+    def test_service_manager(self) -> None:
+        """systemd hears of the start, the reload and the stop of what it has started."""
+        name = f"pkgd-{secrets.token_hex(8)}"
+        heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(heard.close)
+        heard.bind(f"\0{name}")
+        heard.settimeout(10)
+        self.patch(os, "environ", {"NOTIFY_SOCKET": f"@{name}", "WATCHDOG_USEC": "20000000"})
+        for one in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            self.addCleanup(signal.signal, one, signal.getsignal(one))
+        service = self.make(f"state_dir: {os.path.abspath(self.mktemp())}\nserver: {{shutdown: {{delay: 5s}}}}")
+        service.startService()
+        self.addCleanup(gc.unfreeze)
+        ready = self.hear(heard)
+        self.loop.advance(10)
+        alive = self.hear(heard)
+        (hang_up,) = (one for _, one, _ in self.loop.whenRunningHooks if one and one[0] == signal.SIGHUP)
+        hang_up[1]()
+        reloading, reloaded = self.hear(heard), self.hear(heard)
+        stopped = service.stopService()
+        stopping = self.hear(heard)
+        self.loop.advance(60)
+        self.loop.until(lambda: stopped.called)
+
+        said = [one[0] for one in (ready, alive, reloading, reloaded, stopping)]
+        self.assertEqual(said, ["READY=1", "WATCHDOG=1", "RELOADING=1", "READY=1", "STOPPING=1"])
+        self.assertIn("EXTEND_TIMEOUT_USEC=65000000", stopping)
+
+    def hear(self, heard: socket.socket) -> list[str]:
+        """The next message, as lines, once the daemon has come that far."""
+        self.loop.until(lambda: select.select([heard], [], [], 0)[0])
+        return heard.recv(4096).decode().split("\n")
 
     def test_second_signal(self) -> None:
         """When the stop has begun, another signal ends the process at once."""

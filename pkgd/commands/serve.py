@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 from typing import Any
 
@@ -33,6 +34,8 @@ def run(options: Any) -> None:
     loop: Any = reactor
     config = load(options["config"], os.environ)
     logs.begin(config.logging.level)
+    # Where systemd ends a daemon that is stuck, its log says where it was.
+    faulthandler.enable()
 
     def announce(url: str) -> None:
         if not options["config"]:

@@ -102,7 +102,7 @@ def _join(base: str, path: str | None) -> str | None:
 def _is_loopback(endpoint: str) -> bool:
     """Whether it is for this machine only. A colon within an argument, as in IPv6 addresses, is escaped."""
     kind, *arguments = re.split(r"(?<!\\):", endpoint)
-    if kind in ("unix", "systemd"):
+    if kind == "unix" or (kind == "systemd" and "domain=UNIX" in arguments):
         return True
     interfaces = [one.partition("=")[2].replace("\\", "") for one in arguments if one.startswith("interface=")]
     return bool(interfaces) and all(_is_loopback_address(one) for one in interfaces)

@@ -61,6 +61,7 @@ class ExposureTests(ConfigCase):
             "tcp:8080:interface=127.0.0.1.example.com",
             "tcp:8080:interface=127.0.0.1:interface=0.0.0.0",
             "tcp:8080:interface=",
+            "systemd:domain=INET:name=http",
         ]
         for endpoint in endpoints:
             error = self.assert_refused(f"server: {{listen: ['{endpoint}']}}", "server.listen")
@@ -76,6 +77,7 @@ class ExposureTests(ConfigCase):
             "tcp:8080:interface=127.1.2.3",
             "tcp:8080:interface=localhost",
             "unix:/run/pkgd.sock",
+            "systemd:domain=UNIX:name=http",
         ]
         for endpoint in [
             *endpoints,
