@@ -9,7 +9,7 @@ MIRROR_ROUNDS ?= 20
 PUBLISHES ?= 100
 
 .PHONY: run test lint conformance clients bench crash crash-mirror crash-packages hostile hostile-packages mirror \
-  auth repositories churn growth oracles lock clean
+  auth repositories churn growth oracles executable lock clean
 
 run: $(STAMP)
 	$(BIN)/pkgd serve
@@ -82,10 +82,14 @@ $(STAMP): requirements/runtime.txt requirements/development.txt setup.py
 	  --config-settings editable_mode=compat --editable .
 	touch $@
 
+executable:
+	packaging/executable/build
+
 lock:
 	$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet pip-tools
 	$(VENV)-lock/bin/pip-compile $(LOCK_FLAGS) --output-file requirements/runtime.txt setup.py
 	$(VENV)-lock/bin/pip-compile $(LOCK_FLAGS) --output-file requirements/development.txt requirements/development.in
+	$(VENV)-lock/bin/pip-compile $(LOCK_FLAGS) --output-file requirements/build.txt requirements/build.in
 	rm -rf $(VENV)-lock
 
 LOCK_FLAGS := --quiet --strip-extras --generate-hashes --allow-unsafe \
