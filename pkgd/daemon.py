@@ -62,6 +62,8 @@ USERS_INTERVAL = 2.0
 KEYS_INTERVAL = 3600.0
 # How often a provider that cannot be asked is asked again; one that can is once an hour.
 PROVIDER_INTERVAL = 10.0
+# How many connections may wait to be accepted; the system has a limit of its own.
+BACKLOG = 4096
 # How long the stop waits for connections that it has dropped.
 ABORT_SECONDS = 1.0
 
@@ -169,6 +171,8 @@ class Daemon(Service):
                 raise ConfigError("server.listen", f"{description}: {error}") from error
             if isinstance(port, tcp.Port):
                 port.transport = Transport
+                # Twisted's 50 are too few for clients that all come at once: those beyond are reset.
+                port.socket.listen(BACKLOG)
             self._ports.append(port)
 
     async def _prepare(self) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Hashable
+from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
 
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import Deferred, DeferredLock, gatherResults
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-__all__ = ["KeyedLock", "SingleFlight", "Tasks"]
+__all__ = ["KeyedLock", "SingleFlight", "Tasks", "together"]
 
 log = Logger()
 
@@ -87,3 +87,15 @@ class Tasks:
             waiting: Deferred[None] = Deferred()
             next(iter(self._running)).addBoth(waiting.callback)
             await waiting
+
+
+async def together(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """The results of coroutines that run at the same time. Waits for all, also if one fails; then raises that."""
+    failures: list[Failure] = []
+    running: list[Deferred[Any]] = [Deferred.fromCoroutine(one) for one in coroutines]
+    for one in running:
+        one.addErrback(failures.append)
+    results: list[T] = await gatherResults(running)
+    if failures:
+        failures[0].raiseException()
+    return results

@@ -6,7 +6,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.errors import NotReady
-from pkgd.sharing import KeyedLock, SingleFlight, Tasks
+from pkgd.sharing import KeyedLock, SingleFlight, Tasks, together
 
 
 class KeyedLockTests(SynchronousTestCase):
@@ -294,3 +294,31 @@ class TasksTests(SynchronousTestCase):
 
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.successResultOf(self.finished())
+
+
+class TogetherTests(SynchronousTestCase):
+    """Coroutines that run at the same time."""
+
+    def setUp(self) -> None:
+        """Two, which wait."""
+        self.first: Deferred[str] = Deferred()
+        self.second: Deferred[str] = Deferred()
+
+        async def wait(until: Deferred[str]) -> str:
+            return await until
+
+        self.both = Deferred.fromCoroutine(together(wait(one) for one in (self.first, self.second)))
+
+    def test_results(self) -> None:
+        """They are in the order of the coroutines, whichever ends first."""
+        self.second.callback("b")
+        self.assertNoResult(self.both)
+        self.first.callback("a")
+        self.assertEqual(self.successResultOf(self.both), ["a", "b"])
+
+    def test_failure(self) -> None:
+        """All are waited for before one's failure is raised."""
+        self.first.errback(NotReady())
+        self.assertNoResult(self.both)
+        self.second.callback("b")
+        self.failureResultOf(self.both, NotReady)

@@ -11,7 +11,7 @@ from pkgd.config import load
 from pkgd.errors import PkgdError
 from pkgd.options import AnywhereOptions
 
-__all__ = ["INTERRUPTED", "SERVER", "Anywhere", "Group", "WithConfig", "running"]
+__all__ = ["INTERRUPTED", "SERVER", "Anywhere", "Group", "WithConfig", "jobs", "running"]
 
 # Whom SIGINT has ended, as shells count it.
 INTERRUPTED = 130
@@ -40,6 +40,13 @@ class Anywhere(AnywhereOptions, WithConfig):
             self["server"] = None if self["url"] is None else Server.parse(self["url"])
         except PkgdError as error:
             raise usage.UsageError(error.message) from error
+
+
+def jobs(text: str) -> int:
+    """Read `--jobs`."""
+    if not 1 <= int(text) <= 64:
+        raise ValueError("from 1 to 64")
+    return int(text)
 
 
 class Group(usage.Options):

@@ -6,16 +6,10 @@ from typing import Any
 
 from twisted.python import usage
 
-from pkgd.commands.common import SERVER, Anywhere, Group, running
+from pkgd.commands.common import SERVER, Anywhere, Group, jobs, running
 from pkgd.errors import PkgdError
 
 __all__ = ["MirrorOptions", "run"]
-
-
-def _jobs(text: str) -> int:
-    if not 1 <= int(text) <= 64:
-        raise ValueError("from 1 to 64")
-    return int(text)
 
 
 class _Prefetch(Anywhere):
@@ -24,7 +18,7 @@ class _Prefetch(Anywhere):
     optParameters: list[Any] = [
         *SERVER,
         ["platform", "p", None, "Only these platforms of every image, such as linux/amd64,linux/arm64."],
-        ["jobs", "j", 4, "How much is fetched at the same time.", _jobs],
+        ["jobs", "j", 4, "How much is fetched at the same time.", jobs],
     ]
     optFlags = [["json", None, "Report as JSON, one object a line."]]
 

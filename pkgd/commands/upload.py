@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.python import usage
 
-from pkgd.commands.common import SERVER, Anywhere, running
+from pkgd.commands.common import SERVER, Anywhere, jobs, running
 from pkgd.errors import PkgdError
 
 __all__ = ["UploadOptions", "run"]
@@ -22,6 +22,7 @@ class UploadOptions(Anywhere):
         ["suite", "s", None, "The suite of an apt repository."],
         ["component", None, None, "Its component, main by default."],
         *SERVER,
+        ["jobs", "j", 8, "How many files are sent at the same time.", jobs],
     ]
 
     def parseArgs(self, *paths: str) -> None:
@@ -49,4 +50,4 @@ def run(options: Any) -> int:
     from pkgd.upload.command import Streams, upload
 
     transport = HttpTransport.to(running(options), options["ca-file"])
-    return upload(options["files"], options["target"], transport, Streams.standard())
+    return upload(options["files"], options["target"], transport, Streams.standard(), options["jobs"])

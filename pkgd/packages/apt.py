@@ -21,7 +21,7 @@ from pkgd.packages.pathlists import PathLists
 from pkgd.packages.pool import Pool
 from pkgd.packages.poolfiles import PoolFiles
 from pkgd.packages.publishing import Publisher
-from pkgd.packages.records import Added, AptSettings, Arrival, Clock, Listed, Removed, Served
+from pkgd.packages.records import Added, AptSettings, Arrival, Listed, Removed, Served, Timers
 from pkgd.packages.shelf import Shelf
 from pkgd.packages.signing import Signer
 from pkgd.packages.staging import Staging
@@ -42,7 +42,7 @@ class AptRepository:
         spool: Spool,
         blocking: Blocking,
         signer: Signer,
-        clock: Clock,
+        clock: Timers,
     ) -> None:
         """
         :param store: rooted at the state directory; `spool` is in the same tree, at `pkgd.packages.layout.SPOOL`.
@@ -115,13 +115,15 @@ class AptRepository:
         composers = [self._suite(suite, one.component) for suite in suites for one in uploads]
         for name in suites:
             self._publishers[name].check_loaded()
-        prepared = await self._uploads.prepare(self._publishers[suites[0]].published, composers[0], uploads)
-        async with self._pool.holding([path for one in prepared for path in (*one.paths, *one.linked.values())]):
-            for name in suites:
-                for one in prepared:
-                    view, (slot, key, _) = self._publishers[name].published, one.found
-                    await self._suites[name].check_conflict(view, key, one.sha256, is_udeb_slot(slot))
-            created, number = await self._place(suites, prepared)
+        first = self._publishers[suites[0]]
+        with first.gathering.expecting() as arrived:
+            prepared = await self._uploads.prepare(first.published, composers[0], uploads)
+            async with self._pool.holding([path for one in prepared for path in (*one.paths, *one.linked.values())]):
+                for name in suites:
+                    for one in prepared:
+                        view, (slot, key, _) = self._publishers[name].published, one.found
+                        await self._suites[name].check_conflict(view, key, one.sha256, is_udeb_slot(slot))
+                created, number = await self._place(suites, prepared, arrived)
         self._sweeping.soon()
         return [_added(one.found, number, new) for one, new in zip(prepared, created, strict=True)]
 
@@ -240,7 +242,9 @@ class AptRepository:
             found.check_component(component)
         return found
 
-    async def _place(self, suites: Sequence[str], prepared: Sequence[Prepared]) -> tuple[Sequence[bool], int]:
+    async def _place(
+        self, suites: Sequence[str], prepared: Sequence[Prepared], arrived: Callable[[], None]
+    ) -> tuple[Sequence[bool], int]:
         """Place files, and publish what names them: which of them are new, and the first suite's generation."""
         numbers, created = [], [False] * len(prepared)
         try:
@@ -250,7 +254,7 @@ class AptRepository:
                     await self._lists.keep(one.paths[0], one.contents)
             for name in suites:
                 change = _putting(self._suites[name], prepared)
-                news, number = await self._publishers[name].submit(change, weight_of(prepared))
+                news, number = await self._publishers[name].submit(change, weight_of(prepared), arrived)
                 created = [old or new for old, new in zip(created, news, strict=True)]
                 numbers.append(number)
         except PkgdError as error:

@@ -14,8 +14,9 @@ from pkgd.packages.drafts import Draft, Published
 from pkgd.packages.forms import piece
 from pkgd.packages.indices import Index, IndexFile, frames, write_index
 from pkgd.packages.layout import index_key, leaf_key
-from pkgd.packages.leaves import Edits, Leaf, LeafPart, Shape, Texts, make_leaves, make_part, runs
+from pkgd.packages.leaves import Edits, Leaf, LeafPart, Made, Shape, Texts, make_leaves, make_part, runs
 from pkgd.packages.shelf import Shelf, expanded
+from pkgd.sharing import together
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -24,6 +25,8 @@ __all__ = ["Builder", "Built"]
 
 # So many bytes are hashed in one hop.
 _SLICE = 4 * 1024 * 1024
+# So many leaves are made at the same time.
+_AT_ONCE = 4
 
 
 @frozen
@@ -123,15 +126,24 @@ class Builder:
         changed = list(leaves)
         if not edits and not extra:
             return changed, files
-        # From the end on, so that positions stay what they are.
-        for start, end, mine in reversed(await self._shelf.blocking.work(_plan, shape, leaves, edits)):
+
+        async def remake(planned: tuple[int, int, Edits]) -> None:
+            start, end, mine = planned
             run = leaves[start:end]
             rows = [*extra]
             for leaf in run:
                 rows += await self._shelf.rows(shape, leaf)
             made = await self._shelf.blocking.work(make_leaves, shape, generation, rows, mine)
-            if [_content(one.leaf) for one in made] == [_content(one) for one in run]:
-                continue
+            if [_content(one.leaf) for one in made] != [_content(one) for one in run]:
+                remade.append((start, end, made))
+
+        remade: list[tuple[int, int, list[Made]]] = []
+        plan = await self._shelf.blocking.work(_plan, shape, leaves, edits)
+        # As many at once as there are threads: what is being made is all in memory.
+        for at in range(0, len(plan), _AT_ONCE):
+            await together(remake(one) for one in plan[at : at + _AT_ONCE])
+        # From the end on, so that positions stay what they are.
+        for start, end, made in sorted(remade, key=lambda one: one[:2], reverse=True):
             changed[start:end] = [one.leaf for one in made]
             for one in made:
                 files.update(one.files)
@@ -141,10 +153,10 @@ class Builder:
         self, slot: str, shape: Shape, leaves: list[Leaf], files: dict[tuple[str, str], bytes], generation: int
     ) -> Built:
         self._shelf.keep({key: data for key, data in files.items() if key[1] or shape.keeps_texts})
-        found = {}
-        for part in shape.parts:
-            for form in ("", *shape.forms):
-                found[part, form] = await self._file(slot, shape, leaves, (part, form), files)
+        wanted = [(part, form) for part in shape.parts for form in ("", *shape.forms)]
+        found = dict(
+            zip(wanted, await together(self._file(slot, shape, leaves, one, files) for one in wanted), strict=True)
+        )
         index = Index("", tuple(shape.parts), tuple(shape.forms), tuple(leaves), found)
         name, document = await self._shelf.blocking.work(write_index, index, generation)
         return Built(evolve(index, name=name), document, files)

@@ -66,7 +66,9 @@ class Pool:
                 raise InvalidPackage(path.rpartition("/")[2], "a file that was here has been removed meanwhile")
 
     async def _place(self, path: str, arrival: Arrival) -> None:
-        digest = await self._blocking.disk(arrival.staged.seal, "sha256")
+        digest = arrival.staged.sealed
+        if digest is None:
+            digest = await self._blocking.disk(arrival.staged.seal, "sha256")
         if digest.encoded != arrival.hashes.sha256:
             raise InvalidPackage(arrival.file_name, "its bytes are not those that were hashed")
         await self._store.put(self._key(path), arrival.staged)

@@ -1,9 +1,9 @@
 """Publishing: changes are collected, built, signed, written, and become visible in one flip of a pointer.
 
 Whoever waits for a change is answered when the generation that contains it is durable. A publish begins as soon as
-the one before it has ended, with all that has come in meanwhile (group commit). The order is: build and sign, in
-memory; then leaves and indices; then the generation; then the pointer. Until the pointer is written nobody sees
-anything, and whatever fails before leaves the published generation as it was.
+the one before it has ended, with all that has come in meanwhile (group commit), or is about to (`gathering`). The
+order is: build and sign, in memory; then leaves and indices; then the generation; then the pointer. Until the pointer
+is written nobody sees anything, and whatever fails before leaves the published generation as it was.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from pkgd.packages import layout
 from pkgd.packages.building import Builder
 from pkgd.packages.composing import Composer
 from pkgd.packages.drafts import Draft, Published
+from pkgd.packages.gathering import Gathering
 from pkgd.packages.generations import Generation, Gone, Kept, signers_after
-from pkgd.packages.records import Clock, Window
+from pkgd.packages.records import Timers, Window
 from pkgd.packages.shelf import Shelf
 from pkgd.sharing import Tasks
 
@@ -42,7 +43,7 @@ _MOST_WEIGHT = 1000
 class Publisher:
     """Publishes one suite, or one rpm repository."""
 
-    def __init__(self, shelf: Shelf, composer: Composer, clock: Clock, window: Window) -> None:
+    def __init__(self, shelf: Shelf, composer: Composer, clock: Timers, window: Window) -> None:
         self.shelf = shelf
         self.composer = composer
         self.kept = Kept(shelf, window)
@@ -50,6 +51,7 @@ class Publisher:
         self._clock = clock
         self._window = window
         self._builder = Builder(shelf)
+        self.gathering = Gathering(clock)
         self._next = 1
         self._pending: list[tuple[Change, Deferred[Any], int]] = []
         self._running = False
@@ -94,17 +96,21 @@ class Publisher:
         if current is None or current.marks != self.composer.marks():
             await self.submit(_touch)
 
-    async def submit(self, change: Callable[[Draft], Awaitable[T]], weight: int = 1) -> tuple[T, int]:
+    async def submit(
+        self, change: Callable[[Draft], Awaitable[T]], weight: int = 1, arrived: Callable[[], None] = lambda: None
+    ) -> tuple[T, int]:
         """Have a change published: its result, and the generation that contains it.
 
         :param change: edits the draft it is given; if it raises, nothing of it is published.
         :param weight: how many packages of the usual size it is worth.
+        :param arrived: called as soon as it is sure of a place in a publish.
         :raises SigningError, Storage: if the publish fails.
         :raises NotReady: if what is published has not been read, and would be lost.
         """
         self.check_loaded()
         waiting: Deferred[tuple[T, int]] = Deferred()
         self._pending.append((change, waiting, weight))
+        arrived()
         if not self._running:
             self._running = True
             self._tasks.start("publishing", self._run())
@@ -119,6 +125,7 @@ class Publisher:
     async def _run(self) -> None:
         try:
             while self._pending:
+                await self.gathering.complete()
                 weights = accumulate(weight for _, _, weight in self._pending)
                 count = max(1, sum(weight <= _MOST_WEIGHT for weight in weights))
                 batch, self._pending = self._pending[:count], self._pending[count:]

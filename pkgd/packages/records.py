@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 from attrs import field, frozen
+from twisted.internet.interfaces import IDelayedCall
 
 from pkgd.formats.filehashes import FileHashes
 from pkgd.formats.rpmdigests import PayloadHashes
@@ -23,6 +24,7 @@ __all__ = [
     "RpmSettings",
     "Served",
     "SuiteSettings",
+    "Timers",
     "Window",
 ]
 
@@ -35,6 +37,13 @@ class Clock(Protocol):
 
     def seconds(self) -> float:
         """Seconds since the epoch."""
+
+
+class Timers(Clock, Protocol):
+    """What is needed of a running one."""
+
+    def callLater(self, delay: float, call: Callable[[], None]) -> IDelayedCall:
+        """Call it in so many seconds."""
 
 
 @frozen

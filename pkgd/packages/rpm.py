@@ -22,11 +22,11 @@ from pkgd.packages.publishing import Publisher
 from pkgd.packages.records import (
     Added,
     Arrival,
-    Clock,
     Listed,
     Removed,
     RpmSettings,
     Served,
+    Timers,
 )
 from pkgd.packages.rpmextras import EXTRAS, MAX_EXTRA, read_extra
 from pkgd.packages.rpmindices import PACKAGES, paths_of, read_listed
@@ -58,7 +58,7 @@ class RpmRepository:
         spool: Spool,
         blocking: Blocking,
         signer: Signer,
-        clock: Clock,
+        clock: Timers,
         header_signer: HeaderSigner | None = None,
     ) -> None:
         """
@@ -95,17 +95,18 @@ class RpmRepository:
         :raises SigningError: if nothing can be signed.
         :raises Storage: if the machine refuses.
         """
-        package, header = await self._staging.parse(arrival, read_upload, arrival.payload)
-        if self._signing.mode == "sign":
-            present = await self._same(package, header)
-            if present is not None:
-                return present
-        signed = await self._signing.signed(arrival, package)
-        try:
-            return await self._add(signed, package)
-        finally:
-            if signed.arrival is not arrival:
-                await self._signing.remove(signed.arrival)
+        with self._publisher.gathering.expecting() as arrived:
+            package, header = await self._staging.parse(arrival, read_upload, arrival.payload)
+            if self._signing.mode == "sign":
+                present = await self._same(package, header)
+                if present is not None:
+                    return present
+            signed = await self._signing.signed(arrival, package)
+            try:
+                return await self._add(signed, package, arrived)
+            finally:
+                if signed.arrival is not arrival:
+                    await self._signing.remove(signed.arrival)
 
     async def put_extra(self, kind: str, arrival: Arrival, permit: Callable[[], None] = lambda: None) -> int:
         """Publish a document of `EXTRAS` whole, in place of the one that is there; returns the generation.
@@ -226,7 +227,7 @@ class RpmRepository:
 
     # -- how it is done --
 
-    async def _add(self, signed: Signed, package: RpmPackage) -> Added:
+    async def _add(self, signed: Signed, package: RpmPackage, arrived: Callable[[], None]) -> Added:
         arrival = signed.arrival
         digest = arrival.hashes.sha256
         path = rpm_path(digest, package.file_name)
@@ -247,7 +248,7 @@ class RpmRepository:
             await check_conflict(self._publisher.published, key, digest, package.nevra)
             try:
                 await self._pool.fill({path: arrival}, {})
-                created, number = await self._publisher.submit(change)
+                created, number = await self._publisher.submit(change, arrived=arrived)
             except PkgdError as error:
                 # After a failed write it isn't sure what a restart finds: maybe what names this file.
                 if not isinstance(error, Storage):

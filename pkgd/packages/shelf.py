@@ -10,14 +10,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred, gatherResults
-
 from pkgd.blocking import Blocking
 from pkgd.errors import FailedStorage
 from pkgd.packages import layout
 from pkgd.packages.forms import expand
 from pkgd.packages.indices import Index, read_index
 from pkgd.packages.leaves import Leaf, LeafPart, Shape, Texts, rows_of
+from pkgd.sharing import together
 from pkgd.storage.interfaces import ObjectStore
 from pkgd.storage.whole import read_object
 
@@ -172,13 +171,7 @@ class Shelf:
 
     async def write(self, objects: Sequence[tuple[str, bytes]]) -> None:
         """Write objects at the same time; all are durable then. Waits for all, even if one fails."""
-        writing = [Deferred.fromCoroutine(self.store.put_bytes(key, data)) for key, data in objects]
-        failures: list[Any] = []
-        for one in writing:
-            one.addErrback(failures.append)
-        await gatherResults(writing)
-        if failures:
-            failures[0].raiseException()
+        await together(self.store.put_bytes(key, data) for key, data in objects)
 
 
 def expanded(part: LeafPart, form: str, data: bytes) -> bytes:

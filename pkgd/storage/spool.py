@@ -85,6 +85,11 @@ class StagedFile:
         """Whether the disk has failed to keep some of it. The kernel says so once, so the file is to be given up."""
         return self._broken is not None
 
+    @property
+    def sealed(self) -> Digest | None:
+        """What it was sealed as, if it is sealed and kept."""
+        return self._sealed if self._broken is None else None
+
     def check(self) -> None:
         """Repeat the failure that the disk has reported.
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from functools import partial
 from http.client import HTTPException
-from typing import BinaryIO, Protocol, TextIO
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import BinaryIO, Protocol, TextIO, TypeVar, cast
 
 from attrs import frozen
 
@@ -23,6 +26,8 @@ __all__ = ["Streams", "Transport", "upload"]
 PIECE = 256 * 1024
 # What of an answer is shown.
 _MAX_ANSWER = 4096
+
+T = TypeVar("T")
 
 
 class Transport(Protocol):
@@ -45,8 +50,10 @@ class Streams:
         return cls(sys.stdout, sys.stderr)
 
 
-def upload(paths: Sequence[str], target: Target, transport: Transport, streams: Streams) -> int:
+def upload(paths: Sequence[str], target: Target, transport: Transport, streams: Streams, jobs: int) -> int:
     """Put every file into a repository; returns the exit status: 0 all are there, 1 some are not.
+
+    :param jobs: how many are sent at the same time; those that arrive together are published together.
 
     :raises ConfigError: if a file cannot be read, before anything is sent.
     """
@@ -56,9 +63,9 @@ def upload(paths: Sequence[str], target: Target, transport: Transport, streams: 
         report = Bar(streams.output, streams.errors, sum(sizes.values()))
     failed = 0
     with closing(report):
-        for path in target.order(list(sizes)):
-            reason = _put(path, sizes[path], target, transport, report)
-            failed += reason is not None
+        for group in target.groups(list(sizes)):
+            put = partial(_put, sizes, target, transport, report)
+            failed += sum(reason is not None for reason in _at_once(jobs, put, group))
     if failed:
         print(f"pkgd: {failed} of {len(sizes)} files are not in {target}", file=streams.errors)
     return 1 if failed else 0
@@ -72,10 +79,35 @@ def _size(path: str) -> int:
         raise ConfigError("FILE", f"{path}: {error.strerror}") from error
 
 
-def _put(path: str, size: int, target: Target, transport: Transport, report: Report) -> str | None:
+def _at_once(jobs: int, call: Callable[[str], T], paths: Sequence[str]) -> Iterator[T]:
+    """What calls return, as they end. Threads that still run when this is interrupted do not keep the process."""
+    waiting: SimpleQueue[str] = SimpleQueue()
+    ended: SimpleQueue[tuple[T, None] | tuple[None, BaseException]] = SimpleQueue()
+    for path in paths:
+        waiting.put(path)
+
+    def work() -> None:
+        with suppress(Empty):
+            while True:
+                path = waiting.get_nowait()
+                try:
+                    ended.put((call(path), None))
+                except BaseException as error:
+                    ended.put((None, error))
+
+    for _ in range(min(jobs, len(paths))):
+        Thread(target=work, daemon=True).start()
+    for _ in paths:
+        result, error = ended.get()
+        if error is not None:
+            raise error
+        yield cast("T", result)
+
+
+def _put(sizes: Mapping[str, int], target: Target, transport: Transport, report: Report, path: str) -> str | None:
     """Send one file; returns why that failed, or None."""
     name = os.path.basename(path)
-    headers = {"Content-Length": str(size), "User-Agent": f"pkgd-upload/{__version__}"}
+    headers = {"Content-Length": str(sizes[path]), "User-Agent": f"pkgd-upload/{__version__}"}
     reason: str | None = None
     try:
         with open(path, "rb") as file:

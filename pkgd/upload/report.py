@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import Any, Protocol, TextIO
 
 __all__ = ["Bar", "Lines", "Report"]
 
 
 class Report(Protocol):
-    """Is told what happens."""
+    """Is told what happens, by several threads."""
 
     def sent(self, count: int) -> None:
         """So many more bytes have gone out; less than none if they go out anew."""
@@ -25,13 +26,15 @@ class Lines:
 
     def __init__(self, output: TextIO) -> None:
         self._output = output
+        self._lock = Lock()
 
     def sent(self, count: int) -> None:
         """See `Report`."""
 
     def finished(self, line: str) -> None:
         """See `Report`."""
-        print(line, file=self._output, flush=True)
+        with self._lock:
+            print(line, file=self._output, flush=True)
 
     def close(self) -> None:
         """See `Report`."""
@@ -53,12 +56,14 @@ class Bar(Lines):
 
     def sent(self, count: int) -> None:
         """See `Report`."""
-        self._bar.update(count)
+        with self._lock:
+            self._bar.update(count)
 
     def finished(self, line: str) -> None:
         """See `Report`."""
-        self._bar.write(line, file=self._output)
-        self._output.flush()
+        with self._lock:
+            self._bar.write(line, file=self._output)
+            self._output.flush()
 
     def close(self) -> None:
         """See `Report`."""

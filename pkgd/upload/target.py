@@ -50,9 +50,10 @@ class Target:
         below = [self.suite, self.component, file_name] if self.kind == "apt" else [file_name]
         return f"/{self.kind}/{self.name}/" + "/".join(quote(part, safe="") for part in below)
 
-    def order(self, files: Sequence[str]) -> list[str]:
-        """The files in the order in which they are put: what closes a set comes after what belongs to it."""
-        return sorted(files, key=lambda one: one.endswith(".dsc"))
+    def groups(self, files: Sequence[str]) -> list[list[str]]:
+        """The files in groups that are put one after the other: what closes a set comes after what belongs to it."""
+        closing = [one for one in files if one.endswith(".dsc")]
+        return [[one for one in files if one not in closing], closing]
 
     def __str__(self) -> str:
         where = f" {self.suite}/{self.component}" if self.suite else ""

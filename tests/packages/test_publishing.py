@@ -96,6 +96,20 @@ class PublisherTests(SynchronousTestCase):
             self.signer.go()
         self.assertEqual(ended, [1, 2, 2, 3, 4, 5])
 
+    def test_who_is_on_the_way_shares_it(self) -> None:
+        """A publish waits for an upload that is being read, and answers both from one generation."""
+        publisher = self.repository._publishers["stable"]
+
+        async def touch(draft: Draft) -> None:
+            draft.touch()
+
+        with publisher.gathering.expecting() as arrived:
+            first = self.begin(made_deb("first"))
+            self.assertEqual(self.signer.waiting, [])
+            second = Deferred.fromCoroutine(publisher.submit(touch, arrived=arrived))
+        self.signer.go()
+        self.assertEqual((first[0].generation, self.successResultOf(second)[1]), (2, 2))
+
     def test_nothing_is_seen_before_it_is_published(self) -> None:
         """Readers have the generation before until the flip."""
         self.begin(made_deb())

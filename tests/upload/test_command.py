@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http.client import BadStatusLine
+from threading import Barrier
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -32,10 +33,12 @@ class FakeServer:
     def __init__(self) -> None:
         self.taken: dict[str, tuple[Mapping[str, str], bytes]] = {}
         self.answers: dict[str, FakeAnswer | Exception] = {}
+        self.before: Callable[[], object] = lambda: None
 
     def __call__(self, method: str, path: str, headers: Mapping[str, str], body: Iterable[bytes] | None) -> FakeAnswer:
         """An exchange."""
         assert method == "PUT"
+        self.before()
         self.taken[path] = (headers, b"".join(body or ()))
         answer = self.answers.get(path.rpartition("/")[2], FakeAnswer(201, b"it is published\n"))
         if isinstance(answer, Exception):
@@ -61,9 +64,24 @@ class UploadTests(SynchronousTestCase):
             file.write(data)
         return path
 
-    def upload(self, *paths: str) -> int:
+    def upload(self, *paths: str, jobs: int = 1) -> int:
         """Run it."""
-        return upload(paths, APT, self.server, Streams(self.output, self.errors))
+        return upload(paths, APT, self.server, Streams(self.output, self.errors), jobs)
+
+    def test_at_once(self) -> None:
+        """Several are on their way at the same time: with as many jobs as files, all are before one is answered."""
+        together = Barrier(3)
+        self.server.before = lambda: together.wait(10)
+
+        self.assertEqual(self.upload(*(self.file(f"{name}.deb") for name in "abc"), jobs=3), 0)
+
+        self.assertEqual(len(self.server.taken), 3)
+
+    def test_a_surprise(self) -> None:
+        """What nobody has foreseen ends the command, whichever thread it comes from."""
+        self.server.answers["a.deb"] = ZeroDivisionError()
+
+        self.assertRaises(ZeroDivisionError, self.upload, self.file("a.deb"), jobs=2)
 
     def test_uploaded(self) -> None:
         """A file is sent whole, with its length, and the answer is shown."""

@@ -47,7 +47,7 @@ class TargetTests(SynchronousTestCase):
         """A .dsc closes its set, so it comes last; the rest stays in order."""
         files = ["b.dsc", "b.tar.gz", "a.deb"]
 
-        self.assertEqual(Target.parse("apt:m", "s", None).order(files), ["b.tar.gz", "a.deb", "b.dsc"])
+        self.assertEqual(Target.parse("apt:m", "s", None).groups(files), [["b.tar.gz", "a.deb"], ["b.dsc"]])
 
     def test_shown(self) -> None:
         """It is shown as it is written."""

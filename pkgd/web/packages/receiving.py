@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -96,27 +96,43 @@ class Receiver:
         if self._max_size:
             body.set_limit(self._max_size)
         await self._space.require(body.length or 0)
+        is_rpm = file_name.endswith(".rpm")
+        piece = await body.read()
+        if len(piece) == body.length and len(piece) < PARALLEL_BYTES:
+            return await self._blocking.disk(self._take_at_once, piece, file_name, is_rpm)
         file = await self._blocking.disk(self._spool.create_fill, "sha256")
         try:
-            hashes = _Hashes(file, file_name.endswith(".rpm"))
-            await self._take(body, file, hashes)
+            hashes = _Hashes(file, is_rpm)
+            await self._take(piece, body, file, hashes)
             found = await self._blocking.disk(hashes.finish)
         except BaseException:
             await self._remove(file)
             raise
-        payload = None if hashes.payload is None else hashes.payload.hashes()
-        return Arrival(file_name, file, found, payload)
+        return _arrival(file_name, file, found, hashes)
 
     async def discard(self, arrival: Arrival) -> None:
         """Remove what is left of it in the spool."""
         await self._remove(arrival.staged)
 
-    async def _take(self, body: Inflow, file: StagedFile, hashes: _Hashes) -> None:
+    def _take_at_once(self, piece: memoryview, file_name: str, is_rpm: bool) -> Arrival:
+        """A small file that is here already, in one hop."""
+        file = self._spool.create_fill("sha256")
+        try:
+            hashes = _Hashes(file, is_rpm)
+            hashes.write(piece)
+            return _arrival(file_name, file, hashes.finish(), hashes)
+        except BaseException:
+            with suppress(Storage):  # the start sweeps it
+                self._spool.remove_fill(file)
+            raise
+
+    async def _take(self, piece: memoryview, body: Inflow, file: StagedFile, hashes: _Hashes) -> None:
         flushed = 0
         flushing: Deferred[None] | None = None
         try:
-            while piece := await body.read():
+            while piece:
                 await self._store(file, piece, hashes)
+                piece = await body.read()
                 if file.size - flushed >= FLUSH_BYTES:
                     # The disk keeps pace with the network, in a thread of its own.
                     flushed = file.size
@@ -149,3 +165,7 @@ class Receiver:
         except Storage as error:
             # The start sweeps it.
             log.error("a file of the spool cannot be removed: {reason}", reason=error.operation)
+
+
+def _arrival(file_name: str, file: StagedFile, found: FileHashes, hashes: _Hashes) -> Arrival:
+    return Arrival(file_name, file, found, None if hashes.payload is None else hashes.payload.hashes())

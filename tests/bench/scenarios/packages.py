@@ -26,7 +26,7 @@ PEERS: Mapping[str, tuple[type[Peer], ...]] = {"deb": (Reprepro, Aptly), "rpm": 
 LIMITS = {10_000: {Reprepro.label: 0.5, Aptly.label: 0.05}, 60_000: {Reprepro.label: 0.5, CreaterepoC.label: 0.15}}
 # What one package costs pkgd is less than what /proc can tell.
 ADDED, ADDED_TO_PEERS = 20, 1
-BULK, QUICK_BULK, CONNECTIONS = 1000, 200, 16
+BULK, QUICK_BULK, CONNECTIONS = 1000, 200, 100
 TIMES_ONE_BY_ONE = 5
 
 
