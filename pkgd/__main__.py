@@ -10,7 +10,7 @@ from typing import Any
 from twisted.python import usage
 
 from pkgd.built import built
-from pkgd.commands import check_config, explain, key, mirror, rebuild, serve, signing_key, upload, version
+from pkgd.commands import check_config, client_setup, explain, key, mirror, rebuild, serve, signing_key, upload, version
 from pkgd.commands.common import INTERRUPTED
 from pkgd.errors import PkgdError
 from pkgd.login import command as login
@@ -34,6 +34,12 @@ _COMMANDS: list[tuple[str, Any, Callable[[Any], int | None], str]] = [
     ("config-schema", usage.Options, check_config.print_schema, "Print the JSON Schema of the configuration."),
     ("mirror", mirror.MirrorOptions, mirror.run, "What the mirror can be told to do."),
     ("upload", upload.UploadOptions, upload.run, "Put packages into a repository."),
+    (
+        "client-setup",
+        client_setup.ClientSetupOptions,
+        client_setup.run,
+        "Print, or write, what docker, apt and other clients have to be told.",
+    ),
     ("auth", explain.AuthOptions, explain.run, "Who may do what."),
     ("login", login.LoginOptions, login.run_login, "Log in by a browser, for docker and others."),
     ("logout", login.LoginOptions, login.run_logout, "Log out again."),

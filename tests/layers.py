@@ -57,12 +57,25 @@ ROOMS: dict[str, frozenset[str]] = {
     "upload": frozenset(["errors", "prefetch", "pkgd"]),
     "locking": frozenset(["errors"]),
     "rebuild": _BELOW_WEB | {"state", "config", "hosting", "locking"},
+    "clientsetup": frozenset(["errors", "secretfiles"]),
     "signing_command": frozenset(["errors", "formats", "packages", "secretfiles"]),
     "options": frozenset(),
     "login": frozenset(["errors", "options", "prefetch", "pkgd"]),
     "online_check": frozenset(["errors", "config", "federation"]),
     "commands": frozenset(
-        ["errors", "pkgd", "config", "logs", "tap", "web", "prefetch", "upload", "signing_command", "rebuild"]
+        [
+            "errors",
+            "pkgd",
+            "config",
+            "logs",
+            "tap",
+            "web",
+            "prefetch",
+            "upload",
+            "clientsetup",
+            "signing_command",
+            "rebuild",
+        ]
         + ["auth", "authorization", "online_check", "logins", "options", "state", "built"]
     ),
     "__main__": frozenset(["errors", "built", "commands", "login"]),
@@ -107,7 +120,9 @@ FILES_IN = (
     "pkgd.auth.htpasswd",  # users, read again when they change
     "pkgd.auth.tokenkeys",  # keys of tokens, which nobody else may read
     "pkgd.login.credentials",  # its own file
-    "pkgd.commands.key",  # credentials
+    "pkgd.commands.credentials",  # its own file
+    "pkgd.commands.key",  # is there a state directory?
+    "pkgd.clientsetup.installing",  # files of clients
     "pkgd.prefetch.command",  # the list of images
     "pkgd.upload.command",  # what is uploaded
     "pkgd.logfile",

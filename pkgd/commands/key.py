@@ -25,6 +25,7 @@ from pkgd.auth.apikeys import key_row
 from pkgd.auth.keycaps import AllowRow, parse_allowance
 from pkgd.auth.keymaking import KeyLimits, Wish, robot_order
 from pkgd.auth.secrettexts import new_key
+from pkgd.commands.credentials import read_credentials
 from pkgd.config import load, parse_duration
 from pkgd.errors import ConfigError, InvalidRequest, UnknownKey
 from pkgd.logins import FILE, key_limits
@@ -37,7 +38,6 @@ __all__ = ["KeyOptions", "Keys", "LocalKeys", "RemoteKeys", "run"]
 
 # What of an answer is read; a list of keys is the longest.
 MAX_ANSWER = 16 << 20
-MAX_CREDENTIALS = 64 << 10
 
 
 class _Common(AnywhereOptions):
@@ -251,18 +251,8 @@ def _local(given: Any) -> Keys:
 
 
 def _remote(given: Any, source: Callable[[], str]) -> Keys:
-    path = given["credentials"]
-    if path == "-":
-        line = source()
-    else:
-        try:
-            with open(path, encoding="utf-8") as file:
-                line = file.readline(MAX_CREDENTIALS)
-        except (OSError, UnicodeDecodeError):
-            raise ConfigError("--credentials", f"{path} cannot be read") from None
-    if ":" not in line:
-        raise ConfigError("--credentials", "user:password is needed")
-    return RemoteKeys(HttpTransport.to(Server.parse(given["url"]), given["ca-file"]), line.rstrip("\r\n"))
+    credentials = read_credentials(given["credentials"], source)
+    return RemoteKeys(HttpTransport.to(Server.parse(given["url"]), given["ca-file"]), credentials)
 
 
 def _row(row: KeyRow) -> Mapping[str, Any]:

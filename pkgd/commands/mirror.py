@@ -7,6 +7,7 @@ from typing import Any
 from twisted.python import usage
 
 from pkgd.commands.common import SERVER, Anywhere, Group, jobs, running
+from pkgd.commands.credentials import CREDENTIALS, basic
 from pkgd.errors import PkgdError
 
 __all__ = ["MirrorOptions", "run"]
@@ -17,6 +18,7 @@ class _Prefetch(Anywhere):
     longdesc = "Makes a running pkgd fetch every image of LIST (a file, or - for standard input), and verifies it."
     optParameters: list[Any] = [
         *SERVER,
+        CREDENTIALS,
         ["platform", "p", None, "Only these platforms of every image, such as linux/amd64,linux/arm64."],
         ["jobs", "j", 4, "How much is fetched at the same time.", jobs],
     ]
@@ -55,4 +57,5 @@ def run(options: Any) -> int:
     server = running(given)
     lines = read_list(given["list"], streams)
     order = Order(str(server), given["platforms"], given["jobs"], bool(given["json"]))
-    return prefetch(lines, HttpTransport.to(server, given["ca-file"]), order, streams)
+    transport = HttpTransport.to(server, given["ca-file"], basic(given["credentials"]))
+    return prefetch(lines, transport, order, streams)

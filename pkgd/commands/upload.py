@@ -7,6 +7,7 @@ from typing import Any
 from twisted.python import usage
 
 from pkgd.commands.common import SERVER, Anywhere, jobs, running
+from pkgd.commands.credentials import CREDENTIALS, basic
 from pkgd.errors import PkgdError
 
 __all__ = ["UploadOptions", "run"]
@@ -23,6 +24,7 @@ class UploadOptions(Anywhere):
         ["component", None, None, "Its component, main by default."],
         *SERVER,
         ["jobs", "j", 8, "How many files are sent at the same time.", jobs],
+        CREDENTIALS,
     ]
 
     def parseArgs(self, *paths: str) -> None:
@@ -49,5 +51,5 @@ def run(options: Any) -> int:
     from pkgd.prefetch.transport import HttpTransport
     from pkgd.upload.command import Streams, upload
 
-    transport = HttpTransport.to(running(options), options["ca-file"])
+    transport = HttpTransport.to(running(options), options["ca-file"], basic(options["credentials"]))
     return upload(options["files"], options["target"], transport, Streams.standard(), options["jobs"])

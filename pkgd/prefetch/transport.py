@@ -98,25 +98,28 @@ class HttpTransport:
     """A transport with one connection per exchange.
 
     :param connect: makes an HTTPConnection that is not connected yet.
+    :param authorization: the header of that name, for every exchange.
     """
 
-    def __init__(self, connect: Callable[[], HTTPConnection]) -> None:
+    def __init__(self, connect: Callable[[], HTTPConnection], authorization: str | None = None) -> None:
         self._connect = connect
+        self._login = {} if authorization is None else {"Authorization": authorization}
 
     @classmethod
-    def to(cls, server: Server, ca_file: str | None) -> HttpTransport:
+    def to(cls, server: Server, ca_file: str | None, authorization: str | None = None) -> HttpTransport:
         """The transport to a server.
 
         :param ca_file: the PEM file of certificates to trust instead of the system's.
+        :param authorization: see the constructor.
         :raises ConfigError: if that cannot be used.
         """
         if server.scheme == "http":
-            return cls(lambda: HTTPConnection(server.host, server.port, timeout=TIMEOUT))
+            return cls(lambda: HTTPConnection(server.host, server.port, timeout=TIMEOUT), authorization)
         try:
             context = ssl.create_default_context(cafile=ca_file)
         except OSError as error:
             raise ConfigError("--ca-file", f"{ca_file}: {error.strerror or error}") from error
-        return cls(lambda: HTTPSConnection(server.host, server.port, timeout=TIMEOUT, context=context))
+        return cls(lambda: HTTPSConnection(server.host, server.port, timeout=TIMEOUT, context=context), authorization)
 
     def __call__(
         self, method: str, path: str, headers: Mapping[str, str], body: Iterable[bytes] | None = None
@@ -132,7 +135,7 @@ class HttpTransport:
             except (OSError, UnicodeError) as error:
                 # UnicodeError: a name that no DNS can hold.
                 raise Unreachable(getattr(error, "strerror", None) or str(error)) from error
-            fields = {"User-Agent": f"pkgd-prefetch/{__version__}", "Connection": "close", **headers}
+            fields = {"User-Agent": f"pkgd-prefetch/{__version__}", "Connection": "close", **self._login, **headers}
             try:
                 connection.request(method, path, body, fields)
             except (BrokenPipeError, ConnectionResetError):

@@ -124,6 +124,14 @@ class HttpTransportTests(SynchronousTestCase):
             },
         )
 
+    def test_login(self) -> None:
+        """Who has logged in shows it with every request."""
+        ours, server = socket.socketpair()
+        self.addCleanup(server.close)
+        server.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        HttpTransport(lambda: PairedConnection(ours), "Basic eA==")("GET", "/v2/", {}).close()
+        self.assertIn(b"\r\nAuthorization: Basic eA==\r\n", server.recv(10_000))
+
     def test_answer(self) -> None:
         """Status, headers in any case, and the body piece by piece."""
         answer = self.exchange(b"HTTP/1.1 206 Partial\r\nContent-Length: 5\r\nX-Some: a\r\n\r\nhello")
