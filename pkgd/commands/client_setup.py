@@ -19,7 +19,7 @@ from pkgd.config import Config, load
 from pkgd.errors import ConfigError
 from pkgd.prefetch.transport import HttpTransport, Server, Transport, Unreachable
 
-__all__ = ["ClientSetupOptions", "run"]
+__all__ = ["ClientSetupOptions", "run", "target_of"]
 
 # What the server has for a client is a few kilobytes.
 _MAX_SERVED = 1 << 20
@@ -66,7 +66,7 @@ def run(options: Any, connect: Callable[..., Transport] = HttpTransport.to) -> N
 
     :param connect: makes the transport to a server that has to be asked.
     """
-    target = _target(options)
+    target = target_of(options)
     path = needs(options["client"], target)
     parts = set_up(options["client"], target, "" if path is None else _ask(target, path, options, connect))
     if not options["install"]:
@@ -83,7 +83,8 @@ def _names_secrets(parts: list[Part]) -> bool:
     return any(isinstance(one, File) and one.mode & 0o077 == 0 for one in parts)
 
 
-def _target(options: Any) -> Target:
+def target_of(options: Any) -> Target:
+    """The pkgd that is meant: that of `--url`, else that of the configuration."""
     login = _login(options)
     if options["server"] is not None:
         target = Target(_url(options["server"]), login)

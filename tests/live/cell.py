@@ -26,10 +26,10 @@ events_logger = "file"
 """
 
 
-def enter(scratch: Path, arguments: list[str]) -> int:
-    """Run this package again inside a new cell and return its exit status."""
+def enter(scratch: Path, arguments: list[str], package: str = "tests.live") -> int:
+    """Run a package again inside a new cell and return its exit status."""
     namespaces = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    inside = [sys.executable, "-m", "tests.live", "--inside", str(scratch), *arguments]
+    inside = [sys.executable, "-m", package, "--inside", str(scratch), *arguments]
     return subprocess.run([*namespaces, *inside], env=_environment(scratch)).returncode
 
 
@@ -43,15 +43,17 @@ def _environment(scratch: Path) -> dict[str, str]:
     return {"PATH": path, "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1", **own}
 
 
-def furnish(scratch: Path) -> Path:
+def furnish(scratch: Path, covered: tuple[str, ...] = ("/etc", "/var/lib")) -> Path:
     """Prepare the cell from inside: addresses, private system folders, the containers tools' configuration.
+
+    :param covered: the machine's folders that nothing is really written to.
 
     Return where the scratch folder is to be found: a path that is short wherever the machine keeps its temporary
     files, since podman takes a run root of at most 50 characters and a Unix socket's path may have 107.
     """
     run("ip", "link", "set", "lo", "up")
     run("ip", "address", "add", f"{OUTER_ADDRESS}/32", "dev", "lo")
-    for folder in ("/etc", "/var/lib"):
+    for folder in covered:
         _cover(folder, scratch / "covers" / folder.replace("/", "-"))
     for folder in ("/run", "/dev/shm"):
         run("mount", "-t", "tmpfs", "tmpfs", folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,8 +29,8 @@ class Certificates:
         return self.trusted / "ca.crt"
 
 
-def issue(folder: Path, addresses: list[str]) -> Certificates:
-    """Make a CA and a server certificate for those IP addresses."""
+def issue(folder: Path, addresses: list[str], names: Sequence[str] = ()) -> Certificates:
+    """Make a CA and a server certificate for those IP addresses, and for those names."""
     authority_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     authority_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "CA of pkgd's client suite")])
     authority = (
@@ -38,10 +39,11 @@ def issue(folder: Path, addresses: list[str]) -> Certificates:
         .sign(authority_key, hashes.SHA256())
     )
     server_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pkgd")])
-    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address)) for address in addresses])
+    subjects: list[x509.GeneralName] = [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
+    subjects += [x509.DNSName(name) for name in names]
     server = (
         _builder(server_name, authority_name, server_key.public_key())
-        .add_extension(names, critical=False)
+        .add_extension(x509.SubjectAlternativeName(subjects), critical=False)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(authority_key, hashes.SHA256())
     )
