@@ -36,7 +36,7 @@ def main() -> int:
     counts = [0, 0]
     try:
         install(["node", "npm", "chromium"])
-        node = _install_modules(scratch)
+        node = install_modules(scratch)
         _build(scratch / "bin")
         browser = Browser(node, shutil.which("chromium") or "chromium", scratch / "browser.log")
         try:
@@ -51,7 +51,7 @@ def main() -> int:
     return 1 if counts[1] or not counts[0] else 0
 
 
-def _install_modules(scratch: Path) -> Path:
+def install_modules(scratch: Path) -> Path:
     """The scripts, with the modules that they need beside them."""
     node = scratch / "node"
     shutil.copytree(_NODE, node, ignore=shutil.ignore_patterns("node_modules"))

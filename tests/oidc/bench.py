@@ -10,7 +10,7 @@ import ssl
 import subprocess
 import sys
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPSConnection
@@ -53,8 +53,11 @@ def is_open(port: int) -> bool:
 class NodeProvider:
     """npm's `oidc-provider`. Who logs in there is `alice`, or another of `users`, by any password."""
 
-    def __init__(self, node: Path, folder: Path, port: int, redirect: str) -> None:
-        self.issuer = f"http://localhost:{port}"
+    def __init__(self, node: Path, folder: Path, port: int, redirect: str, issuer: str | None = None) -> None:
+        """
+        :param issuer: its URL, if a proxy stands before it.
+        """
+        self.issuer = issuer or f"http://localhost:{port}"
         self._node = node
         self._folder = folder
         self._port = port
@@ -75,6 +78,7 @@ class NodeProvider:
         self.use_users(self.users)
         options = {
             "port": self._port,
+            "issuer": self.issuer,
             "client": {"id": CLIENT, "secret": SECRET, "redirect": self._redirect, "more": self.more},
             "keys": {"keys": self.keys},
             "users": str(users),
@@ -149,8 +153,11 @@ class GoProvider:
 class Browser:
     """Chromium, without a window."""
 
-    def __init__(self, node: Path, chromium: str, log: Path) -> None:
-        command = ["node", str(node / "browser.mjs"), chromium]
+    def __init__(self, node: Path, chromium: str, log: Path, hosts: Sequence[str] = ()) -> None:
+        """
+        :param hosts: whom it may ask, beside this machine.
+        """
+        command = ["node", str(node / "browser.mjs"), chromium, *hosts]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log.open("ab"), text=True
         )

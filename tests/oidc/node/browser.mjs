@@ -1,12 +1,13 @@
-// A browser that does what lines of JSON on standard input say, each answered by one: node browser.mjs CHROMIUM
+// A browser that does what lines of JSON on standard input say, each answered by one: node browser.mjs CHROMIUM HOST…
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
+const hosts = ["localhost", "127.0.0.1", ...process.argv.slice(3)].map((host) => `EXCLUDE ${host}`).join(", ");
 const browser = await chromium.launch({
   executablePath: process.argv[2],
   headless: true,
   // Nothing beyond this machine is asked, whatever a page would like.
-  args: ["--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1"],
+  args: ["--no-sandbox", "--disable-gpu", `--host-resolver-rules=MAP * ~NOTFOUND, ${hosts}`],
 });
 let context, page;
 const seen = [];

@@ -1,13 +1,12 @@
 // A provider with one client, pkgd; node provider.mjs OPTIONS.json
 //
-// OPTIONS: port, client (id, secret, redirect), keys (a JWK set with private keys), and users, a file that is read at
-// each login: {user: {groups: [...]}}. Any password is right.
+// OPTIONS: port, issuer, client (id, secret, redirect), keys (a JWK set with private keys), and users, a file that is read at
+// each login: {user: {groups: [...]}}. Any password is right. An issuer with https means a proxy before it.
 import { readFileSync } from "node:fs";
 import { Provider } from "oidc-provider";
 
 const options = JSON.parse(readFileSync(process.argv[2], "utf-8"));
-const issuer = `http://localhost:${options.port}`;
-const provider = new Provider(issuer, {
+const provider = new Provider(options.issuer, {
   clients: [{
     client_id: options.client.id,
     client_secret: options.client.secret,
@@ -34,4 +33,5 @@ const provider = new Provider(issuer, {
     };
   },
 });
+provider.proxy = options.issuer.startsWith("https:");
 provider.listen(options.port, "127.0.0.1");
