@@ -9,7 +9,7 @@ MIRROR_ROUNDS ?= 20
 PUBLISHES ?= 100
 
 .PHONY: run test lint conformance clients bench crash crash-mirror crash-packages hostile hostile-packages mirror \
-  auth repositories churn growth oracles executable lock clean
+  cookbook auth repositories churn growth oracles executable lock clean
 
 run: $(STAMP)
 	$(BIN)/pkgd serve
@@ -62,6 +62,10 @@ hostile-packages: $(STAMP)
 
 mirror: $(STAMP)
 	$(BIN)/python -m tests.upstream
+
+# COOKBOOK_LAYER: the size of the layer that is pushed through proxies, in MiB.
+cookbook: $(STAMP)
+	$(BIN)/python -m tests.cookbook
 
 crash: $(STAMP)
 	$(BIN)/python -m tests.crash --rounds $(CRASH_ROUNDS)

@@ -89,8 +89,10 @@ class CredentialsFile:
 
 
 def server_name(text: str) -> str:
-    """What docker and we call a server, however it is written: without scheme and path."""
+    """What docker and we call a server, however it is written: without scheme, path, and the scheme's own port."""
     rest = text.strip()
     if "://" in rest:
-        return urlsplit(rest).netloc.rpartition("@")[2].lower()
-    return rest.partition("/")[0].lower()
+        parts = urlsplit(rest)
+        own = ":80" if parts.scheme == "http" else ":443"
+        return parts.netloc.rpartition("@")[2].lower().removesuffix(own)
+    return rest.partition("/")[0].lower().removesuffix(":443")

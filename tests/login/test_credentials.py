@@ -72,5 +72,8 @@ class NameTests(SynchronousTestCase):
         """However it is written, as docker does: with scheme, path, or neither."""
         for text in ("https://pkg.example.com", "pkg.example.com", "PKG.example.com/", "https://pkg.example.com/v2/\n"):
             self.assertEqual(server_name(text), "pkg.example.com")
+        for text in ("https://pkg.example.com:443", "pkg.example.com:443/team/app", "http://pkg.example.com:80/"):
+            self.assertEqual(server_name(text), "pkg.example.com")
+        self.assertEqual(server_name("https://pkg.example.com:80"), "pkg.example.com:80")
         self.assertEqual(server_name("https://u:p@localhost:5000/v1/"), "localhost:5000")
         self.assertEqual(server_name("[::1]:5000"), "[::1]:5000")
