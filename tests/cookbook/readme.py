@@ -30,7 +30,7 @@ def cases(village: Village) -> Iterator[Case]:
         with _made(village, "first"):
             yield Case("make run, then the first push", lambda: group.type("podman push"))
             yield Case("the first packages, by apt and dnf", group.packages)
-            yield Case("pkgd upload", lambda: group.line("pkgd upload "))
+            yield Case("pkgd upload, client-setup", group.commands)
         with _made(village, "second", PKGD_ENABLEPROXY="true"):
             yield Case("as a mirror", lambda: group.type("docker.io/library/alpine:3"))
             yield Case("pkgd mirror prefetch", lambda: group.line("pkgd mirror prefetch"))
@@ -90,6 +90,10 @@ class _Group:
         self._village.shell("apt-get update; apt-get install -y hello; dnf install -y hello")
         expect("installed", (installed_deb(self._village), installed_rpm().exists()), ("hello 1.0", True))
 
+    def commands(self) -> None:
+        self.line("pkgd upload ")
+        expect("the source", "URIs: http://127.0.0.1:8080/apt/main" in self.line("pkgd client-setup"), True)
+
     def check(self) -> None:
         expect("accepted", "can be used" in self.line("pkgd check-config"), True)
         expect("a schema", '"enableProxy"' in self.line("pkgd config-schema"), True)
@@ -108,7 +112,7 @@ class _Group:
 
 def _word(line: str) -> str:
     """A command without its arguments: `pkgd mirror prefetch`, `make run`, `curl`."""
-    words = line.split("#")[0].split()
+    words = line.split("#", maxsplit=1)[0].split()
     end = 1
     while end < len(words) and words[0] in ("pkgd", "make") and words[end].replace("-", "").isalpha():
         if words[end].startswith("-") or end == 3:

@@ -162,6 +162,7 @@ def _trust(certificates: Certificates) -> None:
 
 def _forget_packages() -> None:
     """The machine's own sources of packages are out of reach here."""
+    Path("/etc/yum.repos.d").mkdir(exist_ok=True)  # which Debian's dnf lacks
     Path("/etc/apt/sources.list").write_text("")
     for folder in ("/etc/apt/sources.list.d", "/etc/yum.repos.d", "/etc/zypp/repos.d", "/var/lib/apt/lists"):
         if Path(folder).is_dir():
