@@ -20,6 +20,8 @@ T = TypeVar("T")
 ReadAt = Callable[[int, int], bytes]
 
 _SMALL = 4 * 1024 * 1024
+# What is read whole before it is parsed: each small read would wait for its turn among the threads.
+_AT_ONCE = 256 * 1024
 
 
 class Staging:
@@ -41,7 +43,11 @@ class Staging:
         def run() -> T:
             reader = self._spool.read_fill(arrival.staged, arrival.hashes.size)
             try:
-                return parser(reader.read_at, arrival.hashes.size, *args, **kwargs)
+                read_at = reader.read_at
+                if reader.size <= _AT_ONCE:
+                    data = reader.read_at(0, reader.size)
+                    read_at = lambda offset, size: data[offset : offset + size]  # noqa: E731
+                return parser(read_at, reader.size, *args, **kwargs)
             finally:
                 reader.close()
 
