@@ -10,7 +10,7 @@ PUBLISHES ?= 100
 BACKUPS ?= 100
 
 .PHONY: run test lint conformance clients bench crash crash-mirror crash-packages hostile hostile-packages mirror \
-  auth backup repositories churn growth oracles executable lock clean
+  auth backup full-disk repositories churn growth oracles executable lock clean
 
 run: $(STAMP)
 	$(BIN)/pkgd serve
@@ -69,6 +69,9 @@ crash: $(STAMP)
 
 backup: $(STAMP)
 	$(BIN)/python -m tests.backup --backups $(BACKUPS)
+
+full-disk: $(STAMP)
+	$(BIN)/python -m tests.backup.fulldisk
 
 crash-packages: $(STAMP)
 	$(BIN)/python -m tests.crash.packages

@@ -47,7 +47,7 @@ class _Run:
     def __init__(self, directory: Path, seed: int) -> None:
         self._directory = directory
         self._seed = seed
-        self._server = PackagePkgd(_free_port(), directory / "state", directory / "logs")
+        self._server = PackagePkgd(free_port(), directory / "state", directory / "logs")
         self._failures: list[str] = []
 
     def all(self, count: int) -> list[str]:
@@ -109,7 +109,7 @@ class _Run:
 
     def _serve(self, backup: Path) -> None:
         """Restore a backup, start pkgd on it, and use it."""
-        server = PackagePkgd(_free_port(), self._directory / "served", self._directory / "served-logs")
+        server = PackagePkgd(free_port(), self._directory / "served", self._directory / "served-logs")
         self._pkgd("restore", str(backup), server=server)
         server.start()
         try:
@@ -139,7 +139,8 @@ class _Run:
             self._failures.append("nothing was there to be pulled")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port: int = one.getsockname()[1]
