@@ -7,9 +7,10 @@ STAMP := $(VENV)/.complete
 CRASH_ROUNDS ?= 200
 MIRROR_ROUNDS ?= 20
 PUBLISHES ?= 100
+BACKUPS ?= 100
 
 .PHONY: run test lint conformance clients bench crash crash-mirror crash-packages hostile hostile-packages mirror \
-  cookbook auth repositories churn growth oracles executable lock clean
+  cookbook auth backup full-disk repositories churn growth oracles executable lock clean
 
 run: $(STAMP)
 	$(BIN)/pkgd serve
@@ -69,6 +70,12 @@ cookbook: $(STAMP)
 
 crash: $(STAMP)
 	$(BIN)/python -m tests.crash --rounds $(CRASH_ROUNDS)
+
+backup: $(STAMP)
+	$(BIN)/python -m tests.backup --backups $(BACKUPS)
+
+full-disk: $(STAMP)
+	$(BIN)/python -m tests.backup.fulldisk
 
 crash-packages: $(STAMP)
 	$(BIN)/python -m tests.crash.packages

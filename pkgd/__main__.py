@@ -10,7 +10,21 @@ from typing import Any
 from twisted.python import usage
 
 from pkgd.built import built
-from pkgd.commands import check_config, client_setup, explain, key, mirror, rebuild, serve, signing_key, upload, version
+from pkgd.commands import (
+    backup,
+    check_config,
+    client_setup,
+    explain,
+    key,
+    mirror,
+    rebuild,
+    restore,
+    serve,
+    signing_key,
+    upload,
+    verify,
+    version,
+)
 from pkgd.commands.common import INTERRUPTED
 from pkgd.errors import PkgdError
 from pkgd.login import command as login
@@ -45,6 +59,9 @@ _COMMANDS: list[tuple[str, Any, Callable[[Any], int | None], str]] = [
     ("logout", login.LoginOptions, login.run_logout, "Log out again."),
     ("key", key.KeyOptions, key.run, "API keys, for users' tools and for robots."),
     ("signing-key", signing_key.SigningKeyOptions, signing_key.run, "The keys that sign apt and rpm repositories."),
+    ("backup", backup.BackupOptions, backup.run, "Copy the state into a new directory, also beside a running daemon."),
+    ("restore", restore.RestoreOptions, restore.run, "Put a backup into an empty state directory."),
+    ("verify", verify.VerifyOptions, verify.run, "Look through a state or a backup for what is missing or damaged."),
     ("rebuild", rebuild.RebuildOptions, rebuild.run, "Derive anew what is derived from the state, after damage."),
     ("version", version.VersionOptions, version.run, "Say exactly what was built."),
 ]

@@ -8,15 +8,16 @@ returns a value; it does not log and touches no object that the reactor thread u
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
+from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
-__all__ = ["Blocking", "InlineBlocking", "ThreadedBlocking"]
+__all__ = ["Blocking", "InlineBlocking", "ThreadedBlocking", "finish_inline"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -95,3 +96,13 @@ class InlineBlocking:
 
     work = disk
     send = disk
+
+
+def finish_inline(work: Coroutine[Deferred[Any], Any, T]) -> T:
+    """The result of work that never waits, because everything it does is done at once, on this thread."""
+    ended: list[T | Failure] = []
+    Deferred.fromCoroutine(work).addBoth(ended.append)
+    (result,) = ended
+    if isinstance(result, Failure):
+        result.raiseException()
+    return result

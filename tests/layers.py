@@ -58,25 +58,14 @@ ROOMS: dict[str, frozenset[str]] = {
     "locking": frozenset(["errors"]),
     "rebuild": _BELOW_WEB | {"state", "config", "hosting", "locking"},
     "clientsetup": frozenset(["errors", "secretfiles"]),
+    "backup": _FLOOR | {"pkgd", "formats", "state", "storage", "packages", "config", "locking"},
     "signing_command": frozenset(["errors", "formats", "packages", "secretfiles"]),
     "options": frozenset(),
     "login": frozenset(["errors", "options", "prefetch", "pkgd"]),
     "online_check": frozenset(["errors", "config", "federation"]),
     "commands": frozenset(
-        [
-            "errors",
-            "pkgd",
-            "config",
-            "logs",
-            "tap",
-            "web",
-            "prefetch",
-            "upload",
-            "clientsetup",
-            "signing_command",
-            "rebuild",
-        ]
-        + ["auth", "authorization", "online_check", "logins", "options", "state", "built"]
+        ["errors", "pkgd", "config", "logs", "tap", "web", "prefetch", "upload", "signing_command", "rebuild"]
+        + ["auth", "authorization", "online_check", "logins", "options", "state", "built", "clientsetup", "backup"]
     ),
     "__main__": frozenset(["errors", "built", "commands", "login"]),
     "door": frozenset(["tap"]),
@@ -93,14 +82,14 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "jwt": ("pkgd.auth",),
     "bcrypt": ("pkgd.auth",),
     "gnupg": ("pkgd.packages.gnupgsigner",),
-    "tqdm": ("pkgd.prefetch", "pkgd.upload", "pkgd.rebuild.report"),
+    "tqdm": ("pkgd.prefetch", "pkgd.upload", "pkgd.rebuild.report", "pkgd.backup.report"),
     "OpenSSL": ("pkgd.web.tls",),
     "sqlite3": ("pkgd.state",),
     "twisted.enterprise": ("pkgd.state",),
     "yaml": ("pkgd.config",),
     "fcntl": ("pkgd.locking",),
     "pathlib": ("pkgd.storage",),
-    "shutil": ("pkgd.storage",),
+    "shutil": ("pkgd.storage", "pkgd.backup.taking"),
     "tempfile": ("pkgd.storage",),
     "io": ("pkgd.storage",),
     "glob": ("pkgd.storage",),
@@ -115,6 +104,7 @@ FILES_IN = (
     "pkgd.daemon",  # the state directory
     "pkgd.locking",  # and its lock
     "pkgd.rebuild.command",  # which it needs, too
+    "pkgd.backup",  # copies of the whole state
     "pkgd.secretfiles",  # keys, which nobody else may read
     "pkgd.packages.keyring",  # signing keys, which nobody else may read
     "pkgd.auth.htpasswd",  # users, read again when they change

@@ -98,7 +98,11 @@ class SegmentReader:
 
     def _text(self, number: int, reader: Reader, segment: Segment) -> bytes:
         if self._expanded[0] != number:
-            self._expanded = (number, expand(segment.stored, reader.read_at(0, reader.size)))
+            data = reader.read_at(0, reader.size)
+            try:
+                self._expanded = (number, expand(segment.stored, data))
+            except Exception as error:  # whatever a decompressor thinks of it
+                raise FailedStorage("a leaf of an index is damaged") from error
         return self._expanded[1]
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
-from typing import Any, TextIO, TypeVar
+from typing import TextIO
 
 from attrs import frozen
-from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
 
-from pkgd.blocking import InlineBlocking
+from pkgd.blocking import InlineBlocking, finish_inline
 from pkgd.config import Config
 from pkgd.errors import AlreadyRunning, ConfigError, PkgdError
 from pkgd.hosting import apt_settings, rpm_settings, signers_of
@@ -30,8 +28,6 @@ from pkgd.storage.local import LocalStore
 from pkgd.storage.spool import Spool
 
 __all__ = ["Request", "Streams", "rebuild"]
-
-T = TypeVar("T")
 
 
 @frozen
@@ -139,7 +135,7 @@ class _Run:
         tree = DurableTree(files.root, FileSystem(), files.fsync)
         store = LocalStore(tree, self._blocking, Spool(tree))
         path = os.path.join(str(self._config.state_dir), "index.sqlite")
-        return _finish(rebuild_index(path, store, self._blocking, time.time, self._progress))
+        return finish_inline(rebuild_index(path, store, self._blocking, time.time, self._progress))
 
     def _packages(self, kind: Kind) -> Recovered:
         tree = self._tree()
@@ -149,7 +145,7 @@ class _Run:
             lambda key: tree.fs.stat(tree.path(key)).st_mtime,
         )
         recovery = Recovery(self._store(tree), self._blocking, _Clock(), self._progress)
-        return _finish(recovery.run(kind, orders))
+        return finish_inline(recovery.run(kind, orders))
 
     def _kinds(self) -> Sequence[Kind]:
         config, tree, clock = self._config, self._tree(), _Clock()
@@ -158,13 +154,13 @@ class _Run:
                 tree.sync_all()  # what a crash has left visible becomes durable before anything is built on it
         store, signers = self._store(tree), signers_of(clock, config, self._blocking)
         for one in signers.values():
-            _finish(one.start())
+            finish_inline(one.start())
         apt = [
             AptKind(apt_settings(one), store, self._blocking, signers[one.signing_key])
             for one in config.repositories.apt
         ]
         for kind in apt:
-            _finish(kind.load())
+            finish_inline(kind.load())
         rpm = [
             RpmKind(rpm_settings(one), store, self._blocking, signers[one.signing_key], clock)
             for one in config.repositories.rpm
@@ -182,13 +178,3 @@ def _adopting(kind: Kind, names: Iterable[str]) -> frozenset[str]:
     """The suites of a repository among those that adopt; an rpm repository is its own, and called ""."""
     targets = {f"{kind.name}/{one.suite}" if one.suite else kind.name: one.suite for one in kind.targets}
     return frozenset(targets[name] for name in names if name in targets)
-
-
-def _finish(work: Coroutine[Deferred[Any], Any, T]) -> T:
-    """The result of work that never waits, because everything is done at once, on this thread."""
-    ended: list[T | Failure] = []
-    Deferred.fromCoroutine(work).addBoth(ended.append)
-    (result,) = ended
-    if isinstance(result, Failure):
-        result.raiseException()
-    return result

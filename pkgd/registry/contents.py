@@ -82,7 +82,7 @@ class ContentsReader:
             legacy = await self._legacy.by_tag(name, tag)
             if legacy is not None:
                 referrers.append(await self._referrer(Digest.of(legacy.data), legacy.data, ""))
-        return Contents(blobs, await self._pointers(name), [one for one in referrers if one is not None])
+        return Contents(blobs, await self.pointers(name), [one for one in referrers if one is not None])
 
     async def _referrer(self, digest: Digest, data: bytes, media_type: str) -> Referrer | None:
         try:
@@ -98,7 +98,7 @@ class ContentsReader:
         except ValueError:
             return ""
 
-    async def _pointers(self, name: RepositoryName) -> list[tuple[str, str]]:
+    async def pointers(self, name: RepositoryName) -> list[tuple[str, str]]:
         """Every tag with its digest, legacy ones included; a new pointer hides a legacy file."""
         found: dict[str, str] = {}
         for tag in await self._legacy.tags(name):

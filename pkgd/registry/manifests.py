@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from attrs import frozen
+from twisted.logger import Logger
 
 from pkgd.blocking import Blocking
-from pkgd.errors import DigestMismatch, ImmutableTag, MissingBlob, UnknownManifest
+from pkgd.errors import DigestMismatch, FailedStorage, ImmutableTag, MissingBlob, UnknownManifest
 from pkgd.formats.digest import Digest
 from pkgd.formats.globs import Globs
 from pkgd.formats.names import Reference, RepositoryName, Tag
@@ -29,6 +30,8 @@ from pkgd.storage.layout import directories, directory, manifest_key, media_type
 from pkgd.storage.space import FreeSpace
 
 __all__ = ["Manifests", "Pushed", "TagChange"]
+
+log = Logger()
 
 # How many of an index's manifests are looked for, to warn about absent ones.
 MAX_CHECKED = 100
@@ -169,11 +172,10 @@ class Manifests:
         :raises UnknownManifest: if there is none.
         :raises ImmutableTag: if it would take away a tag that is to stay, or what that leads to.
         """
-        if isinstance(reference, Digest):
-            await self._contents.ensure_known(name, self._locks)
+        is_known = not isinstance(reference, Digest) or await self._is_known(name)
         async with self._locks.holding(name):
             if isinstance(reference, Digest):
-                await self._delete_manifest(name, reference)
+                await self._delete_manifest(name, reference, is_known)
             else:
                 await self._delete_tag(name, reference)
 
@@ -197,9 +199,23 @@ class Manifests:
             await self._legacy.remove(legacy)
         return found
 
-    async def _delete_manifest(self, name: RepositoryName, digest: Digest) -> None:
+    async def _is_known(self, name: RepositoryName) -> bool:
+        """Whether the index knows the repository now. On a full disk it may not learn of it, and deletes go on."""
+        try:
+            await self._contents.ensure_known(name, self._locks)
+        except FailedStorage as error:
+            log.warn("{name} is read without the index: {reason}", name=name, reason=error.operation)
+            return False
+        return True
+
+    async def _tags_of(self, name: RepositoryName, digest: Digest, is_known: bool) -> list[str]:
+        if is_known:
+            return await self._index.tags_of(name, str(digest))
+        return [tag for tag, found in await self._contents.pointers(name) if found == str(digest)]
+
+    async def _delete_manifest(self, name: RepositoryName, digest: Digest, is_known: bool) -> None:
         await self._immutable.check(name, digest)
-        for tag in await self._index.tags_of(name, str(digest)):
+        for tag in await self._tags_of(name, digest, is_known):
             if await self._stored.target(name, Tag(tag)) == digest:
                 await self._delete_tag(name, Tag(tag))
         found = [await self._store.delete(manifest_key(place, digest)) for place in directories(name)]

@@ -215,6 +215,14 @@ class FillTests(RegistryCase):
 
         self.assertEqual(self.tags_of(registry, image_index()), ["v1"])
 
+    def test_delete_without_the_index(self) -> None:
+        """Where the index takes nothing, as on a full disk, a manifest goes with its tags in the tree."""
+        for tag in ("v1", "v2"):
+            self.do(self.registry.push(APP, tag, image_index()))
+        self.registry.database._pool.runInteraction = broken_database
+        self.do(self.registry.manifests.delete(APP, Digest.of(image_index())))
+        self.assertEqual(self.do(self.registry.contents.tags(APP)), [])
+
     def test_after_a_missed_change(self) -> None:
         """A repository of which the index has missed something is read again."""
         self.known(self.registry)
