@@ -60,10 +60,10 @@ ROOMS: dict[str, frozenset[str]] = {
     "signing_command": frozenset(["errors", "formats", "packages", "secretfiles"]),
     "options": frozenset(),
     "login": frozenset(["errors", "options", "prefetch", "pkgd"]),
-    "online_check": frozenset(["errors", "config", "federation"]),
+    "online_check": frozenset(["errors", "auth", "config", "federation", "provider"]),
     "commands": frozenset(
         ["errors", "pkgd", "config", "logs", "tap", "web", "prefetch", "upload", "signing_command", "rebuild"]
-        + ["auth", "authorization", "online_check", "logins", "options", "state", "built"]
+        + ["auth", "authorization", "online_check", "logins", "options", "state", "built", "blocking", "logfile"]
     ),
     "__main__": frozenset(["errors", "built", "commands", "login"]),
     "door": frozenset(["tap"]),
@@ -108,6 +108,7 @@ FILES_IN = (
     "pkgd.auth.tokenkeys",  # keys of tokens, which nobody else may read
     "pkgd.login.credentials",  # its own file
     "pkgd.commands.key",  # credentials
+    "pkgd.commands.localkeys",  # whether pkgd has ever run, and who is changing its keys
     "pkgd.prefetch.command",  # the list of images
     "pkgd.upload.command",  # what is uploaded
     "pkgd.logfile",
