@@ -187,12 +187,12 @@ def authenticate(
     tokens = AccessTokens(keys, _token_settings(config, auth), now)
     logins, browsers, wrong = Logins(reactor, config, now, _is_user(passwords)), None, WRONG
     if auth.mode == "oidc":
-        browsers = browser_logins(reactor, config, now, logins, outside, tasks, _is_user(passwords))
+        browsers = browser_logins(reactor, config, now, logins, (outside, audit), tasks, _is_user(passwords))
         wrong = wrong_password(config)
     throttle, sources = _throttle(auth, reactor.seconds), _sources(passwords, federation, logins, browsers)
     authority = Authority(sources, tokens, throttle, now, metrics.login, audit.failed_login, wrong)
     granting = Granting(policy, authority, _upstreams(config), config.mirror_enabled)
-    parts = TokenParts(authority, tokens, granting, keys, logins.refresh_tokens, auth.token.refresh_tokens)
+    parts = TokenParts(authority, tokens, granting, keys, logins.refresh_tokens, auth.token.refresh_tokens, audit)
     door = TokenApi(parts, outside, ignores_foreign, tasks)
     gate = Gate(policy, authority, outside, ignores_foreign, audit)
     api = logins.api(gate, tasks, None if browsers is None else browsers.sessions)

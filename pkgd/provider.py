@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 
+from pkgd.auth.audit import Audit, Unaudited
 from pkgd.auth.oidc import Provider, ProviderSettings
 from pkgd.auth.oidcusers import ClaimNames, OidcUsers
 from pkgd.auth.sessions import Sessions
@@ -23,7 +24,7 @@ from pkgd.web.auth.login import CALLBACK_PATH, HOME, LoginApi, LoginParts
 from pkgd.web.outside import Outside
 from pkgd.web.ui.page import KeysPage
 
-__all__ = ["BrowserLogins", "browser_logins", "wrong_password"]
+__all__ = ["BrowserLogins", "browser_logins", "make_provider", "wrong_password"]
 
 SECONDS = 10.0
 _BUFFER_BYTES = 64 << 10
@@ -46,29 +47,37 @@ def browser_logins(
     config: Config,
     now: Callable[[], float],
     logins: Logins,
-    outside: Outside,
+    edge: tuple[Outside, Audit | Unaudited],
     tasks: Tasks,
     is_local: Callable[[str], bool],
 ) -> BrowserLogins:
     """Make them. Nothing is asked yet.
 
+    :param edge: what the server is called from outside, and where logins are noted.
     :param is_local: whether a name is that of a user of this server's own.
     :raises ConfigError: if a file that the configuration names cannot be used.
     """
     assert config.auth is not None, "mode oidc is written down"
     section = config.auth.oidc
+    outside, audit = edge
     sessions = Sessions(logins.accounts, now)
     names = ClaimNames(section.username_claim, section.groups_claim, frozenset(section.allowed_groups))
-    provider = Provider(
-        _settings(section, str(config.server.external_url)),
-        _client(reactor, section),
-        reactor,
-        now,
-        section.allow_insecure_http,
-    )
+    provider = make_provider(reactor, config, now)
     users = OidcUsers(names, logins.keys, sessions, is_local)
-    parts = LoginParts(provider, users, sessions, logins.refresh_tokens, outside, now)
+    parts = LoginParts(provider, users, sessions, logins.refresh_tokens, outside, now, audit)
     return BrowserLogins(provider, users, BrowserSessions(sessions, outside), LoginApi(parts, tasks), KeysPage())
+
+
+def make_provider(reactor: Any, config: Config, now: Callable[[], float]) -> Provider:
+    """The provider of mode `oidc`. Nothing is asked yet.
+
+    :param now: seconds since the epoch.
+    :raises ConfigError: as `browser_logins`.
+    """
+    assert config.auth is not None, "mode oidc is written down"
+    section = config.auth.oidc
+    settings = _settings(section, str(config.server.external_url))
+    return Provider(settings, _client(reactor, section), reactor, now, section.allow_insecure_http)
 
 
 def wrong_password(config: Config) -> str:

@@ -62,10 +62,11 @@ ROOMS: dict[str, frozenset[str]] = {
     "signing_command": frozenset(["errors", "formats", "packages", "secretfiles"]),
     "options": frozenset(),
     "login": frozenset(["errors", "options", "prefetch", "pkgd"]),
-    "online_check": frozenset(["errors", "config", "federation"]),
+    "online_check": frozenset(["errors", "auth", "config", "federation", "provider"]),
     "commands": frozenset(
         ["errors", "pkgd", "config", "logs", "tap", "web", "prefetch", "upload", "signing_command", "rebuild"]
         + ["auth", "authorization", "online_check", "logins", "options", "state", "built", "clientsetup", "backup"]
+        + ["blocking", "logfile"]
     ),
     "__main__": frozenset(["errors", "built", "commands", "login"]),
     "door": frozenset(["tap"]),
@@ -111,7 +112,7 @@ FILES_IN = (
     "pkgd.auth.tokenkeys",  # keys of tokens, which nobody else may read
     "pkgd.login.credentials",  # its own file
     "pkgd.commands.credentials",  # its own file
-    "pkgd.commands.key",  # is there a state directory?
+    "pkgd.commands.localkeys",  # whether pkgd has ever run, and who is changing its keys
     "pkgd.clientsetup.installing",  # files of clients
     "pkgd.prefetch.command",  # the list of images
     "pkgd.upload.command",  # what is uploaded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from base64 import b64encode
 from typing import Any
@@ -21,6 +22,13 @@ from tests.auth.issuing import ISSUER, NOW, jwk, jwks, pem, token
 from tests.outbound.network import Network
 
 BACKEND = "auth: {{mode: basic, basic_api_backends: [{{url: 'http://127.0.0.1:9/login', name: corp, {}}}]}}"
+
+
+PLACE = "http://127.0.0.1:9"
+PROVIDER = (
+    "server: {external_url: 'https://pkg.example.com'}\n"
+    f"auth: {{mode: oidc, oidc: {{issuer: '{PLACE}', client_id: pkgd}}}}"
+)
 
 
 class FederationCase(SynchronousTestCase):
@@ -179,3 +187,35 @@ class OnlineTests(FederationCase):
 
         self.assertFalse(self.successResultOf(looking))
         self.assertIn("cannot be reached", shown[0])
+
+    def provider(self, *bodies: dict[str, Any] | None) -> tuple[bool, str]:
+        """What is said of a provider whose documents are these, one after the other; None is a status of 500."""
+        looking, shown = self.check(PROVIDER)
+        for body in bodies:
+            wire = self.network.accept()
+            wire.take()
+            data = b"" if body is None else json.dumps(body).encode()
+            status = b"500 Internal Server Error" if body is None else b"200 OK"
+            wire.deliver(
+                b"HTTP/1.1 %b\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (status, len(data), data)
+            )
+            self.network.advance(2)
+        return self.successResultOf(looking), shown[0]
+
+    def test_provider(self) -> None:
+        """The provider is asked for its discovery document, and for the keys that this names."""
+        document = {"issuer": PLACE, **{f"{one}_endpoint": f"{PLACE}/{one}" for one in ("authorization", "token")}}
+        document["jwks_uri"] = f"{PLACE}/jwks"
+        keys = json.loads(jwks(jwk("ES256")))
+        for bodies, fine, words in (
+            ((document, document, keys), True, "logs in at 127.0.0.1:9; no device codes"),
+            ((document, document, keys), True, "1 key"),
+            (({**document, "issuer": "https://other.example"}, document, keys), False, "of another issuer"),
+            (({**document, "token_endpoint": None}, document, keys), False, "token_endpoint"),
+            ((document, document, {"keys": []}), False, "no keys"),
+            ((None, None), False, "answers 500"),
+        ):
+            found, line = self.provider(*bodies)
+            self.assertEqual((found, line[:4]), (fine, "ok  " if fine else "FAIL"), line)
+            self.assertIn(f" auth.oidc {PLACE}: ", line)
+            self.assertIn(words, line)

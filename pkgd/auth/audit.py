@@ -3,8 +3,9 @@
     {"time":"2026-11-27T09:30:00.125Z","action":"push","user":"alice","via":"htpasswd","address":"10.1.2.3",
      "resource":"oci:team/app","digest":"sha256:…","tags":["v1"]}
 
-Actions are `push`, `overwrite`, `upload`, `copy`, `delete`, `create-key`, `revoke-key` and `fail-login`. What is
-written has been done, and is durable; of what has not been done only logins that fail are written.
+Actions are `push`, `overwrite`, `upload`, `copy`, `delete`, `create-key`, `revoke-key`, `login` (what lasts beyond one
+request: a session, a refresh token) and `fail-login`. What is written has been done, and is durable; of what has not
+been done only logins that fail are written.
 """
 
 from __future__ import annotations
@@ -52,8 +53,11 @@ class Audit:
             **{key: _shown(value) for key, value in detail.items() if value},
         )
 
-    def failed_login(self, user: str, address: str | None) -> None:
-        """Note a wrong password, and whose it was to be."""
+    def failed_login(self, user: str | None, address: str | None) -> None:
+        """Note who has not been let in: with a wrong password, or by the provider.
+
+        :param user: as whom; None if that is not known.
+        """
         if self._file.is_open:
             self._append(action="fail-login", user=_name(user), address=address)
 
@@ -68,7 +72,7 @@ class Unaudited:
     def record(self, action: str, identity: Identity, resource: str, **detail: Detail) -> None:
         """Nothing."""
 
-    def failed_login(self, user: str, address: str | None) -> None:
+    def failed_login(self, user: str | None, address: str | None) -> None:
         """Nothing."""
 
 

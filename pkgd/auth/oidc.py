@@ -107,6 +107,15 @@ class Provider:
         with suppress(AuthUnavailable):  # which has been logged
             await self._find()
 
+    async def probe(self) -> str:
+        """What it says of itself, in a line for operators.
+
+        :raises AuthUnavailable: if it cannot be asked, or nobody could log in by what it says.
+        """
+        found = await self._find()
+        devices = "device codes" if found.device is not None else "no device codes, so pkgd login is of no use"
+        return f"logs in at {urlsplit(found.authorization).netloc}; {devices}"
+
     async def close(self) -> None:
         """End what is asked."""
         await self._client.close()

@@ -70,6 +70,13 @@ class OidcUsers:
         await self._keys.learn(name, sorted(groups), suspended=False)
         return Identity(Principal(name, groups), self.name)
 
+    def name_of(self, claims: Claims) -> str | None:
+        """As whom these log in; None if they name nobody who could be a user."""
+        try:
+            return user_of(claims, self._names.username)
+        except TokenRefused:
+            return None
+
     def recognises(self, token: str) -> bool:
         """See `TokenSource`: no token is."""
         return False

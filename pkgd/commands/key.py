@@ -8,33 +8,25 @@ and this is how the first robot gets its key.
 from __future__ import annotations
 
 import json
-import os
 import sys
-import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from http.client import HTTPException
-from typing import Any, Protocol
+from typing import Any
 
-from attrs import frozen
 from twisted.python import usage
 
 from pkgd import __version__
-from pkgd.auth.apikeys import key_row
 from pkgd.auth.keycaps import AllowRow, parse_allowance
-from pkgd.auth.keymaking import KeyLimits, Wish, robot_order
-from pkgd.auth.secrettexts import new_key
+from pkgd.auth.keymaking import Wish
 from pkgd.commands.credentials import read_credentials
-from pkgd.config import load, parse_duration
+from pkgd.commands.localkeys import Keys, LocalKeys
+from pkgd.config import parse_duration
 from pkgd.errors import ConfigError, InvalidRequest, UnknownKey
-from pkgd.logins import FILE, key_limits
 from pkgd.options import AnywhereOptions
 from pkgd.prefetch.transport import HttpTransport, Server, Unreachable
-from pkgd.state.accountrows import KeyRow, add_key, all_keys, delete_key
-from pkgd.state.accounts import AccountsFile
 
-__all__ = ["KeyOptions", "Keys", "LocalKeys", "RemoteKeys", "run"]
+__all__ = ["KeyOptions", "RemoteKeys", "run"]
 
 # What of an answer is read; a list of keys is the longest.
 MAX_ANSWER = 16 << 20
@@ -136,43 +128,6 @@ class KeyOptions(usage.Options):
             raise usage.UsageError("which command of key?")
 
 
-class Keys(Protocol):
-    """Where keys are. Rows are as `/api/v1/keys` shows them."""
-
-    def create(self, wish: Wish) -> str:
-        """A new key."""
-
-    def list(self, everybody: bool) -> Sequence[Mapping[str, Any]]:
-        """Those that there are."""
-
-    def revoke(self, identifier: str) -> None:
-        """End one."""
-
-
-@frozen
-class LocalKeys:
-    """Those of a state directory."""
-
-    file: AccountsFile
-    limits: KeyLimits
-    now: float
-
-    def create(self, wish: Wish) -> str:
-        """See `Keys`."""
-        order, key = robot_order(wish, self.limits, self.now), new_key()
-        self.file.run(partial(add_key, row=key_row(order, key, self.now)))
-        return key.text
-
-    def list(self, everybody: bool) -> Sequence[Mapping[str, Any]]:
-        """See `Keys`."""
-        return [_row(one) for one in self.file.run(all_keys)]
-
-    def revoke(self, identifier: str) -> None:
-        """See `Keys`."""
-        if not self.file.run(partial(delete_key, identifier=identifier)):
-            raise UnknownKey(identifier)
-
-
 class RemoteKeys:
     """Those of a running pkgd."""
 
@@ -230,7 +185,7 @@ def run(options: Any, source: Callable[[], str] = sys.stdin.readline) -> None:
     :param source: gives the first line of standard input.
     """
     given = options.subOptions
-    keys = _remote(given, source) if given["url"] is not None else _local(given)
+    keys: Keys = _remote(given, source) if given["url"] is not None else LocalKeys.of(given["config"])
     match options.subCommand:
         case "create":
             print(keys.create(given.wish()))
@@ -240,32 +195,9 @@ def run(options: Any, source: Callable[[], str] = sys.stdin.readline) -> None:
             print("".join(_line(one) for one in keys.list(bool(given["all"]))), end="")
 
 
-def _local(given: Any) -> Keys:
-    config = load(given["config"], os.environ)
-    directory = str(config.state_dir)
-    if not os.path.isdir(directory):
-        raise ConfigError("state_dir", f"{directory} is not there: has pkgd ever run with this configuration?")
-    file = AccountsFile(os.path.join(directory, FILE))
-    file.prepare()
-    return LocalKeys(file, key_limits(config), time.time())
-
-
 def _remote(given: Any, source: Callable[[], str]) -> Keys:
     credentials = read_credentials(given["credentials"], source)
     return RemoteKeys(HttpTransport.to(Server.parse(given["url"]), given["ca-file"]), credentials)
-
-
-def _row(row: KeyRow) -> Mapping[str, Any]:
-    allow = row.allow and [{"resources": one.resources, "actions": one.actions} for one in row.allow]
-    return {
-        "id": row.id,
-        "owner": row.owner,
-        "label": row.label,
-        "allow": allow,
-        "suspended": row.suspended,
-        "expires": _date(row.expires),
-        "last_used": None if row.used is None else _date(row.used),
-    }
 
 
 def _line(row: Mapping[str, Any]) -> str:
@@ -275,10 +207,6 @@ def _line(row: Mapping[str, Any]) -> str:
     parts = [row["id"], row["owner"], state, used, allow or "everything", row["label"]]
     text = "  ".join(parts).rstrip()
     return "".join(one if one.isprintable() else "?" for one in text) + "\n"
-
-
-def _date(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d", time.gmtime(seconds))
 
 
 def _why(answer: Any, status: int) -> str:

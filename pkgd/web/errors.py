@@ -23,7 +23,7 @@ from pkgd.web.respond import send_body
 if TYPE_CHECKING:
     from pkgd.web.request import Request
 
-__all__ = ["API_VERSION", "TABLE", "answer"]
+__all__ = ["API_VERSION", "TABLE", "answer", "headers_of", "lookup"]
 
 log = Logger()
 
@@ -123,7 +123,7 @@ def answer(request: Request, failure: Failure) -> None:
         _send(request, error.status, _http_code(error.status), error.message, allow)
     elif isinstance(error, e.PkgdError):
         status, code = lookup(type(error))
-        _send(request, status, code, error.message, _headers(error) + _version(request, status))
+        _send(request, status, code, error.message, headers_of(error) + _version(request, status))
     else:
         reference = secrets.token_hex(8)
         log.failure("internal error {reference}", failure, reference=reference)
@@ -147,7 +147,7 @@ def _version(request: Request, status: int) -> bytes:
     return API_VERSION if status == 401 and request.path.startswith(b"/v2/") else b""
 
 
-def _headers(error: e.PkgdError) -> bytes:
+def headers_of(error: e.PkgdError) -> bytes:
     """The headers that an error carries beside its body."""
     if isinstance(error, e.OffsetMismatch | e.SessionBusy):
         last = max(error.offset - 1, 0)

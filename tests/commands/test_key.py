@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import pwd
 import re
 from typing import Any
 
@@ -64,6 +66,35 @@ class LocalTests(CommandCase):
         self.assertEqual(self.key("revoke", text[5:13]), Run(0, "", ""))
         self.assertEqual(self.kept(), [])
         self.assertEqual(self.key("revoke", text[5:13]).status, 1)
+
+    def test_audit(self) -> None:
+        """Making and revoking a key stand in the audit log, in the name of who has run the command; listing doesn't."""
+        log = os.path.join(self.state, "audit")
+        self.config = self.write(f"state_dir: {self.state}\nlogging: {{audit: {{file: {log}}}}}\n")
+        text = self.key("create", "--robot", "ci", "--label", "x").output
+        self.key("list")
+        self.key("revoke", text[5:13])
+        self.key("revoke", text[5:13])
+
+        with open(log, encoding="utf-8") as file:
+            lines = [json.loads(line) for line in file]
+        user = pwd.getpwuid(os.getuid()).pw_name
+        common = {"user": user, "via": "local", "resource": f"key:{text[5:13]}", "owner": "robot:ci", "label": "x"}
+        self.assertEqual([one.pop("action") for one in lines], ["create-key", "revoke-key"])
+        self.assertEqual([{name: one[name] for name in common} for one in lines], [common, common])
+
+    def test_audit_fails(self) -> None:
+        """A key of which the audit log cannot tell is not made."""
+        self.config = self.write(f"state_dir: {self.state}\nlogging: {{audit: {{file: /nonexistent/audit}}}}\n")
+        found = self.key("create", "--robot", "ci")
+
+        self.assertEqual((found.status, found.output, self.kept()), (1, "", []))
+        self.assertIn("logging.audit.file", found.errors)
+
+    def test_audit_to_standard_output(self) -> None:
+        """Where the daemon audits to its standard output, the key alone is on ours."""
+        self.config = self.write(f'state_dir: {self.state}\nlogging: {{audit: {{file: "-"}}}}\n')
+        self.assertIsNotNone(read_key(self.key("create", "--robot", "ci").output.removesuffix("\n")))
 
     def test_refused(self) -> None:
         """What cannot be is 1 or 2, and makes no key."""

@@ -26,8 +26,7 @@ from tests.cookbook.village import PROVIDER, Village
 from tests.live.bench import Case
 from tests.live.content import expect
 from tests.live.tools import CommandFailed, run, wait_for
-from tests.oidc.__main__ import install_modules
-from tests.oidc.bench import SECRET, Browser, NodeProvider
+from tests.oidc.bench import SECRET, Browser, NodeProvider, install_modules
 from tests.oidc.cases import make_key
 
 _PKG, _SSO, _GITLAB = (f"https://{name}.example.com" for name in ("pkg", "sso", "gitlab"))

@@ -1,6 +1,6 @@
 """Clients that log in, with passwords and with API keys, where some repositories are for everybody and others aren't.
 
-Over TLS pkgd isn't told its URL; over plain HTTP, and behind an nginx that speaks TLS for it, it is.
+Over TLS pkgd isn't told its URL, over plain HTTP it is; behind an nginx that speaks TLS for it, once and once not.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from tests.live import buildah, docker, nginx, podman, skopeo
-from tests.live.auth_clients import LIGHT, Client, DockerClient, SkopeoClient
+from tests.live.auth_clients import LIGHT, Client, DockerClient, PodmanClient, SkopeoClient
 from tests.live.auth_setup import NOT_LET_IN, PASSWORDS, Keys, asking_bench, refused
 from tests.live.bench import Bench, Case
 
@@ -26,6 +26,8 @@ def cases(bench: Bench) -> Iterator[Case]:
     if bench.secure:
         with asking_bench(bench, proxied=True) as asking:
             yield from _cases(asking, [SkopeoClient], " behind nginx")
+        with asking_bench(bench, proxied=True, told=False) as asking:
+            yield from _cases(asking, [SkopeoClient, PodmanClient], " behind nginx, by its word for the URL")
 
 
 def _cases(asking: Bench, light: list[type[Client]], where: str) -> Iterator[Case]:

@@ -24,10 +24,12 @@ _ALICE = f"alice:{PASSWORDS['alice']}"
 
 def cases(bench: Bench) -> Iterator[Case]:
     """ctr and CRI, against pkgd itself and behind nginx."""
-    for proxied in [False, True] if bench.secure else [False]:
-        where = " behind nginx" if proxied else ""
+    ways = {"": (False, True), " behind nginx": (True, True), " behind nginx, by its word for the URL": (True, False)}
+    for where, (proxied, told) in ways.items():
+        if proxied and not bench.secure:
+            continue
         with (
-            asking_bench(bench, proxied=proxied) as asking,
+            asking_bench(bench, proxied=proxied, told=told) as asking,
             asking.folder("node") as folder,
             running_containerd(folder, cri=True) as containerd,
         ):

@@ -60,10 +60,12 @@ def asking_sections(folder: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def asking_bench(bench: Bench, *, proxied: bool = False) -> Iterator[Bench]:
+def asking_bench(bench: Bench, *, proxied: bool = False, told: bool = True) -> Iterator[Bench]:
     """A pkgd that asks who somebody is, for the block.
 
     It knows its URL when it speaks plain HTTP, and behind nginx; where it speaks TLS it has to do without.
+
+    :param told: whether it is told its URL behind nginx, too; else it has only nginx' word for it.
     """
     port = 21705 if proxied else 21701
     front = Endpoint(OUTER_ADDRESS, 21702, bench.certificates)
@@ -74,7 +76,11 @@ def asking_bench(bench: Bench, *, proxied: bool = False) -> Iterator[Bench]:
             port,
             None if proxied else bench.endpoint.certificates,
             behind_proxy=proxied,
-            external_url=front.url if proxied else None if bench.secure else f"http://{bench.endpoint.host}:{port}",
+            external_url=(front.url if told else None)
+            if proxied
+            else None
+            if bench.secure
+            else f"http://{bench.endpoint.host}:{port}",
             more=asking_sections(folder),
         )
         with bench.serving(setup) as server:

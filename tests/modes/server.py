@@ -6,6 +6,7 @@ import hashlib
 import http.client
 import sys
 from base64 import b64encode
+from collections.abc import Mapping
 from pathlib import Path
 
 import bcrypt
@@ -15,7 +16,7 @@ from tests.crash.server import Pkgd
 
 __all__ = ["PASSWORD", "USER", "Answer", "ModalPkgd", "basic", "digests"]
 
-USER, PASSWORD = "alice", "correct horse battery staple"
+USER, PASSWORD = "alice", "correct-horse-battery-staple"
 # What belongs to one start of the daemon, or is derived from the tree.
 _NOT_STORAGE = ("pkgd.lock", "index.sqlite", "oci/__spool__", "spool", "token-keys", "pkgd.sqlite")
 # Headers that are about the content.
@@ -35,6 +36,8 @@ class ModalPkgd(Pkgd):
     """See the module."""
 
     mode = "none"
+    oidc: Mapping[str, object] = {}
+    """The section of the provider, which is there in every mode."""
 
     def command(self) -> list[str]:
         """As pkgd's, but always from this checkout."""
@@ -45,14 +48,18 @@ class ModalPkgd(Pkgd):
         users = self._logs / "users"
         if not users.exists():
             users.write_text(f"{USER}:{bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(5)).decode()}\n")
-        url = f"http://127.0.0.1:{self.port}"
         return {
             **super().configuration(),
-            "server": {"listen": [f"tcp:{self.port}:interface=127.0.0.1"], "external_url": url},
-            "auth": {"mode": self.mode, "basic_htpasswd_file": str(users)},
+            "server": {"listen": [f"tcp:{self.port}:interface=127.0.0.1"], "external_url": self.url},
+            "auth": {"mode": self.mode, "basic_htpasswd_file": str(users), "oidc": self.oidc},
             "signing": {"keys": {"default": {"algorithm": "ed25519"}}},
             "logging": {"access": {"file": "-"}, "audit": {"file": str(self._logs / "audit.log")}},
         }
+
+    @property
+    def url(self) -> str:
+        """How it is reached."""
+        return f"http://127.0.0.1:{self.port}"
 
     @property
     def audit(self) -> Path:

@@ -14,12 +14,11 @@ from pathlib import Path
 
 from tests.live.tools import CommandFailed, install, run
 from tests.logins.bench import Case
-from tests.oidc.bench import Bench, Browser
+from tests.oidc.bench import Bench, Browser, install_modules
 from tests.oidc.cases import cases
 
 _PORT = 24500
 GO_PROVIDER = "github.com/zitadel/oidc/v3/example/server@v3.52.0"
-_NODE = Path(__file__).parent / "node"
 
 
 def main() -> int:
@@ -49,17 +48,6 @@ def main() -> int:
         shutil.rmtree(scratch, ignore_errors=True)
     print(f"{counts[0]} passed, {counts[1]} failed")
     return 1 if counts[1] or not counts[0] else 0
-
-
-def install_modules(scratch: Path) -> Path:
-    """The scripts, with the modules that they need beside them."""
-    node = scratch / "node"
-    shutil.copytree(_NODE, node, ignore=shutil.ignore_patterns("node_modules"))
-    try:
-        run("npm", "install", "--prefix", str(node), "--no-audit", "--no-fund", "--ignore-scripts", timeout=300)
-    except CommandFailed as error:
-        raise SystemExit(f"{error}\n0 passed, 1 failed") from None
-    return node
 
 
 def _build(folder: Path) -> None:

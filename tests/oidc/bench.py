@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import socket
 import ssl
 import subprocess
@@ -22,11 +23,12 @@ import jwt.algorithms
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.live.certificates import Certificates, issue
-from tests.live.tools import Daemon, wait_for
+from tests.live.tools import CommandFailed, Daemon, run, wait_for
 from tests.logins.bench import Missed
 
 CLIENT = "pkgd"
 SECRET = "canary-client-secret-1"
+_NODE = Path(__file__).parent / "node"
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,17 @@ class Answer:
     def json(self) -> Any:
         """The body, decoded."""
         return json.loads(self.body)
+
+
+def install_modules(scratch: Path) -> Path:
+    """The scripts, with the modules that they need beside them."""
+    node = scratch / "node"
+    shutil.copytree(_NODE, node, ignore=shutil.ignore_patterns("node_modules"))
+    try:
+        run("npm", "install", "--prefix", str(node), "--no-audit", "--no-fund", "--ignore-scripts", timeout=300)
+    except CommandFailed as error:
+        raise SystemExit(f"{error}\n0 passed, 1 failed") from None
+    return node
 
 
 def is_open(port: int) -> bool:

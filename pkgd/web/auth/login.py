@@ -17,10 +17,12 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 from urllib.parse import parse_qs
 
-from attrs import evolve, frozen
+from attrs import Factory, evolve, frozen
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from pkgd.auth.audit import Audit, Unaudited
+from pkgd.auth.jwtverify import Claims
 from pkgd.auth.model import Identity
 from pkgd.auth.oidc import Provider, Refusal
 from pkgd.auth.oidcusers import OidcUsers
@@ -29,7 +31,15 @@ from pkgd.auth.secrettexts import new_secret
 from pkgd.auth.sessions import LIFETIME, Sessions
 from pkgd.auth.sources import RefreshTokens
 from pkgd.auth.throttle import Rate, Throttle
-from pkgd.errors import AuthUnavailable, InvalidRequest, TokenRefused, Unauthenticated, UnknownRoute, Unsupported
+from pkgd.errors import (
+    AuthUnavailable,
+    Denied,
+    InvalidRequest,
+    TokenRefused,
+    Unauthenticated,
+    UnknownRoute,
+    Unsupported,
+)
 from pkgd.sharing import Tasks
 from pkgd.web import errors
 from pkgd.web.auth.browsers import check_same_origin
@@ -38,6 +48,7 @@ from pkgd.web.outside import Outside
 from pkgd.web.request import Request
 from pkgd.web.respond import send_empty, send_json
 from pkgd.web.target import parse_path, parse_query
+from pkgd.web.ui.refusal import answer_with_page, wants_page
 
 __all__ = ["CALLBACK_PATH", "HOME", "LoginApi", "LoginParts"]
 
@@ -72,6 +83,7 @@ class LoginParts:
     refresh: RefreshTokens
     outside: Outside
     now: Callable[[], float]
+    audit: Audit | Unaudited = Factory(Unaudited)
 
 
 class LoginApi:
@@ -117,9 +129,9 @@ class LoginApi:
             await work(request)
         except TokenRefused as error:
             log.warn("a login has failed: {why}", why=error.reason)
-            errors.answer(request, Failure(Unauthenticated(_FAILED)))
+            _refuse(request, Failure(Unauthenticated(_FAILED)))
         except Exception:
-            errors.answer(request, Failure())
+            _refuse(request, Failure())
 
     # -- browsers --
 
@@ -147,9 +159,9 @@ class LoginApi:
         claims = await self._parts.provider.redeem_code(code, login.verifier, login.nonce)
         if isinstance(claims, Refusal):
             raise TokenRefused(f"the provider does not take its code: {claims.error}")
-        identity = await self._parts.users.log_in(claims)
-        request.user_name = identity.principal.name
+        identity = await self._let_in(request, claims)
         session = await self._parts.sessions.begin(identity)
+        self._parts.audit.record("login", identity, "session")
         old = cookie_of(request, SESSION)
         if old is not None:
             await self._parts.sessions.end(old)
@@ -162,6 +174,20 @@ class LoginApi:
         if session is not None:
             await self._parts.sessions.end(session)
         send_empty(request, 204, _NO_STORE + forget_cookie(SESSION))
+
+    async def _let_in(self, request: Request, claims: Claims) -> Identity:
+        """Who the claims are of, where the request comes from.
+
+        :raises PkgdError: if he is not let in, which is noted.
+        """
+        address = self._parts.outside.address(request)
+        try:
+            identity = await self._parts.users.log_in(claims)
+        except (Denied, TokenRefused):
+            self._parts.audit.failed_login(self._parts.users.name_of(claims), address)
+            raise
+        request.user_name = identity.principal.name
+        return evolve(identity, principal=evolve(identity.principal, address=address))
 
     def _count(self, request: Request) -> None:
         """Count what the provider is asked for somebody that nobody knows yet.
@@ -217,13 +243,13 @@ class LoginApi:
             _send_error(request, claims.error)
             return
         self._devices.take(handle)
-        identity = await self._parts.users.log_in(claims)
-        request.user_name = identity.principal.name
+        identity = await self._let_in(request, claims)
         send_json(request, 200, await self._tokens(request, identity), _NO_STORE)
 
     async def _tokens(self, request: Request, identity: Identity) -> dict[str, Any]:
         service = self._parts.outside.service(request)
         token = await self._parts.refresh.issue(identity, service, "pkgd login")
+        self._parts.audit.record("login", identity, "refresh-token", client="pkgd login")
         log.info("{user} has logged in by a device code", user=identity.principal.name)
         return {"refresh_token": token, "user": identity.principal.name, "service": service}
 
@@ -231,6 +257,12 @@ class LoginApi:
         """Whoever has it may end it; whether it was one is not said (RFC 7009, 2.2)."""
         await self._parts.refresh.revoke(_field(await request.body.read_all(MAX_BODY), "token"))
         send_json(request, 200, {}, _NO_STORE)
+
+
+def _refuse(request: Request, failure: Failure) -> None:
+    """A browser that has been sent here shows a page; whoever else asks gets what tools can read."""
+    by_browser = request.path in (b"/auth/login", CALLBACK_PATH.encode("ascii")) and wants_page(request)
+    (answer_with_page if by_browser else errors.answer)(request, failure)
 
 
 def _redirect(request: Request, status: int, place: str, cookies: bytes) -> None:

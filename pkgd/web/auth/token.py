@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qs
 
-from attrs import frozen
+from attrs import Factory, frozen
 from twisted.python.failure import Failure
 
+from pkgd.auth.audit import Audit, Unaudited
 from pkgd.auth.authority import Authority
 from pkgd.auth.credentials import Basic
 from pkgd.auth.granting import Granting
@@ -53,6 +54,7 @@ class TokenParts:
     keys: TokenKeys
     refresh: RefreshTokens | None = None
     offers_refresh: bool = False
+    audit: Audit | Unaudited = Factory(Unaudited)
 
 
 @frozen
@@ -208,6 +210,7 @@ class TokenApi:
         refresh = self._parts.refresh
         if order.offline and self._parts.offers_refresh and refresh is not None and refresh.may_have(identity):
             answer["refresh_token"] = await refresh.issue(identity, order.service, order.client)
+            self._parts.audit.record("login", identity, "refresh-token", client=order.client)
         send_json(request, 200, answer, _NO_STORE)
 
 

@@ -9,10 +9,13 @@ from urllib.parse import parse_qs, urlsplit
 from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.auth.apikeys import ApiKeys
+from pkgd.auth.audit import Audit
 from pkgd.auth.keymaking import KeyLimits
 from pkgd.auth.oidcusers import ClaimNames, OidcUsers
 from pkgd.auth.refresh import StoredRefreshTokens
 from pkgd.auth.sessions import LIFETIME, Sessions
+from pkgd.blocking import InlineBlocking
+from pkgd.logfile import FLUSH_SECONDS, LogFile
 from pkgd.web.api.keys import KeyApiParts, KeysApi
 from pkgd.web.auth.browsers import BrowserSessions
 from pkgd.web.auth.login import LOGIN_SECONDS, LoginApi, LoginParts
@@ -46,11 +49,24 @@ class LoginCase(SynchronousTestCase):
         self.sessions, self.refresh = Sessions(accounts, now), StoredRefreshTokens(accounts, now)
         users = OidcUsers(ClaimNames("preferred_username", "groups", frozenset(["dev"])), self.keys, self.sessions)
         outside = Outside(URL)
-        parts = LoginParts(self.fake.provider, users, self.sessions, self.refresh, outside, now)
+        self.log: str = self.mktemp()
+        file = LogFile(self.edge.clock, InlineBlocking(), self.log, "audit log")
+        file.open()
+        self.addCleanup(file.close)
+        audit = Audit(file, now)
+        parts = LoginParts(self.fake.provider, users, self.sessions, self.refresh, outside, now, audit)
         browsers = BrowserSessions(self.sessions, outside)
         root: Any = self.edge.root
         root._logins, root._page = LoginApi(parts), KeysPage()
         root._keys = KeysApi(KeyApiParts(self.edge.gate, self.keys, KeyLimits(90.0, 365.0), now, browsers))
+
+    def audited(self) -> list[tuple[str, str | None, str | None]]:
+        """Action, user and resource of each line of the audit log."""
+        self.edge.clock.advance(FLUSH_SECONDS)
+        with open(self.log, encoding="utf-8") as file:
+            lines = [json.loads(line) for line in file]
+        self.assertEqual([one for one in lines if not one["address"]], [])
+        return [(one["action"], one["user"], one.get("resource")) for one in lines]
 
     def begin(self, query: str = "") -> tuple[dict[str, str], dict[str, str]]:
         """Go to the provider: what the browser takes along, and the header with its cookie."""
@@ -124,6 +140,50 @@ class BrowserTests(LoginCase):
         self.fake.let_in(nonce=taken["nonce"], groups=["ops"])
         answer = self.edge.call("GET", f"/auth/callback?code=c&state={taken['state']}", cookie)
         self.assertEqual((answer.status, answer.all("Set-Cookie")), (403, []))
+
+    def test_audited(self) -> None:
+        """Who logs in stands in the audit log, and who is not let in, with his name if there is one."""
+        self.come_back()
+        taken, cookie = self.begin()
+        self.fake.let_in(nonce=taken["nonce"], groups=["ops"], preferred_username="bob")
+        self.edge.call("GET", f"/auth/callback?code=c&state={taken['state']}", cookie)
+        taken, cookie = self.begin()
+        self.fake.let_in(nonce=taken["nonce"], preferred_username=5)
+        self.edge.call("GET", f"/auth/callback?code=c&state={taken['state']}", cookie)
+
+        self.assertEqual(
+            self.audited(), [("login", "alice", "session"), ("fail-login", "bob", None), ("fail-login", None, None)]
+        )
+
+    def test_page(self) -> None:
+        """A browser that is refused shows a page that runs nothing, and repeats nothing as markup."""
+        html = {"Accept": "text/html,application/xhtml+xml;q=0.9"}
+        taken, cookie = self.begin()
+        self.fake.let_in(nonce=taken["nonce"], groups=["ops"], preferred_username="<b>ob")
+        path = f"/auth/callback?code=c&state={taken['state']}"
+        for target, headers, status, text in (
+            (path, cookie, 403, "&lt;b&gt;ob is in none of the groups"),
+            (path, cookie, 401, "the login has failed"),
+            ("/auth/callback?code=%3Cscript%3E", {}, 401, "the login has failed"),
+            ("/auth/login?redirect=//evil.example", {}, 400, "a path of this server is needed"),
+        ):
+            answer = self.edge.call("GET", target, {**headers, **html})
+            self.assertEqual(
+                (answer.status, answer.header("Content-Type")), (status, "text/html; charset=utf-8"), target
+            )
+            self.assertIn("default-src 'none'", answer.header("Content-Security-Policy") or "")
+            self.assertIn(text, answer.body.decode())
+            self.assertNotIn(b"<script", answer.body)
+            self.assertNotIn(b"<b>", answer.body)
+
+        self.fake.web.answers.clear()
+        self.fake.provider._metadata = None
+        self.edge.clock.advance(4000)
+        answer = self.edge.call("GET", "/auth/login", html)
+        self.assertEqual((answer.status, answer.header("Retry-After") is None), (503, False))
+        self.assertIn(b"<h1>", answer.body)
+        self.assertNotIn(b"<h1>", self.edge.call("GET", "/auth/callback", {"Accept": "application/json"}).body)
+        self.assertNotIn(b"<h1>", self.edge.call("POST", "/auth/device", html).body)
 
     def test_session_replaced(self) -> None:
         """A login ends the session that the browser had."""
