@@ -64,9 +64,8 @@ hostile-packages: $(STAMP)
 mirror: $(STAMP)
 	$(BIN)/python -m tests.upstream
 
-# COOKBOOK_LAYER: the size of the layer that is pushed through proxies, in MiB.
 cookbook: $(STAMP)
-	$(BIN)/python -m tests.cookbook
+	$(BIN)/python -m tests.cookbook $(if $(LAYER),--layer $(LAYER))
 
 crash: $(STAMP)
 	$(BIN)/python -m tests.crash --rounds $(CRASH_ROUNDS)

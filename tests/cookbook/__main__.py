@@ -47,7 +47,7 @@ def main() -> int:
     """Run the suite and return its exit status."""
     options = _options()
     if options.inside:
-        return Suite(settle(options.inside)).run(options.recipes)
+        return Suite(settle(options.inside, options.layer)).run(options.recipes)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that a stopped suite leaves nothing behind either
     try:
         if os.geteuid() != 0:
@@ -68,6 +68,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.cookbook", description=__doc__)
     parser.add_argument("recipes", nargs="*", metavar="recipe", help=", ".join(RECIPES))
+    parser.add_argument("--layer", type=int, default=200, help="the size of a layer that goes through proxies, in MiB")
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if unknown := set(options.recipes) - set(RECIPES):

@@ -22,8 +22,6 @@ from tests.live.tools import run
 _URL = "https://pkg.example.com"
 _TYPE = "Content-Type: application/octet-stream"
 _MIB = 1 << 20
-# Of a layer that is pushed and pulled; COOKBOOK_LAYER has it in MiB.
-_LAYER = int(os.environ.get("COOKBOOK_LAYER", "200")) * _MIB
 
 _Proxy = Callable[[Village, str, Callable[[], bool]], AbstractContextManager[None]]
 
@@ -46,7 +44,7 @@ def cases(village: Village) -> Iterator[Case]:
             ):
                 yield Case(f"{name}: podman pushes and pulls", partial(_podman, village))
                 trial = partial(_big, village, name)
-                yield Case(f"{name}: a layer of {_LAYER // _MIB} MiB, pushed and pulled", trial)
+                yield Case(f"{name}: a layer of {village.layer} MiB, pushed and pulled", trial)
                 yield Case(f"{name}: the log has the client's address, whatever it says", partial(_log, server))
                 yield Case(f"{name}: curl uploads, apt finds the URL", partial(_packages, village))
     yield Case("traefik: the files are of one mind", partial(_traefik, recipe))
@@ -77,7 +75,7 @@ def _big(village: Village, name: str) -> None:
     file = village.scratch / "layer"
     if not file.exists():
         with file.open("wb") as out:
-            for _ in range(_LAYER // _MIB):
+            for _ in range(village.layer):
                 out.write(os.urandom(_MIB))
     village.shell(_PUSH, LAYER=str(file), BASE=f"{_URL}/v2/{name}/big/blobs", ROOT=_URL, TYPE=_TYPE)
 

@@ -65,6 +65,8 @@ class Village:
     scratch: Path
     certificates: Certificates
     images: Images
+    layer: int
+    """The size of a layer that goes through proxies, in MiB."""
 
     @property
     def work(self) -> Path:
@@ -129,7 +131,7 @@ def empty(folder: Path) -> None:
             one.unlink()
 
 
-def settle(scratch: Path) -> Village:
+def settle(scratch: Path, layer: int) -> Village:
     """Prepare the cell from inside."""
     scratch = cell.furnish(scratch, _COVERED)
     for address in (PKG, CENTRAL, SITE, PROVIDER, INTERNET):
@@ -146,7 +148,7 @@ def settle(scratch: Path) -> Village:
     _trust(certificates)
     _forget_packages()
     _install_program(scratch / "bin/pkgd")
-    village = Village(scratch, certificates, Images(scratch / "images"))
+    village = Village(scratch, certificates, Images(scratch / "images"), layer)
     village.work.mkdir()
     _make_packages(village)
     return village
