@@ -9,7 +9,7 @@ MIRROR_ROUNDS ?= 20
 PUBLISHES ?= 100
 
 .PHONY: run test lint conformance clients bench crash crash-mirror crash-packages hostile hostile-packages mirror \
-  cookbook auth repositories churn growth oracles executable lock clean
+  cookbook auth repositories churn growth oracles executable image image-test lock clean
 
 run: $(STAMP)
 	$(BIN)/pkgd serve
@@ -88,6 +88,12 @@ $(STAMP): requirements/runtime.txt requirements/development.txt setup.py
 
 executable:
 	packaging/executable/build
+
+image: executable
+	/usr/bin/python3 packaging/image/build.py
+
+image-test: $(STAMP) image
+	$(BIN)/python -m tests.image
 
 lock:
 	$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet pip-tools
