@@ -23,7 +23,7 @@ class EmptyRoot:
         self.folder = folder
         folder.mkdir()
         run("mount", "-t", "tmpfs", "tmpfs", str(folder))
-        for name in ("proc", "tmp", "lib64"):
+        for name in ("proc", "tmp", "lib64", "dev"):
             (folder / name).mkdir()
         for library in ("libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1", "libutil.so.1"):
             self._copy(library)
@@ -31,6 +31,8 @@ class EmptyRoot:
         shutil.copy(loader.resolve(), folder / "lib64" / loader.name)
         shutil.copy(executable, folder / "pkgd")
         (folder / "pkgd.yaml").write_text(_CONFIG)
+        (folder / "dev/null").touch()
+        run("mount", "--bind", "/dev/null", str(folder / "dev/null"))
         run("mount", "-t", "proc", "proc", str(folder / "proc"))
         if tmpfs is not None:
             run("mount", "-t", "tmpfs", "-o", tmpfs, "tmpfs", str(folder / "tmp"))
