@@ -10,7 +10,7 @@ PUBLISHES ?= 100
 BACKUPS ?= 100
 
 .PHONY: run test lint conformance clients bench crash crash-mirror crash-packages hostile hostile-packages mirror \
-  cookbook auth backup full-disk repositories churn growth oracles executable lock clean
+  cookbook auth backup full-disk repositories churn growth oracles executable lock clean image image-test
 
 run: $(STAMP)
 	$(BIN)/pkgd serve
@@ -94,6 +94,12 @@ $(STAMP): requirements/runtime.txt requirements/development.txt setup.py
 
 executable:
 	packaging/executable/build
+
+image: executable
+	/usr/bin/python3 packaging/image/build.py
+
+image-test: $(STAMP) image
+	$(BIN)/python -m tests.image
 
 lock:
 	$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet pip-tools
