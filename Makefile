@@ -9,7 +9,7 @@ MIRROR_ROUNDS ?= 20
 PUBLISHES ?= 100
 
 .PHONY: run test lint conformance clients bench crash crash-mirror crash-packages hostile hostile-packages mirror \
-  cookbook auth repositories churn growth oracles executable lock clean
+  cookbook auth repositories churn growth oracles executable sbom audit changelog changelog-draft lock clean
 
 run: $(STAMP)
 	$(BIN)/pkgd serve
@@ -88,6 +88,20 @@ $(STAMP): requirements/runtime.txt requirements/development.txt setup.py
 
 executable:
 	packaging/executable/build
+
+# Of what `make executable` has built.
+sbom:
+	build/venv/bin/python packaging/sbom/sbom.py
+
+audit:
+	python3 packaging/sbom/audit.py
+
+# What has changed, for people: CHANGELOG.md of VERSION from newsfragments/, which are removed.
+changelog: $(STAMP)
+	$(BIN)/towncrier build --yes --version $(or $(VERSION),$(error VERSION is not set))
+
+changelog-draft: $(STAMP)
+	$(BIN)/towncrier build --draft --version $$(dist/pkgd --version) --date $$(git log -1 --format=%cs) > dist/CHANGELOG.md
 
 lock:
 	$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet pip-tools
