@@ -2,9 +2,9 @@
 
     build/venv/bin/python packaging/sbom/sbom.py
 
-What is inside is read from dist/pkgd and dist/pkgd-onedir/ themselves, not from a list of requirements. Where each entry
-came from is in PyInstaller's table of contents; a file of the environment that builds belongs to the distribution whose
-RECORD names it, one of the system to its Debian package. An entry that belongs to nothing is an error, and exit status 1.
+What is inside is read from dist/pkgd and dist/pkgd-onedir/ themselves, not from a list of requirements. Where each
+entry came from is in PyInstaller's table of contents; a file of the environment that builds belongs to the distribution
+whose RECORD names it, one of the system to its Debian package. An entry that belongs to nothing is an error: status 1.
 Two runs over the same build write the same bytes.
 """
 
