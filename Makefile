@@ -10,7 +10,7 @@ PUBLISHES ?= 100
 BACKUPS ?= 100
 
 .PHONY: run test lint conformance clients bench crash crash-mirror crash-packages hostile hostile-packages mirror \
-  cookbook auth backup full-disk repositories churn growth oracles executable lock clean image image-test
+  cookbook auth backup full-disk repositories churn growth oracles executable lock clean image image-test sbom audit changelog changelog-draft
 
 run: $(STAMP)
 	$(BIN)/pkgd serve
@@ -100,6 +100,20 @@ image: executable
 
 image-test: $(STAMP) image
 	$(BIN)/python -m tests.image
+
+# Of what `make executable` has built.
+sbom:
+	build/venv/bin/python packaging/sbom/sbom.py
+
+audit:
+	python3 packaging/sbom/audit.py
+
+# What has changed, for people: CHANGELOG.md of VERSION from newsfragments/, which are removed.
+changelog: $(STAMP)
+	$(BIN)/towncrier build --yes --version $(or $(VERSION),$(error VERSION is not set))
+
+changelog-draft: $(STAMP)
+	$(BIN)/towncrier build --draft --version $$(dist/pkgd --version) --date $$(git log -1 --format=%cs) > dist/CHANGELOG.md
 
 lock:
 	$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet pip-tools
