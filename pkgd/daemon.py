@@ -24,6 +24,7 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
+from pkgd.admin.server import AdminSocket
 from pkgd.built import built
 from pkgd.composition import compose
 from pkgd.config import Config, hints
@@ -111,6 +112,7 @@ class Daemon(Service):
         warn = config.signing.rotate_warn
         self._key_expiry = KeyExpiry(parts.packages.signers, reactor, warn, parts.mirror.metrics.key_expiry)
         self._authentication = parts.authentication
+        self._admin = AdminSocket(reactor, str(config.state_dir), {}, self._tasks, self._is_stopping)
         self._site = Site(reactor, parts.blocking, parts.http_limits, self._route, parts.access_log)
 
     def _route(self, request: Request) -> Handler:
@@ -192,6 +194,7 @@ class Daemon(Service):
         log.info("pkgd {version} serves {url}", version=built().version, url=self._url())
         for hint in hints(self._config, os.environ):
             log.warn("{hint}", hint=hint)
+        self._admin.listen()
         self._announce(self._url())
         self._tasks.start("readiness", self._every(PROBE_INTERVAL, self._probe))
         self._tasks.start("upload expiry", self._every(EXPIRY_INTERVAL, self._expire))
@@ -357,6 +360,7 @@ class Daemon(Service):
         shutdown = self._config.server.shutdown
         if shutdown.delay:
             await self._wait(shutdown.delay)
+        await self._admin.close()
         for port in self._ports:
             stopped = port.stopListening()
             if stopped is not None:

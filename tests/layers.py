@@ -16,7 +16,7 @@ __all__ = ["Source", "sources", "violations"]
 
 Breach = tuple[int, str]
 
-_FLOOR = frozenset(["errors", "flow", "blocking", "sharing", "logfile", "secretfiles", "built"])
+_FLOOR = frozenset(["errors", "flow", "blocking", "sharing", "logfile", "secretfiles", "built", "progress"])
 _DOMAIN = _FLOOR | {"formats", "state"}
 _BELOW_WEB = _FLOOR | {"formats", "storage", "registry", "auth", "mirror", "packages", "metrics"}
 
@@ -31,6 +31,8 @@ ROOMS: dict[str, frozenset[str]] = {
     "secretfiles": frozenset(["errors"]),
     "logfile": frozenset(["blocking"]),
     "metrics": frozenset(["built"]),
+    "progress": frozenset(),
+    "admin": _FLOOR,
     "state": frozenset(["errors"]),
     "logs": frozenset(),
     "config": frozenset(["errors", "formats"]),
@@ -50,7 +52,7 @@ ROOMS: dict[str, frozenset[str]] = {
     | {"state", "config", "outbound", "web", "authorization", "federation", "logins", "provider"},
     "federation": _FLOOR | {"formats", "auth", "outbound", "config"},
     "composition": _BELOW_WEB | {"state", "config", "outbound", "web", "hosting", "authentication", "authorization"},
-    "daemon": _BELOW_WEB | {"state", "config", "web", "outbound", "composition", "locking"},
+    "daemon": _BELOW_WEB | {"state", "config", "web", "outbound", "composition", "locking", "admin"},
     "sdnotify": frozenset(),
     "tap": frozenset(["config", "daemon", "sdnotify"]),
     "prefetch": frozenset(["errors", "formats"]),
@@ -98,6 +100,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
 FILES_IN = (
     "pkgd.storage",
     "pkgd.config",  # its own file
+    "pkgd.admin.server",  # the socket's file
     "pkgd.state",  # a damaged index is begun anew
     "pkgd.daemon",  # the state directory
     "pkgd.locking",  # and its lock
