@@ -10,7 +10,7 @@ from typing import Any
 from twisted.python import usage
 
 from pkgd.built import built
-from pkgd.commands import check_config, explain, key, mirror, rebuild, serve, signing_key, upload, version
+from pkgd.commands import check_config, explain, gc, key, mirror, rebuild, serve, signing_key, upload, version
 from pkgd.commands.common import INTERRUPTED
 from pkgd.errors import PkgdError
 from pkgd.login import command as login
@@ -39,6 +39,7 @@ _COMMANDS: list[tuple[str, Any, Callable[[Any], int | None], str]] = [
     ("logout", login.LoginOptions, login.run_logout, "Log out again."),
     ("key", key.KeyOptions, key.run, "API keys, for users' tools and for robots."),
     ("signing-key", signing_key.SigningKeyOptions, signing_key.run, "The keys that sign apt and rpm repositories."),
+    ("gc", gc.GcOptions, gc.run, "Remove blobs that no manifest names."),
     ("rebuild", rebuild.RebuildOptions, rebuild.run, "Derive anew what is derived from the state, after damage."),
     ("version", version.VersionOptions, version.run, "Say exactly what was built."),
 ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
-__all__ = ["Progress", "Silent"]
+__all__ = ["Progress", "Silent", "Until"]
 
 
 class Progress(Protocol):
@@ -32,3 +33,14 @@ class Silent:
     def is_over(self) -> bool:
         """See `Progress.is_over`."""
         return False
+
+
+class Until(Silent):
+    """Nobody looks; but it is to end some time."""
+
+    def __init__(self, is_over: Callable[[], bool]) -> None:
+        self._is_over = is_over
+
+    def is_over(self) -> bool:
+        """See `Progress.is_over`."""
+        return self._is_over()

@@ -51,8 +51,13 @@ ROOMS: dict[str, frozenset[str]] = {
     "authentication": _BELOW_WEB
     | {"state", "config", "outbound", "web", "authorization", "federation", "logins", "provider"},
     "federation": _FLOOR | {"formats", "auth", "outbound", "config"},
-    "composition": _BELOW_WEB | {"state", "config", "outbound", "web", "hosting", "authentication", "authorization"},
-    "daemon": _BELOW_WEB | {"state", "config", "web", "outbound", "composition", "locking", "admin"},
+    "composition": _BELOW_WEB
+    | {"state", "config", "outbound", "web", "hosting", "authentication", "authorization"}
+    | {"upkeep"},
+    "upkeep": _FLOOR | {"config", "metrics", "registry"},
+    "upkeep_command": _FLOOR
+    | {"admin", "config", "locking", "metrics", "rebuild", "registry", "state", "storage", "upkeep"},
+    "daemon": _BELOW_WEB | {"state", "config", "web", "outbound", "composition", "locking", "admin", "upkeep"},
     "sdnotify": frozenset(),
     "tap": frozenset(["config", "daemon", "sdnotify"]),
     "prefetch": frozenset(["errors", "formats"]),
@@ -64,7 +69,19 @@ ROOMS: dict[str, frozenset[str]] = {
     "login": frozenset(["errors", "options", "prefetch", "pkgd"]),
     "online_check": frozenset(["errors", "config", "federation"]),
     "commands": frozenset(
-        ["errors", "pkgd", "config", "logs", "tap", "web", "prefetch", "upload", "signing_command", "rebuild"]
+        [
+            "errors",
+            "upkeep_command",
+            "pkgd",
+            "config",
+            "logs",
+            "tap",
+            "web",
+            "prefetch",
+            "upload",
+            "signing_command",
+            "rebuild",
+        ]
         + ["auth", "authorization", "online_check", "logins", "options", "state", "built"]
     ),
     "__main__": frozenset(["errors", "built", "commands", "login"]),
@@ -104,6 +121,7 @@ FILES_IN = (
     "pkgd.state",  # a damaged index is begun anew
     "pkgd.daemon",  # the state directory
     "pkgd.locking",  # and its lock
+    "pkgd.upkeep_command",  # which commands need, too
     "pkgd.rebuild.command",  # which it needs, too
     "pkgd.secretfiles",  # keys, which nobody else may read
     "pkgd.packages.keyring",  # signing keys, which nobody else may read
