@@ -15,6 +15,7 @@ from pkgd.commands import (
     check_config,
     client_setup,
     explain,
+    gc,
     healthcheck,
     key,
     mirror,
@@ -64,6 +65,7 @@ _COMMANDS: list[tuple[str, Any, Callable[[Any], int | None], str]] = [
     ("restore", restore.RestoreOptions, restore.run, "Put a backup into an empty state directory."),
     ("verify", verify.VerifyOptions, verify.run, "Look through a state or a backup for what is missing or damaged."),
     ("healthcheck", healthcheck.HealthcheckOptions, healthcheck.run, "Whether the running daemon takes requests."),
+    ("gc", gc.GcOptions, gc.run, "Remove blobs that no manifest names."),
     ("rebuild", rebuild.RebuildOptions, rebuild.run, "Derive anew what is derived from the state, after damage."),
     ("version", version.VersionOptions, version.run, "Say exactly what was built."),
 ]

@@ -39,7 +39,9 @@ from pkgd.outbound.client import Client, Limits, Trust
 from pkgd.registry.blobs import Blobs
 from pkgd.registry.catalog import Catalog
 from pkgd.registry.contents import ContentsReader
+from pkgd.registry.garbage import Collector
 from pkgd.registry.immutable import ImmutableTags
+from pkgd.registry.leases import Leases
 from pkgd.registry.legacy import LegacyManifests
 from pkgd.registry.manifests import Manifests
 from pkgd.registry.referrers import Referrers
@@ -51,6 +53,7 @@ from pkgd.storage.fsops import DurableTree, FileSystem
 from pkgd.storage.local import LocalStore
 from pkgd.storage.space import FreeSpace
 from pkgd.storage.spool import Spool
+from pkgd.upkeep import Upkeep
 from pkgd.web.accesslog import AccessLog
 from pkgd.web.gate import Gate
 from pkgd.web.health import HealthApi, Readiness
@@ -99,6 +102,7 @@ class Parts:
     packages: PackageParts
     authentication: Authentication
     audit_log: LogFile
+    upkeep: Upkeep
 
 
 @frozen
@@ -168,7 +172,17 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
         packages=packages,
         authentication=authentication,
         audit_log=audit_log,
+        upkeep=_upkeep(config, storage, metrics),
     )
+
+
+def _upkeep(config: Config, storage: _Storage, metrics: Metrics) -> Upkeep:
+    """What keeps the state in order."""
+    collector = Collector(
+        *(storage.store, storage.index, storage.locks, storage.blobs.leases, storage.blocking),
+        *(time.monotonic, time.time),
+    )
+    return Upkeep(config, collector, metrics)
 
 
 def _storage(reactor: Any, config: Config, fs: FileSystem) -> _Storage:
@@ -191,7 +205,7 @@ def _storage(reactor: Any, config: Config, fs: FileSystem) -> _Storage:
         index=index,
         ledger=ledger,
         locks=locks,
-        blobs=Blobs(store, index, locks),
+        blobs=Blobs(store, index, locks, Leases(time.monotonic)),
         legacy=legacy,
         stored=StoredManifests(store, store, blocking, legacy),
         contents=ContentsReader(store, index, legacy, blocking),

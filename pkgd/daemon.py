@@ -24,6 +24,7 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
+from pkgd.admin.server import AdminSocket
 from pkgd.built import built
 from pkgd.composition import compose
 from pkgd.config import Config, hints
@@ -31,6 +32,7 @@ from pkgd.errors import ConfigError, NotReady, PkgdError, SigningError
 from pkgd.locking import lock_state
 from pkgd.outbound.settings import Limits
 from pkgd.packages.expiry import KeyExpiry
+from pkgd.progress import Until
 from pkgd.sharing import Tasks
 from pkgd.storage.fsops import FileSystem, storage_errors
 from pkgd.web.api.keys import KeysApi
@@ -111,6 +113,10 @@ class Daemon(Service):
         warn = config.signing.rotate_warn
         self._key_expiry = KeyExpiry(parts.packages.signers, reactor, warn, parts.mirror.metrics.key_expiry)
         self._authentication = parts.authentication
+        self._admin = AdminSocket(
+            reactor, str(config.state_dir), {"gc": parts.upkeep.collect}, self._tasks, self._is_stopping
+        )
+        self._upkeep = parts.upkeep
         self._site = Site(reactor, parts.blocking, parts.http_limits, self._route, parts.access_log)
 
     def _route(self, request: Request) -> Handler:
@@ -192,6 +198,7 @@ class Daemon(Service):
         log.info("pkgd {version} serves {url}", version=built().version, url=self._url())
         for hint in hints(self._config, os.environ):
             log.warn("{hint}", hint=hint)
+        self._admin.listen()
         self._announce(self._url())
         self._tasks.start("readiness", self._every(PROBE_INTERVAL, self._probe))
         self._tasks.start("upload expiry", self._every(EXPIRY_INTERVAL, self._expire))
@@ -200,6 +207,8 @@ class Daemon(Service):
         self._tasks.start("uses of the cache", self._every(FLUSH_INTERVAL, self._flush_uses))
         self._tasks.start("limits of the cache", self._every(EVICTION_INTERVAL, self._keep_limits))
         self._tasks.start("old generations", self._every(SWEEP_INTERVAL, self._sweep))
+        if self._upkeep.interval:
+            self._tasks.start("garbage collection", self._collect())
         if self._authentication.door is not None:
             self._tasks.start("users", self._every(USERS_INTERVAL, self._refresh_users))
             self._tasks.start("issuers", self._authentication.federation.look())
@@ -275,6 +284,10 @@ class Daemon(Service):
         """Keep the mirror's cache within its limits, once its ledger is known to be right."""
         await self._mirror.survey.run(self._is_stopping)
         await self._mirror.evictor.run(self._is_stopping)
+
+    async def _collect(self) -> None:
+        await self._pause(self._upkeep.delay)
+        await self._every(self._upkeep.interval, lambda: self._upkeep.recur(Until(self._is_stopping)))
 
     def _is_stopping(self) -> bool:
         return self._readiness.phase is Phase.DRAINING
@@ -357,6 +370,7 @@ class Daemon(Service):
         shutdown = self._config.server.shutdown
         if shutdown.delay:
             await self._wait(shutdown.delay)
+        await self._admin.close()
         for port in self._ports:
             stopped = port.stopListening()
             if stopped is not None:

@@ -16,6 +16,7 @@ __all__ = [
     "AuthUnavailable",
     "BusyStorage",
     "ClientGone",
+    "CommandFailed",
     "Concealed",
     "ConfigError",
     "Conflict",
@@ -567,3 +568,15 @@ class AlreadyRunning(PkgdError):
     def message(self) -> str:
         """One sentence for the operator."""
         return f"another pkgd holds {self.lock}: two daemons on one state directory would damage it"
+
+
+@define(auto_exc=True, eq=False)
+class CommandFailed(PkgdError):
+    """A command of the administrator's could not be carried out; `reason` is for him."""
+
+    reason: str
+
+    @property
+    def message(self) -> str:
+        """One sentence for the operator."""
+        return self.reason

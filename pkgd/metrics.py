@@ -98,6 +98,9 @@ class Metrics:
             "1 while the file of users is broken and the one before is used.",
             registry=self._registry,
         )
+        self._gc_bytes = self._plain(Counter, "gc_deleted_bytes", "Bytes of blobs that no manifest named.")
+        self._gc_objects = self._plain(Counter, "gc_deleted_objects", "Blobs that no manifest named.")
+        self._gc_last = self._plain(Gauge, "gc_last_run_timestamp_seconds", "When such blobs were last looked for.")
         for host in self._labels:
             for child in (self._open(host), self._cached(host)):
                 child.set(0)
@@ -113,6 +116,9 @@ class Metrics:
         facts = built()
         build.labels(facts.version, facts.python, facts.twisted).set(1)
         Gauge("pkgd_process_start_time_seconds", "When pkgd was started.", registry=registry).set(started)
+
+    def _plain(self, kind: Any, name: str, text: str) -> Any:
+        return kind(f"pkgd_{name}", text, registry=self._registry)
 
     def _counter(self, name: str, text: str, *labels: str) -> _Children:
         return _Children(Counter(f"pkgd_{name}", text, labels or ["upstream"], registry=self._registry))
@@ -176,6 +182,14 @@ class Metrics:
     def evicted(self, upstream: str, count: int) -> None:
         """That many cached bytes of an upstream were evicted."""
         self._evicted(self._label(upstream)).inc(count)
+
+    # -- upkeep --
+
+    def collected(self, objects: int, size: int, now: float) -> None:
+        """Garbage was collected: so many blobs, so many bytes, at that time in seconds since the epoch."""
+        self._gc_objects.inc(objects)
+        self._gc_bytes.inc(size)
+        self._gc_last.set(now)
 
     # -- signing keys --
 

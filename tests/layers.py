@@ -16,7 +16,7 @@ __all__ = ["Source", "sources", "violations"]
 
 Breach = tuple[int, str]
 
-_FLOOR = frozenset(["errors", "flow", "blocking", "sharing", "logfile", "secretfiles", "built"])
+_FLOOR = frozenset(["errors", "flow", "blocking", "sharing", "logfile", "secretfiles", "built", "progress"])
 _DOMAIN = _FLOOR | {"formats", "state"}
 _BELOW_WEB = _FLOOR | {"formats", "storage", "registry", "auth", "mirror", "packages", "metrics"}
 
@@ -31,6 +31,8 @@ ROOMS: dict[str, frozenset[str]] = {
     "secretfiles": frozenset(["errors"]),
     "logfile": frozenset(["blocking"]),
     "metrics": frozenset(["built"]),
+    "progress": frozenset(),
+    "admin": _FLOOR,
     "state": frozenset(["errors"]),
     "logs": frozenset(),
     "config": frozenset(["errors", "formats"]),
@@ -49,8 +51,13 @@ ROOMS: dict[str, frozenset[str]] = {
     "authentication": _BELOW_WEB
     | {"state", "config", "outbound", "web", "authorization", "federation", "logins", "provider"},
     "federation": _FLOOR | {"formats", "auth", "outbound", "config"},
-    "composition": _BELOW_WEB | {"state", "config", "outbound", "web", "hosting", "authentication", "authorization"},
-    "daemon": _BELOW_WEB | {"state", "config", "web", "outbound", "composition", "locking"},
+    "composition": _BELOW_WEB
+    | {"state", "config", "outbound", "web", "hosting", "authentication", "authorization"}
+    | {"upkeep"},
+    "upkeep": _FLOOR | {"config", "metrics", "registry"},
+    "upkeep_command": _FLOOR
+    | {"admin", "config", "locking", "metrics", "rebuild", "registry", "state", "storage", "upkeep"},
+    "daemon": _BELOW_WEB | {"state", "config", "web", "outbound", "composition", "locking", "admin", "upkeep"},
     "sdnotify": frozenset(),
     "tap": frozenset(["config", "daemon", "sdnotify"]),
     "prefetch": frozenset(["errors", "formats"]),
@@ -66,7 +73,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "commands": frozenset(
         ["errors", "pkgd", "config", "logs", "tap", "web", "prefetch", "upload", "signing_command", "rebuild"]
         + ["auth", "authorization", "online_check", "logins", "options", "state", "built", "clientsetup", "backup"]
-        + ["blocking", "logfile"]
+        + ["blocking", "logfile", "upkeep_command"]
     ),
     "__main__": frozenset(["errors", "built", "commands", "login"]),
     "door": frozenset(["tap"]),
@@ -101,9 +108,11 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
 FILES_IN = (
     "pkgd.storage",
     "pkgd.config",  # its own file
+    "pkgd.admin.server",  # the socket's file
     "pkgd.state",  # a damaged index is begun anew
     "pkgd.daemon",  # the state directory
     "pkgd.locking",  # and its lock
+    "pkgd.upkeep_command",  # which commands need, too
     "pkgd.rebuild.command",  # which it needs, too
     "pkgd.backup",  # copies of the whole state
     "pkgd.secretfiles",  # keys, which nobody else may read

@@ -87,10 +87,19 @@ class FilesystemStorage(Section, frozen=True):
     min_free: Size = 256 << 20
 
 
+class Collection(Section, frozen=True):
+    """`storage.gc`: how often blobs are looked for that no manifest names, and how long they may be so."""
+
+    interval: Duration = 86400.0
+    grace: Duration = 86400.0
+    dry_run: bool = False
+
+
 class Storage(Section, frozen=True):
     """`storage`: where content is kept."""
 
     filesystem: FilesystemStorage = FilesystemStorage()
+    gc: Collection = Collection()
 
 
 class OciRepositories(Section, frozen=True):

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from pkgd.config.authenticating import absolute_auth, check_auth
 from pkgd.config.federating import absolute_federation
 from pkgd.config.hosted import Signing, SigningKey
-from pkgd.config.schema import Access, Audit, Config, Mirror, Storage, Tls, UpstreamRegistry
+from pkgd.config.schema import Access, Audit, Config, Mirror, Tls, UpstreamRegistry
 from pkgd.errors import ConfigError
 
 __all__ = ["absolute", "check", "open_to_others"]
@@ -64,7 +64,9 @@ def absolute(config: Config, environment: Mapping[str, str], base: str) -> Confi
         config,
         state_dir=state,
         server=replace(config.server, tls=Tls(certificate=_join(base, tls.certificate), key=_join(base, tls.key))),
-        storage=Storage(filesystem=replace(files, root=os.path.normpath(os.path.join(state, files.root)))),
+        storage=replace(
+            config.storage, filesystem=replace(files, root=os.path.normpath(os.path.join(state, files.root)))
+        ),
         mirror=_absolute_mirror(config.mirror, base),
         signing=_absolute_signing(config.signing, base),
         auth=None if config.auth is None else absolute_federation(absolute_auth(config.auth, base), base),

@@ -20,8 +20,12 @@ class Silent:
     def begin(self, what: str, total: int) -> None:
         """See `Progress`."""
 
-    def advance(self) -> None:
+    def advance(self, count: int = 1) -> None:
         """See `Progress`."""
+
+    def is_over(self) -> bool:
+        """Never."""
+        return False
 
     def close(self) -> None:
         """Nothing more happens."""
@@ -41,9 +45,13 @@ class Bar:
         self.close()
         self._bar = tqdm(desc=what, total=total, unit="", file=self._terminal, dynamic_ncols=True, leave=False)
 
-    def advance(self) -> None:
+    def advance(self, count: int = 1) -> None:
         """See `Progress`."""
-        self._bar.update(1)
+        self._bar.update(count)
+
+    def is_over(self) -> bool:
+        """Never."""
+        return False
 
     def close(self) -> None:
         """Nothing more happens."""

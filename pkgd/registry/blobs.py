@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from pkgd.errors import UnknownBlob
 from pkgd.formats.digest import Digest
 from pkgd.formats.names import Origin, Repository, RepositoryName
+from pkgd.registry.leases import Leases
 from pkgd.sharing import KeyedLock
 from pkgd.state import Index
 from pkgd.storage.interfaces import ObjectStore, Reader
@@ -28,7 +29,11 @@ class Blobs:
     It also has one per digest, always taken last.
     """
 
-    def __init__(self, store: ObjectStore, index: Index, locks: KeyedLock) -> None:
+    def __init__(self, store: ObjectStore, index: Index, locks: KeyedLock, leases: Leases) -> None:
+        """
+        :param leases: touched for whoever is told that a blob is here, before anybody looks.
+        """
+        self.leases = leases
         self._store = store
         self._index = index
         self._locks = locks
@@ -38,6 +43,7 @@ class Blobs:
 
         :raises UnknownBlob: if the repository does not have it.
         """
+        self._touch(name, digest)
         for place in directories(name):
             size = await self._store.stat(blob_key(place, digest))
             if size is not None:
@@ -57,6 +63,7 @@ class Blobs:
 
         :raises UnknownBlob: if the repository does not have it.
         """
+        self._touch(name, digest)
         for place in directories(name):
             reader = await self._store.open(blob_key(place, digest))
             if reader is not None:
@@ -70,15 +77,22 @@ class Blobs:
         consumed; else the caller removes it.
         """
         place = directory(name)
+        self._touch(name, digest)
         # Of two that come in at the same time, the second has to find the first one's file.
         async with self._locks.holding(str(digest)):
             for holder in await self._index.holders(str(digest)):
                 if holder != place and await self._link_equal(holder, digest, blob_key(place, digest), staged.size):
                     await self._index.add_blob(place, str(digest))
+                    self._touch(name, digest)
                     return False
             await self._store.put(blob_key(place, digest), staged)
             await self._index.add_blob(place, str(digest))
+            self._touch(name, digest)
             return True
+
+    def _touch(self, name: Repository, digest: Digest) -> None:
+        if not isinstance(name, Origin):  # the mirror's cache has limits of its own
+            self.leases.touch(directory(name), digest)
 
     async def _link_equal(self, holder: str, digest: Digest, key: str, size: int) -> bool:
         """Link the holder's file if it is still there and whole."""
@@ -92,10 +106,13 @@ class Blobs:
     async def mount(self, name: RepositoryName, digest: Digest, source: RepositoryName) -> bool:
         """Give the repository the source's blob. False if the source does not have it."""
         target = directory(name)
-        for place in directories(source):
-            if await self._store.link(blob_key(place, digest), blob_key(target, digest)):
-                await self._index.add_blob(target, str(digest))
-                return True
+        self._touch(name, digest)
+        async with self._locks.holding(str(digest)):
+            for place in directories(source):
+                if await self._store.link(blob_key(place, digest), blob_key(target, digest)):
+                    await self._index.add_blob(target, str(digest))
+                    self._touch(name, digest)
+                    return True
         return False
 
     async def holders(self, digest: Digest) -> list[RepositoryName]:

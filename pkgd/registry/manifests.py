@@ -119,6 +119,8 @@ class Manifests:
             raise DigestMismatch(str(reference), str(digest))
         wanted = list(tags) if isinstance(reference, Digest) else [reference, *tags]
         async with self._locks.holding(name):
+            for one in (*manifest.blobs, *manifest.children):
+                self._blobs.leases.touch(directory(name), one.digest)
             await self._require_blobs(name, manifest)
             changes = await self._changes(name, wanted, digest)
             for change in changes:

@@ -27,6 +27,7 @@ from pkgd.formats.byterange import ByteRange
 from pkgd.formats.digest import Digest
 from pkgd.formats.names import RepositoryName, UploadId
 from pkgd.registry.blobs import Blobs
+from pkgd.storage.layout import directory
 from pkgd.storage.space import FreeSpace
 from pkgd.storage.spool import Spool, StagedFile
 from pkgd.storage.staging import store_piece
@@ -268,6 +269,7 @@ class Uploads:
             yield
         except UnknownUpload:
             self._open.pop(session.id, None)
+            self._blobs.leases.end(session.id)
             raise
         finally:
             try:
@@ -303,6 +305,7 @@ class Uploads:
 
     def _remember(self, session: UploadSession) -> UploadSession:
         self._open[session.id] = session
+        self._blobs.leases.begin(directory(session.repository), session.id)
         if len(self._open) > self._max_open:
             idle = [one for one in self._open.values() if not one.busy and one is not session]
             for one in idle[: len(self._open) - self._max_open]:
@@ -315,3 +318,4 @@ class Uploads:
         await self._blocking.disk(session.file.release)
         await self._blocking.disk(self._spool.remove_upload, session.id)
         self._open.pop(session.id, None)
+        self._blobs.leases.end(session.id)

@@ -126,7 +126,7 @@ class Database:
 
 
 class InlineDatabase(Database):
-    """A database without a thread, for commands: `run` has done it when it returns. `begin_anew` before use."""
+    """A database without a thread, for commands: `run` has done it when it returns. First, `begin_anew` or `go_on`."""
 
     def __init__(self, path: str) -> None:
         super().__init__(None, path)
@@ -140,14 +140,28 @@ class InlineDatabase(Database):
         try:
             self._remove()
             self._prepare()
-            self._connection = sqlite3.connect(self._path)
-            _open_connection(self._connection)
+            self._connect()
         except (OSError, sqlite3.Error) as error:
             raise FailedStorage(f"index: {error}") from error
 
+    def go_on(self) -> None:
+        """Use the file that is there, as `open` does.
+
+        :raises FailedStorage: if that cannot be done.
+        """
+        try:
+            self.open()
+            self._connect()
+        except (OSError, sqlite3.Error) as error:
+            raise FailedStorage(f"index: {error}") from error
+
+    def _connect(self) -> None:
+        self._connection = sqlite3.connect(self._path)
+        _open_connection(self._connection)
+
     def run(self, interaction: Callable[[Any], T]) -> Deferred[T]:
         """See `Database.run`."""
-        assert self._connection is not None, "begin_anew has not been called"
+        assert self._connection is not None, "neither begin_anew nor go_on has been called"
         try:
             with self._connection:
                 return succeed(interaction(self._connection.cursor()))

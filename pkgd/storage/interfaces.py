@@ -10,7 +10,18 @@ from typing import Protocol
 
 from attrs import frozen
 
-__all__ = ["Entries", "Entry", "ObjectStore", "Reader", "Staged", "StoredReader", "Versioned"]
+__all__ = [
+    "Dated",
+    "DatedObjects",
+    "Dating",
+    "Entries",
+    "Entry",
+    "ObjectStore",
+    "Reader",
+    "Staged",
+    "StoredReader",
+    "Versioned",
+]
 
 
 @frozen
@@ -107,3 +118,26 @@ class Versioned(Protocol):
 
     def version(self, key: str) -> object | None:
         """A value that is equal as long as the object is the same, or None if there is no object."""
+
+
+@frozen
+class Dated:
+    """An object directly under a prefix: its size, and when its bytes were written and its names last changed.
+
+    Times are in seconds since the epoch.
+    """
+
+    name: str
+    size: int
+    modified: float
+    changed: float
+
+
+DatedObjects = list[Dated]
+
+
+class Dating(Protocol):
+    """An extra ability: to say of all objects under a prefix how old they are."""
+
+    async def dated(self, prefix: str) -> list[Dated]:
+        """The objects directly under the prefix, in no order; empty if there is no such prefix."""

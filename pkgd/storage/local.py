@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 
 from pkgd.blocking import Blocking
 from pkgd.storage.fsops import DurableTree, storage_errors
-from pkgd.storage.interfaces import Entries, Entry, Staged
+from pkgd.storage.interfaces import Dated, DatedObjects, Entries, Entry, Staged
 from pkgd.storage.reader import LocalReader
 from pkgd.storage.spool import Spool
 
@@ -22,7 +22,7 @@ __all__ = ["LocalStore"]
 
 
 class LocalStore:
-    """See the module. Implements `ObjectStore` and `Versioned`."""
+    """See the module. Implements `ObjectStore`, `Versioned` and `Dating`."""
 
     def __init__(self, tree: DurableTree, blocking: Blocking, spool: Spool) -> None:
         self._tree = tree
@@ -71,6 +71,10 @@ class LocalStore:
     async def list(self, prefix: str) -> list[Entry]:
         """See `ObjectStore.list`."""
         return await self._blocking.disk(self._list, prefix)
+
+    async def dated(self, prefix: str) -> DatedObjects:
+        """See `Dating.dated`."""
+        return await self._blocking.disk(self._dated, prefix)
 
     def version(self, key: str) -> object | None:
         """See `Versioned.version`: one stat of a file that has just been read, so in memory."""
@@ -183,6 +187,16 @@ class LocalStore:
     def _delete(self, key: str) -> bool:
         with storage_errors():
             return self._tree.remove(self._settled_path(key))
+
+    def _dated(self, prefix: str) -> DatedObjects:
+        found = []
+        with storage_errors():
+            for entry in self._list(prefix):
+                if not entry.is_prefix:
+                    with suppress(FileNotFoundError):
+                        stat = self._tree.fs.stat(self._tree.path(f"{prefix}/{entry.name}"))
+                        found.append(Dated(entry.name, stat.st_size, stat.st_mtime, stat.st_ctime))
+        return found
 
     def _list(self, prefix: str) -> Entries:
         with storage_errors():

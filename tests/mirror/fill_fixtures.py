@@ -29,6 +29,7 @@ from pkgd.mirror.tags import MirroredTags
 from pkgd.mirror.upstreams import Upstreams
 from pkgd.registry.blobs import Blobs
 from pkgd.registry.contents import ContentsReader
+from pkgd.registry.leases import Leases
 from pkgd.registry.legacy import LegacyManifests
 from pkgd.registry.stored import StoredManifests
 from pkgd.sharing import KeyedLock
@@ -105,7 +106,7 @@ class Mirror:
         self.locks = KeyedLock()
         legacy = LegacyManifests(store, store, blocking)
         self.stored = StoredManifests(store, store, blocking, legacy)
-        self.hosted = Blobs(store, self.index, KeyedLock())
+        self.hosted = Blobs(store, self.index, KeyedLock(), Leases(lambda: 0.0))
         self.contents = ContentsReader(store, self.index, legacy, blocking)
         self.cache = MirrorCache(
             *(store, self.stored, self.hosted, self.ledger),

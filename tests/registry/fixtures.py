@@ -22,6 +22,7 @@ from pkgd.registry.blobs import Blobs
 from pkgd.registry.catalog import Catalog
 from pkgd.registry.contents import ContentsReader
 from pkgd.registry.immutable import ImmutableTags
+from pkgd.registry.leases import Leases
 from pkgd.registry.legacy import LegacyManifests
 from pkgd.registry.manifests import Manifests, Pushed, TagChange
 from pkgd.registry.referrers import Referrers
@@ -141,7 +142,8 @@ class Registry:
         self.database = inline_database(f"{root}.{run}.sqlite") if database is None else database
         self.index = Index(self.database)
         self.locks = KeyedLock()
-        self.blobs = Blobs(store, self.index, self.locks)
+        self.leases = Leases(self.clock.seconds)
+        self.blobs = Blobs(store, self.index, self.locks, self.leases)
         self.uploads = Uploads(spool, self.blobs, self.space, blocking, max_size, max_open)
         self.legacy = LegacyManifests(store, store, blocking)
         self.contents = ContentsReader(store, self.index, self.legacy, blocking)

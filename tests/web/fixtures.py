@@ -22,6 +22,7 @@ from pkgd.registry.blobs import Blobs
 from pkgd.registry.catalog import Catalog
 from pkgd.registry.contents import ContentsReader
 from pkgd.registry.immutable import ImmutableTags
+from pkgd.registry.leases import Leases
 from pkgd.registry.legacy import LegacyManifests
 from pkgd.registry.manifests import Manifests
 from pkgd.registry.referrers import Referrers
@@ -96,7 +97,7 @@ class Edge:
         self.store = LocalStore(self.tree, blocking, spool)
         index = inline_index(os.path.join(self.directory, "index.sqlite"))
         space, locks = FreeSpace(self.tree, blocking, clock, 1 << 20), KeyedLock()
-        blobs = Blobs(self.store, index, locks)
+        blobs = Blobs(self.store, index, locks, Leases(lambda: 0.0))
         self.uploads = Uploads(spool, blobs, space, blocking, upload_size)
         legacy = LegacyManifests(self.store, self.store, blocking)
         contents = ContentsReader(self.store, index, legacy, blocking)

@@ -1,0 +1,266 @@
+"""Garbage collection, online: blobs of hosted repositories that no manifest of theirs names.
+
+A repository at a time, and nobody waits for it. A blob goes if all of this is so:
+
+- its file is older than the grace, by the wall clock;
+- this process has seen, a grace ago by the monotonic clock, that nothing names it; so a clock that is set, or a
+  restart, removes nothing;
+- within the grace nobody was told that it is here, and no upload was begun before in its repository that is still open;
+- nothing has named it since the manifests were read: accepting a manifest touches what it names, under the lock under
+  which the blob is removed.
+
+What a manifest names is every digest in its text, whatever it stands for: more than its config, layers, children and
+subject is kept rather than less. Where a manifest cannot be read, or is not what its name says, nothing of its
+repository is removed. Manifests stay, tagged or not: which go is for retention. Nothing is written, so it works on a
+full disk.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Protocol
+
+import msgspec
+from attrs import define, field, frozen
+from twisted.logger import Logger
+
+from pkgd.blocking import Blocking
+from pkgd.errors import Storage
+from pkgd.formats.digest import Digest
+from pkgd.formats.names import RepositoryName
+from pkgd.progress import Progress
+from pkgd.registry.leases import Leases
+from pkgd.sharing import KeyedLock
+from pkgd.state import Index
+from pkgd.storage.interfaces import Dated, Dating, ObjectStore
+from pkgd.storage.layout import (
+    blob_key,
+    blobs_prefix,
+    digest_of_file,
+    directories,
+    directory,
+    legacy_prefix,
+    manifests_prefix,
+    name_of,
+    tag_of_legacy,
+)
+from pkgd.storage.whole import read_object
+
+__all__ = ["Collector", "Found", "Policy"]
+
+log = Logger()
+
+_DIGEST = re.compile(rb"sha(?:256:[0-9a-f]{64}|512:[0-9a-f]{128})")
+_TREE = frozenset(["blobs", "manifests"])
+# So many manifests are read in one hop.
+_BATCH = 64
+
+
+@frozen
+class Policy:
+    """What a pass is to do.
+
+    :param grace: how long garbage has to have been garbage, in seconds.
+    :param apply: remove it; else only say what would be removed.
+    :param alone: no daemon runs, so nobody is pushing: what files' own times say is enough.
+    """
+
+    grace: float
+    apply: bool
+    alone: bool = False
+
+
+@define
+class Found:
+    """What a pass has found in one repository: objects and bytes that went, or would; and those that are too young.
+
+    `problem` is why nothing was removed there.
+    """
+
+    repository: str
+    objects: int = 0
+    bytes: int = 0
+    waiting_objects: int = 0
+    waiting_bytes: int = 0
+    problem: str = ""
+
+
+@define
+class _Blob:
+    """A file of a blob that nothing names."""
+
+    place: str
+    digest: Digest
+    file: Dated = field(repr=False)
+
+
+class _Unreadable(Exception):
+    """A manifest of the repository cannot be read: nothing is known to be garbage."""
+
+
+class _Store(ObjectStore, Dating, Protocol):
+    """A store that dates its objects, too."""
+
+
+class Collector:
+    """One pass after another; it remembers what has been garbage since when."""
+
+    def __init__(
+        self,
+        store: _Store,
+        index: Index,
+        locks: KeyedLock,
+        leases: Leases,
+        blocking: Blocking,
+        monotonic: Callable[[], float],
+        wall: Callable[[], float],
+    ) -> None:
+        """
+        :param locks: shared with the blobs and manifests: one for each repository, and for each digest.
+        """
+        self._store = store
+        self._index = index
+        self._locks = locks
+        self._leases = leases
+        self._blocking = blocking
+        self._monotonic = monotonic
+        self._wall = wall
+        self._since: dict[tuple[str, str], float] = {}
+
+    async def run(self, policy: Policy, progress: Progress) -> list[Found]:
+        """One pass over all repositories; those without garbage are not in the result.
+
+        :raises Storage: if the tree's top cannot be listed.
+        """
+        began, found = self._monotonic(), list[Found]()
+        names = [name async for name in self._hosted("")]
+        progress.begin("repositories", len(names))
+        seen: dict[tuple[str, str], float] = {}
+        for name in names:
+            if progress.is_over():
+                self._since |= seen  # of the rest, what was known stays known
+                return found
+            one = await self._collect(name, policy, seen)
+            progress.advance()
+            if one.objects or one.waiting_objects or one.problem:
+                found.append(one)
+        self._since = seen
+        self._leases.prune(began - policy.grace)
+        return found
+
+    async def _hosted(self, prefix: str) -> AsyncIterator[RepositoryName]:
+        """Every repository that has a directory."""
+        below = [entry.name for entry in await self._store.list(prefix) if entry.is_prefix]
+        name = name_of(prefix) if prefix else None
+        if name is not None and not _TREE.isdisjoint(below):
+            yield name
+        for one in sorted(below):
+            path = f"{prefix}/{one}" if prefix else one
+            if one not in _TREE and name_of(path) is not None:
+                async for found in self._hosted(path):
+                    yield found
+
+    async def _collect(self, name: RepositoryName, policy: Policy, seen: dict[tuple[str, str], float]) -> Found:
+        found = Found(str(name))
+        try:
+            # Before the manifests are read: what comes in afterwards is no candidate.
+            began, blobs = self._monotonic(), await self._blobs(name)
+            named = await self._named(name) if blobs else frozenset[str]()
+            garbage = [one for one in blobs if str(one.digest) not in named]
+            for one in garbage:
+                key = one.place, str(one.digest)
+                seen[key] = self._since.get(key, began)
+                await self._judge(name, one, policy, found, seen, began)
+        except (Storage, _Unreadable) as error:
+            found.problem = error.message if isinstance(error, Storage) else str(error)
+            log.warn("no garbage of {name} was removed: {reason}", name=name, reason=found.problem)
+        return found
+
+    async def _judge(
+        self,
+        name: RepositoryName,
+        one: _Blob,
+        policy: Policy,
+        found: Found,
+        seen: dict[tuple[str, str], float],
+        began: float,
+    ) -> None:
+        key = one.place, str(one.digest)
+        if not self._is_ripe(name, one, policy, seen[key], began):
+            found.waiting_objects += 1
+            found.waiting_bytes += one.file.size
+        elif not policy.apply or await self._remove(name, one, policy, seen[key], began):
+            found.objects += 1
+            found.bytes += one.file.size
+            if policy.apply:
+                del seen[key]
+
+    def _is_ripe(self, name: RepositoryName, one: _Blob, policy: Policy, since: float, began: float) -> bool:
+        changed = max(one.file.modified, one.file.changed) if policy.alone else one.file.modified
+        if self._wall() - changed < policy.grace:
+            return False
+        if policy.alone:
+            return True
+        place = directory(name)
+        touched, limit = self._leases.last_touch(place, one.digest), self._leases.horizon(place) - policy.grace
+        return since <= limit and touched <= limit and touched < began
+
+    async def _remove(self, name: RepositoryName, one: _Blob, policy: Policy, since: float, began: float) -> bool:
+        """Remove a blob, unless it has come to be of use. False if it has, or is gone already."""
+        async with self._locks.holding(name), self._locks.holding(str(one.digest)):
+            if not self._is_ripe(name, one, policy, since, began):
+                return False
+            gone = await self._store.delete(blob_key(one.place, one.digest))
+            await self._index.remove_blob(one.place, str(one.digest))
+            return gone
+
+    # -- reading --
+
+    async def _blobs(self, name: RepositoryName) -> list[_Blob]:
+        found = []
+        for place in directories(name):
+            for file in await self._store.dated(blobs_prefix(place)):
+                digest = digest_of_file(file.name)
+                if digest is not None:
+                    found.append(_Blob(place, digest, file))
+        return found
+
+    async def _named(self, name: RepositoryName) -> frozenset[str]:
+        """Every digest that any manifest of the repository has in its text.
+
+        :raises _Unreadable: if one of them is damaged.
+        """
+        keys: list[tuple[str, Digest | None]] = []
+        for place in directories(name):
+            for prefix in (manifests_prefix(place), legacy_prefix(place)):
+                for entry in await self._store.list(prefix):
+                    digest = digest_of_file(entry.name) if prefix == manifests_prefix(place) else None
+                    if digest is not None or (prefix == legacy_prefix(place) and tag_of_legacy(entry.name)):
+                        keys.append((f"{prefix}/{entry.name}", digest))
+        named = set[str]()
+        for start in range(0, len(keys), _BATCH):
+            named |= await self._read(keys[start : start + _BATCH])
+        return frozenset(named)
+
+    async def _read(self, keys: Sequence[tuple[str, Digest | None]]) -> set[str]:
+        named = set[str]()
+        for key, digest in keys:
+            data = await read_object(self._store, self._blocking, key)
+            if data is not None:  # else it has just been deleted
+                named |= await self._blocking.work(_digests_of, key, digest, data)
+        return named
+
+
+def _digests_of(key: str, digest: Digest | None, data: bytes) -> set[str]:
+    """
+    :raises _Unreadable: if the bytes are not those of the digest, or no JSON.
+    """
+    if digest is not None and Digest.of(data, digest.algorithm) != digest:
+        raise _Unreadable(f"the manifest {key} is damaged")
+    try:
+        # Written anew, so that no escape hides a digest.
+        plain = msgspec.json.encode(msgspec.json.decode(data))
+    except (ValueError, RecursionError) as error:
+        raise _Unreadable(f"the manifest {key} is no JSON") from error
+    return {one.decode() for one in _DIGEST.findall(plain)}

@@ -1,0 +1,93 @@
+"""What stands behind commands such as `pkgd gc`: the daemon is asked if one runs, else it is done here."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Coroutine, Mapping
+from contextlib import closing
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from pkgd.admin.client import ask
+from pkgd.blocking import InlineBlocking
+from pkgd.config import Config
+from pkgd.errors import AlreadyRunning, CommandFailed, ConfigError
+from pkgd.locking import lock_state
+from pkgd.metrics import Metrics
+from pkgd.progress import Progress
+from pkgd.rebuild.report import Bar, Silent
+from pkgd.registry.garbage import Collector
+from pkgd.registry.leases import Leases
+from pkgd.sharing import KeyedLock
+from pkgd.state import Index, InlineDatabase, Ledger
+from pkgd.storage.fsops import DurableTree, FileSystem, storage_errors
+from pkgd.storage.local import LocalStore
+from pkgd.storage.spool import Spool
+from pkgd.upkeep import Upkeep
+
+__all__ = ["carry_out"]
+
+
+def carry_out(config: Config, command: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Have a job done on the configuration's state; on a terminal a bar shows how far it is.
+
+    :raises CommandFailed: if the daemon that runs cannot do it.
+    :raises ConfigError: if there is no such state.
+    """
+    state = str(config.state_dir)
+    if not os.path.isdir(state):
+        raise ConfigError("state_dir", f"there is no {state}")
+    bar = Bar(sys.stderr) if sys.stderr.isatty() else Silent()
+    with closing(bar):
+        try:
+            lock = lock_state(state)
+        except AlreadyRunning:
+            return ask(state, command, arguments, bar)
+        except OSError as error:
+            raise ConfigError("state_dir", f"{error.filename or state}: {error.strerror}") from error
+        try:
+            return _finish(_here(config, command, arguments, bar))
+        finally:
+            os.close(lock)
+
+
+async def _here(config: Config, command: str, arguments: Mapping[str, Any], progress: Progress) -> Mapping[str, Any]:
+    files, blocking = config.storage.filesystem, InlineBlocking()
+    tree = DurableTree(files.root, FileSystem(), files.fsync)
+    store = LocalStore(tree, blocking, Spool(tree))
+    database = InlineDatabase(os.path.join(str(config.state_dir), "index.sqlite"))
+    index, _ = Index(database), Ledger(database)
+    database.go_on()
+    try:
+        if not database.was_clean:
+            _make_durable(tree)
+        leases = Leases(time.monotonic)
+        collector = Collector(store, index, KeyedLock(), leases, blocking, time.monotonic, time.time)
+        jobs = {"gc": Upkeep(config, collector, Metrics(), is_alone=True).collect}
+        return await jobs[command](arguments, progress)
+    finally:
+        database.close()
+
+
+def _make_durable(tree: DurableTree) -> None:
+    """What a kill has left visible becomes durable, as at a daemon's start."""
+    with storage_errors():
+        if os.path.isdir(tree.root):
+            tree.sync_all()
+
+
+def _finish(work: Coroutine[Deferred[Any], Any, Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The result of work that never waits, because everything is done at once, on this thread."""
+    ended: list[Any] = []
+    Deferred.fromCoroutine(work).addBoth(ended.append)
+    if not ended:
+        raise CommandFailed("the work waits for something")
+    (result,) = ended
+    if isinstance(result, Failure):
+        result.raiseException()
+    found: Mapping[str, Any] = result
+    return found
