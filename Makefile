@@ -10,7 +10,7 @@ PUBLISHES ?= 100
 BACKUPS ?= 100
 
 .PHONY: run test lint conformance clients bench crash crash-mirror crash-packages hostile hostile-packages mirror \
-  cookbook auth backup full-disk repositories churn growth oracles executable lock clean image image-test sbom audit changelog changelog-draft
+  cookbook auth backup full-disk repositories churn growth oracles executable lock clean image image-test kubernetes-test sbom audit changelog changelog-draft
 
 run: $(STAMP)
 	$(BIN)/pkgd serve
@@ -97,6 +97,9 @@ executable:
 
 image: executable
 	/usr/bin/python3 packaging/image/build.py
+
+kubernetes-test: $(STAMP)
+	$(BIN)/python -m tests.kubernetes
 
 image-test: $(STAMP) image
 	$(BIN)/python -m tests.image
