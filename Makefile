@@ -10,7 +10,7 @@ PUBLISHES ?= 100
 BACKUPS ?= 100
 
 .PHONY: run test lint conformance clients bench crash crash-mirror crash-packages hostile hostile-packages mirror \
-  cookbook auth backup full-disk repositories churn growth oracles executable lock clean image image-test kubernetes-test sbom audit changelog changelog-draft
+  cookbook auth backup full-disk repositories churn growth oracles executable lock clean image image-test kubernetes-test release-test sbom audit changelog changelog-draft
 
 run: $(STAMP)
 	$(BIN)/pkgd serve
@@ -100,6 +100,9 @@ image: executable
 
 kubernetes-test: $(STAMP)
 	$(BIN)/python -m tests.kubernetes
+
+release-test: $(STAMP)
+	$(BIN)/python -m tests.release
 
 image-test: $(STAMP) image
 	$(BIN)/python -m tests.image
