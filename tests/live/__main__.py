@@ -26,7 +26,7 @@ CLIENTS = [
     *("skopeo", "podman", "buildah", "docker", "ctr", "golden", "race", "resume", "nginx"),
     *("mirror_containerd", "mirror_podman", "mirror_docker", "mirror_crane"),
     *("mirror_artifacts", "mirror_chain", "mirror_prefetch", "mirror_slow"),
-    *("auth", "auth_containerd", "auth_mirror"),
+    *("auth", "auth_containerd", "auth_helm", "auth_mirror"),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -14,10 +15,12 @@ from tests.live.content import expect
 from tests.live.cri import CallRefused, ImageService
 from tests.live.images import Image
 from tests.live.registry import basic
+from tests.live.server import pkgd_program
 from tests.live.tools import CommandFailed, run
 
 PROGRAMS = ["containerd", "ctr", "runc", "tar", *nginx.PROGRAMS]
 
+_KUBELET = "credentialprovider.kubelet.k8s.io/v1"
 _NAMESPACE, _CRI_NAMESPACE = "suite", "k8s.io"
 _ALICE = f"alice:{PASSWORDS['alice']}"
 
@@ -39,6 +42,7 @@ def cases(bench: Bench) -> Iterator[Case]:
             yield Case(f"ctr --user with a key, made beside the daemon{where}", node.key, server)
             yield Case(f"ctr pulls by a header in hosts.toml{where}", node.header, server)
             yield Case(f"CRI pulls with a pull secret{where}", node.pull_secret, server)
+            yield Case(f"CRI pulls with what pkgd k8s-credential-provider says{where}", node.kubelet, server)
 
 
 class AskingNode:
@@ -126,3 +130,18 @@ class AskingNode:
         expect("image id", service.pull(name, "alice", PASSWORDS["alice"]), self._image.config.digest)
         self._containerd.holds(_CRI_NAMESPACE, [self._image.manifest, *self._image.blobs])
         service.remove(name)
+
+    def kubelet(self) -> None:
+        """As the kubelet asks for the credentials of a registry, and hands them on."""
+        folder, repository = self._containerd.folder, f"{self._bench.endpoint.address}/{self._bench.seed(self._image)}"
+        asked, key_file = folder / "asked", folder / "node-key"
+        key = self._keys.create()
+        key_file.write_text(f"{key}\n")
+        request = {"apiVersion": _KUBELET, "kind": "CredentialProviderRequest", "image": repository}
+        asked.write_text(json.dumps(request))
+        command = (*pkgd_program(), "k8s-credential-provider", "--key-file", str(key_file))
+        given = json.loads(run(*command, standard_input=asked))["auth"][self._bench.endpoint.address]
+        service, name = ImageService(self._containerd.socket), self._bench.full_name(self._bench.seed(self._image))
+        expect("image id", service.pull(name, given["username"], given["password"]), self._image.config.digest)
+        service.remove(name)
+        self._keys.revoke(key)

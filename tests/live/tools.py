@@ -37,6 +37,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
 
 GO_MODULES: dict[str, str] = {
     "crane": "github.com/google/go-containerregistry/cmd/crane@v0.22.1",
+    "helm": "helm.sh/helm/v3/cmd/helm@v3.22.0",
     "oras": "oras.land/oras/cmd/oras@v1.3.6",
 }
 """Programs that are in no Debian package: what Go builds them from."""

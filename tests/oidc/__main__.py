@@ -16,6 +16,7 @@ from tests.live.tools import CommandFailed, install, run
 from tests.logins.bench import Case
 from tests.oidc.bench import Bench, Browser, install_modules
 from tests.oidc.cases import cases
+from tests.oidc.engines import PROGRAMS
 
 _PORT = 24500
 GO_PROVIDER = "github.com/zitadel/oidc/v3/example/server@v3.52.0"
@@ -34,7 +35,7 @@ def main() -> int:
     scratch = Path(tempfile.mkdtemp(prefix="pkgd-oidc-"))
     counts = [0, 0]
     try:
-        install(["node", "npm", "chromium"])
+        install(["node", "npm", "chromium", *PROGRAMS])
         node = install_modules(scratch)
         _build(scratch / "bin")
         browser = Browser(node, shutil.which("chromium") or "chromium", scratch / "browser.log")

@@ -13,6 +13,7 @@ from typing import Any
 from tests.live.tools import wait_for
 from tests.logins.bench import Case, Missed, expect
 from tests.oidc.bench import Bench, Browser, NodeProvider, Pkgd
+from tests.oidc.engines import try_engines
 
 DEVICE_LINES = 2
 
@@ -305,6 +306,22 @@ class _Suite:
             expect("pkgd logout", (left.returncode, output), (0, ""))
             expect("the helper, then", helper(pkgd, "get", server).returncode, 1)
             expect("the token service, then", pkgd.call("POST", "/auth/token", {}, form).status, 401)
+
+    def case_engines(self) -> None:
+        """docker and podman push and pull by docker's helper after pkgd login, and are refused after pkgd logout."""
+        with self.started() as provider, self.bench.pkgd(provider.section()) as pkgd:
+            waiting = DeviceLogin(pkgd)
+            self.browser.do("fresh")
+            self.browser.do("go", url=waiting.place)
+            self.browser.do("click", at="button[type=submit]")
+            provider.log_in(self.browser, "alice")
+            expect("pkgd login", waiting.end()[0], 0)
+            port = int(pkgd.url.rpartition(":")[2])
+            server = pkgd.url.partition("://")[2]
+            pkgd.canaries.append(json.loads(helper(pkgd, "get", server).stdout)["Secret"])
+            found = try_engines(pkgd.folder, port, pkgd.certificates, "admin:canary-glass-1")
+            if found.returncode:
+                raise Missed(found.stdout[-2500:])
 
     def case_device_denied(self) -> None:
         """Who says no on the page of the device code ends pkgd login."""
