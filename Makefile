@@ -10,7 +10,7 @@ PUBLISHES ?= 100
 BACKUPS ?= 100
 
 .PHONY: run test lint conformance clients bench crash crash-mirror crash-packages hostile hostile-packages mirror \
-  cookbook auth backup full-disk repositories churn growth oracles executable lock clean image image-test kubernetes-test release-test sbom audit changelog changelog-draft
+  cookbook auth backup full-disk upgrade repositories churn growth oracles executable lock clean image image-test kubernetes-test release-test sbom audit changelog changelog-draft
 
 run: $(STAMP)
 	$(BIN)/pkgd serve
@@ -75,6 +75,9 @@ backup: $(STAMP)
 
 full-disk: $(STAMP)
 	$(BIN)/python -m tests.backup.fulldisk
+
+upgrade: $(STAMP)
+	$(BIN)/python -m tests.upgrade
 
 crash-packages: $(STAMP)
 	$(BIN)/python -m tests.crash.packages
