@@ -98,6 +98,8 @@ def _move_and_delete(checks: Checks, server: OnTree, reader: Reader) -> None:
     """A tag that is moved, and one that is deleted: the original sees both, and what they were is still there."""
     old = {one.tag: one for one in images() if one.repository == "app"}
     file = server.tree / "app" / "manifests" / "latest.json"
+    for name in ("app", "team/app", "app/below", "new"):
+        checks.check(f"the original reads what was pushed to {name}", reader.manifest(name, "pushed") == _PUSHED)
     checks.check("original: a tag is moved", _put(server, "app", "latest").status == 201)
     checks.check("original: the moved tag's file is as it was", file.read_bytes() == old["latest"].manifest)
     checks.check("original: it reads the moved tag", reader.manifest("app", "latest") == _PUSHED)
