@@ -35,8 +35,6 @@ def flips(directory: Path, port: int, count: int, seed: int) -> list[str]:
         print(f"flips: {len(found)} of {len(files)} found; exit status {done.returncode}")
         failures = [] if len(found) == len(files) == count else [f"{len(found)} of {count} flips were found"]
         failures += [f"{url}: served" for url in files if server.web.call("GET", url).status != 404]
-        if not json.loads(server.web.call("GET", "/ready").body):
-            failures.append("/ready has no answer")
         if f"pkgd_scrub_corrupt_objects_total {count:.1f}" not in server.web.call("GET", "/metrics").text:
             failures.append("the metric does not say how many were found")
     finally:
