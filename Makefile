@@ -8,9 +8,11 @@ CRASH_ROUNDS ?= 200
 MIRROR_ROUNDS ?= 20
 PUBLISHES ?= 100
 BACKUPS ?= 100
+OPERATIONS ?= 100000
+FLIPS ?= 1000
 
 .PHONY: run test lint conformance clients bench crash crash-mirror crash-packages hostile hostile-packages mirror \
-  cookbook auth backup full-disk upgrade repositories churn growth oracles executable lock clean image image-test kubernetes-test release-test sbom audit changelog changelog-draft
+  cookbook auth backup full-disk upgrade repositories churn growth oracles executable lock clean image image-test kubernetes-test release-test sbom audit changelog changelog-draft upkeep
 
 run: $(STAMP)
 	$(BIN)/pkgd serve
@@ -72,6 +74,9 @@ crash: $(STAMP)
 
 backup: $(STAMP)
 	$(BIN)/python -m tests.backup --backups $(BACKUPS)
+
+upkeep: $(STAMP)
+	$(BIN)/python -m tests.upkeep --operations $(OPERATIONS) --flips $(FLIPS)
 
 full-disk: $(STAMP)
 	$(BIN)/python -m tests.backup.fulldisk

@@ -22,6 +22,7 @@ from pkgd.commands import (
     mirror,
     rebuild,
     restore,
+    scrub,
     serve,
     signing_key,
     upload,
@@ -73,6 +74,7 @@ _COMMANDS: list[tuple[str, Any, Callable[[Any], int | None], str]] = [
     ("verify", verify.VerifyOptions, verify.run, "Look through a state or a backup for what is missing or damaged."),
     ("healthcheck", healthcheck.HealthcheckOptions, healthcheck.run, "Whether the running daemon takes requests."),
     ("gc", gc.GcOptions, gc.run, "Remove blobs that no manifest names."),
+    ("scrub", scrub.ScrubOptions, scrub.run, "Read everything again, and take out what is damaged."),
     ("rebuild", rebuild.RebuildOptions, rebuild.run, "Derive anew what is derived from the state, after damage."),
     ("version", version.VersionOptions, version.run, "Say exactly what was built."),
 ]

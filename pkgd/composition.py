@@ -9,10 +9,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from attrs import frozen
+from twisted.internet.task import deferLater
 
 from pkgd.auth.audit import Audit
 from pkgd.authentication import Authentication, authenticate
 from pkgd.authorization import is_credentialed, upstream_host
+from pkgd.backup.places import Places
 from pkgd.blocking import ThreadedBlocking
 from pkgd.config import Config, Mirror, read_password
 from pkgd.errors import ConfigError
@@ -47,13 +49,17 @@ from pkgd.registry.manifests import Manifests
 from pkgd.registry.referrers import Referrers
 from pkgd.registry.stored import StoredManifests
 from pkgd.registry.uploads import Uploads
+from pkgd.scrub.cursor import CursorFile
+from pkgd.scrub.hashing import Hasher
+from pkgd.scrub.quarantine import Quarantine
+from pkgd.scrub.scrubber import Scrubber, Stores
 from pkgd.sharing import KeyedLock, Tasks
 from pkgd.state import Database, Index, Ledger
 from pkgd.storage.fsops import DurableTree, FileSystem
 from pkgd.storage.local import LocalStore
 from pkgd.storage.space import FreeSpace
 from pkgd.storage.spool import Spool
-from pkgd.upkeep import Upkeep
+from pkgd.upkeep import Scrubbing, Upkeep
 from pkgd.web.accesslog import AccessLog
 from pkgd.web.gate import Gate
 from pkgd.web.health import HealthApi, Readiness
@@ -103,6 +109,7 @@ class Parts:
     authentication: Authentication
     audit_log: LogFile
     upkeep: Upkeep
+    scrubbing: Scrubbing
 
 
 @frozen
@@ -118,6 +125,8 @@ class _Storage:
     index: Index
     ledger: Ledger
     locks: KeyedLock
+    # One for each place of the mirror's cache.
+    cached: KeyedLock
     blobs: Blobs
     legacy: LegacyManifests
     stored: StoredManifests
@@ -143,7 +152,12 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
     gate, browsers = authentication.gate, authentication.browsers
     registry = _registry(config, gate, storage, catalog, uploads, door, tasks)
     packages = host_packages(reactor, config, gate, fs, storage.blocking, tasks)
-    readiness = Readiness(storage.store, storage.space, lambda: storage.blocking.disk(storage.spool.probe))
+    quarantine = Quarantine(
+        *(storage.store, storage.index, storage.ledger, storage.locks, storage.cached, storage.blocking)
+    )
+    readiness = Readiness(
+        storage.store, storage.space, lambda: storage.blocking.disk(storage.spool.probe), quarantine.count
+    )
     return Parts(
         blocking=storage.blocking,
         tree=storage.tree,
@@ -173,6 +187,7 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
         authentication=authentication,
         audit_log=audit_log,
         upkeep=_upkeep(config, storage, metrics),
+        scrubbing=_scrubbing(reactor, config, storage, quarantine, packages, metrics),
     )
 
 
@@ -183,6 +198,20 @@ def _upkeep(config: Config, storage: _Storage, metrics: Metrics) -> Upkeep:
         *(time.monotonic, time.time),
     )
     return Upkeep(config, collector, metrics)
+
+
+def _scrubbing(
+    reactor: Any, config: Config, storage: _Storage, quarantine: Quarantine, packages: PackageParts, metrics: Metrics
+) -> Scrubbing:
+    """What reads everything again."""
+    rate = int(config.storage.scrub.rate)
+    scrubber = Scrubber(
+        Stores(Places(str(config.state_dir), config.storage.filesystem.root), storage.store, packages.store),
+        quarantine,
+        lambda: Hasher(storage.blocking, lambda seconds: deferLater(reactor, seconds), rate),
+        storage.blocking,
+    )
+    return Scrubbing(config, scrubber, CursorFile(packages.store, storage.blocking), metrics, time.time)
 
 
 def _storage(reactor: Any, config: Config, fs: FileSystem) -> _Storage:
@@ -205,6 +234,7 @@ def _storage(reactor: Any, config: Config, fs: FileSystem) -> _Storage:
         index=index,
         ledger=ledger,
         locks=locks,
+        cached=KeyedLock(),
         blobs=Blobs(store, index, locks, Leases(time.monotonic)),
         legacy=legacy,
         stored=StoredManifests(store, store, blocking, legacy),
@@ -256,7 +286,7 @@ def _mirror(
 ) -> tuple[Evictor, Fills, Mirrors, Survey]:
     mirror = config.mirror
     enabled = config.mirror_enabled
-    locks = KeyedLock()
+    locks = storage.cached
     evictor = Evictor(
         Removal(storage.store, storage.ledger, storage.blocking),
         storage.ledger,

@@ -114,9 +114,14 @@ class Daemon(Service):
         self._key_expiry = KeyExpiry(parts.packages.signers, reactor, warn, parts.mirror.metrics.key_expiry)
         self._authentication = parts.authentication
         self._admin = AdminSocket(
-            reactor, str(config.state_dir), {"gc": parts.upkeep.collect}, self._tasks, self._is_stopping
+            reactor,
+            str(config.state_dir),
+            {"gc": parts.upkeep.collect, "scrub": parts.scrubbing.scrub},
+            self._tasks,
+            self._is_stopping,
         )
         self._upkeep = parts.upkeep
+        self._scrubbing = parts.scrubbing
         self._site = Site(reactor, parts.blocking, parts.http_limits, self._route, parts.access_log)
 
     def _route(self, request: Request) -> Handler:
@@ -209,6 +214,8 @@ class Daemon(Service):
         self._tasks.start("old generations", self._every(SWEEP_INTERVAL, self._sweep))
         if self._upkeep.interval:
             self._tasks.start("garbage collection", self._collect())
+        if self._scrubbing.interval:
+            self._tasks.start("scrub", self._scrub())
         if self._authentication.door is not None:
             self._tasks.start("users", self._every(USERS_INTERVAL, self._refresh_users))
             self._tasks.start("issuers", self._authentication.federation.look())
@@ -288,6 +295,10 @@ class Daemon(Service):
     async def _collect(self) -> None:
         await self._pause(self._upkeep.delay)
         await self._every(self._upkeep.interval, lambda: self._upkeep.recur(Until(self._is_stopping)))
+
+    async def _scrub(self) -> None:
+        await self._pause(self._scrubbing.interval)  # first what is begun at every start
+        await self._every(self._scrubbing.interval, lambda: self._scrubbing.recur(Until(self._is_stopping)))
 
     def _is_stopping(self) -> bool:
         return self._readiness.phase is Phase.DRAINING

@@ -43,6 +43,7 @@ class PackageParts:
     """What of the package repositories has a life of its own, and their doors."""
 
     tree: DurableTree
+    store: LocalStore
     spool: Spool
     signers: _Signers
     site: Site
@@ -89,7 +90,7 @@ def host_packages(
         Table(RpmEndpoints(receiver, blocking, reactor.seconds, gate.outside).endpoints()),
         tasks,
     )
-    return PackageParts(tree, spool, signers, site, pending, doors, ApiV1(gate, site, blocking, tasks))
+    return PackageParts(tree, store, spool, signers, site, pending, doors, ApiV1(gate, site, blocking, tasks))
 
 
 def _hosted_rpm(

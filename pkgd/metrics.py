@@ -101,6 +101,7 @@ class Metrics:
         self._gc_bytes = self._plain(Counter, "gc_deleted_bytes", "Bytes of blobs that no manifest named.")
         self._gc_objects = self._plain(Counter, "gc_deleted_objects", "Blobs that no manifest named.")
         self._gc_last = self._plain(Gauge, "gc_last_run_timestamp_seconds", "When such blobs were last looked for.")
+        self._corrupt = self._plain(Counter, "scrub_corrupt_objects", "Damaged objects that the scrub has found.")
         for host in self._labels:
             for child in (self._open(host), self._cached(host)):
                 child.set(0)
@@ -184,6 +185,10 @@ class Metrics:
         self._evicted(self._label(upstream)).inc(count)
 
     # -- upkeep --
+
+    def corrupt(self, objects: int) -> None:
+        """The scrub has found so many damaged objects."""
+        self._corrupt.inc(objects)
 
     def collected(self, objects: int, size: int, now: float) -> None:
         """Garbage was collected: so many blobs, so many bytes, at that time in seconds since the epoch."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from attrs import asdict
@@ -14,13 +14,18 @@ from pkgd.config import Config
 from pkgd.metrics import Metrics
 from pkgd.progress import Progress
 from pkgd.registry.garbage import Collector, Found, Policy
+from pkgd.scrub.cursor import Cursor, CursorFile, Position
+from pkgd.scrub.scrubber import Findings, Scrubber
 
-__all__ = ["Upkeep"]
+__all__ = ["Scrubbing", "Upkeep"]
 
 log = Logger()
 
 # The first pass only looks; it comes as long as this after the start at the latest, in seconds.
 FIRST_PASS = 600.0
+# How often is looked whether it is time for a scrub, and how often is noted how far it is, in seconds.
+SCRUB_LOOK = 3600.0
+SCRUB_NOTE = 30.0
 
 
 class Upkeep:
@@ -71,3 +76,59 @@ class Upkeep:
                 bytes=size,
             )
         return found
+
+
+class Scrubbing:
+    """Everything is read again: now and again, each time from where it was stopped, and when it is asked for."""
+
+    def __init__(
+        self, config: Config, scrubber: Scrubber, cursor: CursorFile, metrics: Metrics, wall: Callable[[], float]
+    ) -> None:
+        self._settings = config.storage.scrub
+        self._scrubber = scrubber
+        self._cursor = cursor
+        self._metrics = metrics
+        self._wall = wall
+
+    @property
+    def interval(self) -> float:
+        """How often it is to be looked whether it is time, in seconds; 0 for never."""
+        return min(self._settings.interval, SCRUB_LOOK)
+
+    async def recur(self, progress: Progress) -> None:
+        """Go on with the pass that was stopped, or begin one if it is time."""
+        now, cursor = self._wall(), await self._cursor.read()
+        if cursor is not None and cursor.after is None and 0 <= now - cursor.began < self._settings.interval:
+            return
+        if cursor is None or cursor.after is None:
+            cursor = Cursor(now)
+        began, after, noted = cursor.began, cursor.after, now
+
+        async def note(position: Position) -> None:
+            nonlocal after, noted
+            after = position
+            if abs(self._wall() - noted) >= SCRUB_NOTE:
+                noted = self._wall()
+                await self._cursor.write(Cursor(began, after))
+
+        found = await self._scrub(progress, after, note)
+        if found.is_complete:
+            await self._cursor.write(Cursor(began))
+            log.info("{objects} objects have been read again", objects=found.objects)
+        elif after is not None:
+            await self._cursor.write(Cursor(began, after))
+
+    async def scrub(self, arguments: Mapping[str, Any], progress: Progress) -> Mapping[str, Any]:
+        """The job `scrub`: a whole pass, now."""
+        return asdict(await self._scrub(progress, None, _forget))
+
+    async def _scrub(
+        self, progress: Progress, after: Position | None, note: Callable[[Position], Awaitable[None]]
+    ) -> Findings:
+        found = await self._scrubber.run(progress, after, note)
+        self._metrics.corrupt(len(found.damage))
+        return found
+
+
+async def _forget(position: Position) -> None:
+    """Of a whole pass nothing is noted."""

@@ -13,21 +13,27 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from pkgd.admin.client import ask
+from pkgd.backup.places import Places
 from pkgd.blocking import InlineBlocking
 from pkgd.config import Config
 from pkgd.errors import AlreadyRunning, CommandFailed, ConfigError
 from pkgd.locking import lock_state
 from pkgd.metrics import Metrics
+from pkgd.packages.layout import SPOOL
 from pkgd.progress import Progress
 from pkgd.rebuild.report import Bar, Silent
 from pkgd.registry.garbage import Collector
 from pkgd.registry.leases import Leases
+from pkgd.scrub.cursor import CursorFile
+from pkgd.scrub.hashing import Hasher
+from pkgd.scrub.quarantine import Quarantine
+from pkgd.scrub.scrubber import Scrubber, Stores
 from pkgd.sharing import KeyedLock
 from pkgd.state import Index, InlineDatabase, Ledger
 from pkgd.storage.fsops import DurableTree, FileSystem, storage_errors
 from pkgd.storage.local import LocalStore
 from pkgd.storage.spool import Spool
-from pkgd.upkeep import Upkeep
+from pkgd.upkeep import Scrubbing, Upkeep
 
 __all__ = ["carry_out"]
 
@@ -60,17 +66,30 @@ async def _here(config: Config, command: str, arguments: Mapping[str, Any], prog
     tree = DurableTree(files.root, FileSystem(), files.fsync)
     store = LocalStore(tree, blocking, Spool(tree))
     database = InlineDatabase(os.path.join(str(config.state_dir), "index.sqlite"))
-    index, _ = Index(database), Ledger(database)
+    index, ledger = Index(database), Ledger(database)
     database.go_on()
     try:
         if not database.was_clean:
             _make_durable(tree)
         leases = Leases(time.monotonic)
         collector = Collector(store, index, KeyedLock(), leases, blocking, time.monotonic, time.time)
-        jobs = {"gc": Upkeep(config, collector, Metrics(), is_alone=True).collect}
+        jobs = {
+            "gc": Upkeep(config, collector, Metrics(), is_alone=True).collect,
+            "scrub": _scrubbing(config, store, index, ledger, blocking).scrub,
+        }
         return await jobs[command](arguments, progress)
     finally:
         database.close()
+
+
+def _scrubbing(config: Config, store: LocalStore, index: Index, ledger: Ledger, blocking: InlineBlocking) -> Scrubbing:
+    """As the daemon has it, but as fast as it goes."""
+    tree = DurableTree(str(config.state_dir), FileSystem(), config.storage.filesystem.fsync)
+    packages = LocalStore(tree, blocking, Spool(tree, SPOOL))
+    quarantine = Quarantine(store, index, ledger, KeyedLock(), KeyedLock(), blocking)
+    stores = Stores(Places(str(config.state_dir), config.storage.filesystem.root), store, packages)
+    scrubber = Scrubber(stores, quarantine, lambda: Hasher(blocking, None, 0), blocking)
+    return Scrubbing(config, scrubber, CursorFile(packages, blocking), Metrics(), time.time)
 
 
 def _make_durable(tree: DurableTree) -> None:

@@ -53,10 +53,12 @@ ROOMS: dict[str, frozenset[str]] = {
     "federation": _FLOOR | {"formats", "auth", "outbound", "config"},
     "composition": _BELOW_WEB
     | {"state", "config", "outbound", "web", "hosting", "authentication", "authorization"}
-    | {"upkeep"},
-    "upkeep": _FLOOR | {"config", "metrics", "registry"},
+    | {"upkeep", "scrub", "backup"},
+    "scrub": _DOMAIN | {"storage", "packages", "backup"},
+    "upkeep": _FLOOR | {"config", "metrics", "registry", "scrub"},
     "upkeep_command": _FLOOR
-    | {"admin", "config", "locking", "metrics", "rebuild", "registry", "state", "storage", "upkeep"},
+    | {"admin", "config", "locking", "metrics", "rebuild", "registry", "state", "storage", "upkeep"}
+    | {"backup", "packages", "scrub"},
     "daemon": _BELOW_WEB | {"state", "config", "web", "outbound", "composition", "locking", "admin", "upkeep"},
     "sdnotify": frozenset(),
     "tap": frozenset(["config", "daemon", "sdnotify"]),

@@ -365,7 +365,7 @@ class TroubleTests(DaemonCase):
         """Let ten seconds pass, and wait for the probe that is due then."""
         for seconds in (0, 10):
             self.loop.advance(seconds)
-            self.loop.until(lambda: len(daemon._pauses) == 6)
+            self.loop.until(lambda: len(daemon._pauses) == 7)
 
     def test_read_only(self) -> None:
         """On a read-only storage pulls are served, pushes refused for the moment, and `/ready` is degraded."""

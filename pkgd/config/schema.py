@@ -95,11 +95,19 @@ class Collection(Section, frozen=True):
     dry_run: bool = False
 
 
+class Scrub(Section, frozen=True):
+    """`storage.scrub`: how often everything is read again, and how fast."""
+
+    interval: Duration = 7 * 86400.0
+    rate: Size = 50 << 20
+
+
 class Storage(Section, frozen=True):
     """`storage`: where content is kept."""
 
     filesystem: FilesystemStorage = FilesystemStorage()
     gc: Collection = Collection()
+    scrub: Scrub = Scrub()
 
 
 class OciRepositories(Section, frozen=True):

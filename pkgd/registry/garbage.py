@@ -10,9 +10,9 @@ A repository at a time, and nobody waits for it. A blob goes if all of this is s
   which the blob is removed.
 
 What a manifest names is every digest in its text, whatever it stands for: more than its config, layers, children and
-subject is kept rather than less. Where a manifest cannot be read, or is not what its name says, nothing of its
-repository is removed. Manifests stay, tagged or not: which go is for retention. Nothing is written, so it works on a
-full disk.
+subject is kept rather than less. Where a manifest cannot be read, is not what its name says, or was set aside by the
+scrub, nothing of its repository is removed. Manifests stay, tagged or not: which go is for retention. Nothing is
+written, so it works on a full disk.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ from pkgd.storage.layout import (
     legacy_prefix,
     manifests_prefix,
     name_of,
+    quarantine_key,
     tag_of_legacy,
 )
 from pkgd.storage.whole import read_object
@@ -238,10 +239,22 @@ class Collector:
                     digest = digest_of_file(entry.name) if prefix == manifests_prefix(place) else None
                     if digest is not None or (prefix == legacy_prefix(place) and tag_of_legacy(entry.name)):
                         keys.append((f"{prefix}/{entry.name}", digest))
+        await self._check_quarantine(name, keys)
         named = set[str]()
         for start in range(0, len(keys), _BATCH):
             named |= await self._read(keys[start : start + _BATCH])
         return frozenset(named)
+
+    async def _check_quarantine(self, name: RepositoryName, keys: Sequence[tuple[str, Digest | None]]) -> None:
+        """
+        :raises _Unreadable: if a manifest has been set aside, and not come back: nobody knows what it named.
+        """
+        present = {key for key, _ in keys}
+        for place in directories(name):
+            prefix = manifests_prefix(place)
+            for entry in await self._store.list(quarantine_key(prefix)):
+                if not entry.is_prefix and f"{prefix}/{entry.name}" not in present:
+                    raise _Unreadable(f"the manifest {prefix}/{entry.name} was damaged, and is in quarantine")
 
     async def _read(self, keys: Sequence[tuple[str, Digest | None]]) -> set[str]:
         named = set[str]()

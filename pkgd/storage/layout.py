@@ -10,6 +10,7 @@
     <repo>/.private                         its content was fetched with credentials
     <repo>/.fallback                        a pull that named no upstream has been resolved to this one
     __spool__/                              unfinished files, owned by pkgd.storage.spool
+    __spool__/quarantine/<key>              a damaged object that the scrub has set aside
 
 `<file>` is `<hex>` for sha256, and `<algorithm>-<hex>` for others.
 
@@ -29,6 +30,7 @@ from pkgd.formats.names import Origin, Repository, RepositoryName, Tag
 
 __all__ = [
     "MIRROR",
+    "QUARANTINE",
     "SPOOL",
     "blob_key",
     "blobs_prefix",
@@ -44,6 +46,7 @@ __all__ = [
     "media_type_key",
     "name_of",
     "private_key",
+    "quarantine_key",
     "referrers_key",
     "referrers_prefix",
     "repository_of",
@@ -54,6 +57,7 @@ __all__ = [
 
 SPOOL = "__spool__"
 MIRROR = "__mirror__"
+QUARANTINE = f"{SPOOL}/quarantine"
 
 _RESERVED = frozenset(["blobs", "manifests"])
 _ESCAPE = "="
@@ -184,3 +188,8 @@ def private_key(directory: str) -> str:
 def fallback_key(directory: str) -> str:
     """The mark of an upstream's repository that pulls without an upstream's name have been resolved to."""
     return f"{directory}/.fallback"
+
+
+def quarantine_key(key: str) -> str:
+    """Where an object is set aside that is damaged."""
+    return f"{QUARANTINE}/{key}"

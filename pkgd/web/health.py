@@ -6,8 +6,9 @@ What hinders writes only is `degraded` and leaves `/ready` at 200: pulls and del
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from enum import Enum
+from typing import Any
 
 from klein import Klein
 from twisted.internet.defer import Deferred
@@ -23,6 +24,8 @@ from pkgd.web.respond import send_json
 
 __all__ = ["HealthApi", "Phase", "Readiness"]
 
+_Count = Callable[[], Coroutine[Any, Any, int]]
+
 _NO_STORE = b"Cache-Control: no-store\r\n"
 
 
@@ -37,11 +40,17 @@ class Phase(Enum):
 class Readiness:
     """Knows whether requests will be answered, from probes in the background."""
 
-    def __init__(self, store: ObjectStore, space: FreeSpace, write_probe: Callable[[], Deferred[None]]) -> None:
+    def __init__(
+        self, store: ObjectStore, space: FreeSpace, write_probe: Callable[[], Deferred[None]], damaged: _Count
+    ) -> None:
+        """
+        :param damaged: how many damaged objects wait for somebody.
+        """
         self.phase = Phase.STARTING
         self._store = store
         self._space = space
         self._write_probe = write_probe
+        self._damaged = damaged
         self._storage: str = "not read yet"
         self._degraded: list[str] = []
 
@@ -72,6 +81,11 @@ class Readiness:
             await self._write_probe()
         except PkgdError as error:
             degraded.append(f"writes fail: {error.message}")
+        try:
+            if damaged := await self._damaged():
+                degraded.append(f"{damaged} damaged objects are in quarantine")
+        except PkgdError as error:
+            degraded.append(f"the quarantine cannot be read: {error.message}")
         self._degraded = degraded
 
 

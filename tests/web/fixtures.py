@@ -116,7 +116,8 @@ class Edge:
                 *ManifestEndpoints(stored, manifests, manifest_size).endpoints(),
             ],
         )
-        self.readiness = Readiness(self.store, space, lambda: blocking.disk(spool.probe))
+        self.damaged = 0
+        self.readiness = Readiness(self.store, space, lambda: blocking.disk(spool.probe), self._count_damaged)
         self.readiness.phase = Phase.SERVING
         self.health = HealthApi(self.readiness, clock)
         self.root = Root(registry, self.health)
@@ -127,6 +128,9 @@ class Edge:
         # Who answers; a test may put something else in its place.
         self.route: Callable[[Request], Handler] = self.root.route
         self.site = Site(clock, blocking, limits, lambda request: self.route(request), self.access_log)
+
+    async def _count_damaged(self) -> int:
+        return self.damaged
 
     def hold(self) -> list[Request]:
         """From now on answer nothing: requests gather in the list, for the test to answer."""

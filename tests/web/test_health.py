@@ -96,6 +96,15 @@ class ProbeTests(SynchronousTestCase):
         self.assertEqual((answer.status, len(answer.json["degraded"])), (200, 1))
         self.assertIn("free space", answer.json["degraded"][0])
 
+    def test_damaged(self) -> None:
+        """Damaged objects that have been set aside are degraded, until somebody has dealt with them."""
+        self.edge.damaged = 2
+        self.probe()
+
+        answer = self.edge.call("GET", "/ready")
+
+        self.assertEqual((answer.status, answer.json["degraded"]), (200, ["2 damaged objects are in quarantine"]))
+
     def test_provider(self) -> None:
         """Where users log in by a provider, health says how it is with that, and stays well."""
         state = "degraded"
