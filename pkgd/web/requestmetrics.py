@@ -38,7 +38,9 @@ class RequestMetrics:
         cell = self._cells.get(key)
         if cell is None:
             cell = self._cells[key] = [0.0] * (_FIRST + len(BUCKETS) + 1)
-        seconds = max(0.0, self._now() - request.began)
+        seconds = self._now() - request.began
+        if seconds < 0:
+            seconds = 0.0  # the clock was set back
         cell[0] += seconds
         cell[1] += request.sent
         cell[2] += request.body.received
