@@ -67,6 +67,12 @@ class ThreadedBlocking:
         self._disk.stop()
         self._work.stop()
 
+    def waiting(self) -> dict[str, int]:
+        """How many calls wait for a thread of each pool."""
+        pools = {"disk": self._disk, "work": self._work, "send": self._send}
+        # Twisted's pools have no public word for it.
+        return {name: pool._team.statistics().backloggedWorkCount for name, pool in pools.items()}
+
     def disk(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         """Run a file system call in the disk pool."""
         return deferToThreadPool(self._reactor, self._disk, call, *args, **kwargs)

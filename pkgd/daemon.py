@@ -35,6 +35,7 @@ from pkgd.packages.expiry import KeyExpiry
 from pkgd.progress import Until
 from pkgd.sharing import Tasks
 from pkgd.storage.fsops import FileSystem, storage_errors
+from pkgd.watching import certificate_expiry, watch
 from pkgd.web.api.keys import KeysApi
 from pkgd.web.api.packages import ApiV1
 from pkgd.web.auth.login import LoginApi
@@ -43,6 +44,7 @@ from pkgd.web.health import Phase
 from pkgd.web.packages.api import PackagesApi
 from pkgd.web.registry.api import RegistryApi
 from pkgd.web.request import Request
+from pkgd.web.requestmetrics import RequestMetrics
 from pkgd.web.site import Handler, Site
 from pkgd.web.tls import CertificateFiles
 from pkgd.web.transport import Transport
@@ -122,7 +124,9 @@ class Daemon(Service):
         )
         self._upkeep = parts.upkeep
         self._scrubbing = parts.scrubbing
-        self._site = Site(reactor, parts.blocking, parts.http_limits, self._route, parts.access_log)
+        requests = RequestMetrics(reactor.seconds)
+        self._site = Site(reactor, parts.blocking, parts.http_limits, self._route, parts.access_log, requests.record)
+        self._lag = watch(reactor, parts.mirror.metrics, requests, self._site, parts.blocking)
 
     def _route(self, request: Request) -> Handler:
         handler = self._root.route(request)
@@ -145,6 +149,7 @@ class Daemon(Service):
         self._listen()
         # Last: threads would keep a process whose start has failed alive.
         self._blocking.start()
+        self._lag.start()
         self._authentication.start()
         self._database.start()
         self._tasks.start("start", self._prepare())
@@ -174,6 +179,7 @@ class Daemon(Service):
         tls = self._config.server.tls
         if tls.certificate is not None and tls.key is not None:
             self._certificates = CertificateFiles(tls.certificate, tls.key)
+            self._mirror.metrics.sampled(certificate_expiry(self._mirror.metrics, self._certificates))
             factory = TLSMemoryBIOFactory(self._certificates, False, self._site, clock=self._reactor)
         for description in self._config.server.listen:
             try:
@@ -262,6 +268,7 @@ class Daemon(Service):
     async def _probe(self) -> None:
         await self._readiness.probe()
         await self._start_waiting()
+        self._mirror.metrics.storage_free(await self._readiness.free())
 
     def _url(self) -> str:
         scheme = "http" if self._certificates is None else "https"
@@ -283,6 +290,7 @@ class Daemon(Service):
 
     async def _expire(self) -> None:
         expired = await self._uploads.expire(self._config.limits.upload_expiry, time.time())
+        self._mirror.metrics.uploads(await self._uploads.active(), expired)
         if expired:
             log.info("{count} abandoned uploads have been removed", count=expired)
         await self._packages.pending.expire(self._config.limits.upload_expiry)
@@ -417,6 +425,7 @@ class Daemon(Service):
             closing.callback(self._authentication.stop)
             closing.callback(self._database.close)
             closing.callback(self._site.halt)
+            closing.callback(self._lag.stop)
         log.info("pkgd has stopped")
 
     async def _wait(self, seconds: float) -> None:

@@ -1,13 +1,14 @@
 """Everything that pkgd counts, under the names that operators query, and its text for Prometheus.
 
-The only user of prometheus_client: callers say what has happened, in their own words. Any client may name
+With `pkgd.requestseries` the only user of prometheus_client: callers say what has happened, in their own words.
+Any client may name
 an upstream, so only the configured ones and the first few others have a label of their own.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -17,6 +18,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from pkgd.built import built
+from pkgd.requestseries import RequestCollector, Requests
 
 __all__ = ["OTHER", "Metrics"]
 
@@ -31,6 +33,10 @@ _CODES = frozenset(
 )
 # From a cache in the same building to the longest that is waited.
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+# From a reactor that has nothing to do to one that is stuck.
+_LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
 class _Registry(CollectorRegistry):
@@ -102,6 +108,21 @@ class Metrics:
         self._gc_objects = self._plain(Counter, "gc_deleted_objects", "Blobs that no manifest named.")
         self._gc_last = self._plain(Gauge, "gc_last_run_timestamp_seconds", "When such blobs were last looked for.")
         self._corrupt = self._plain(Counter, "scrub_corrupt_objects", "Damaged objects that the scrub has found.")
+        self._samples: list[Callable[[], None]] = []
+        self._in_flight = Gauge(
+            "pkgd_http_requests_in_flight", "Requests that are being answered.", ["handler"], registry=self._registry
+        )
+        self._queue = Gauge("pkgd_threadpool_queue", "Calls that wait for a thread.", ["pool"], registry=self._registry)
+        self._free = self._plain(Gauge, "storage_free_bytes", "What is free where the storage is.")
+        self._expired = self._plain(Counter, "uploads_expired", "Uploads that were given up by their clients.")
+        self._active = self._plain(Gauge, "uploads_active", "Uploads that have begun and not ended.")
+        self._tls_expiry: Any = None
+        self._lag = Histogram(
+            "pkgd_reactor_lag_seconds",
+            "How late a timer of a tenth of a second is.",
+            buckets=_LAG_SECONDS,
+            registry=self._registry,
+        )
         for host in self._labels:
             for child in (self._open(host), self._cached(host)):
                 child.set(0)
@@ -196,6 +217,47 @@ class Metrics:
         self._gc_bytes.inc(size)
         self._gc_last.set(now)
 
+    # -- the server --
+
+    def reactor_late(self, seconds: float) -> None:
+        """A timer has fired that much after it was due."""
+        self._lag.observe(seconds)
+
+    def count_requests(self, totals: Callable[[], Requests], bounds: Sequence[float]) -> None:
+        """Requests are counted there.
+
+        :param totals: asked in a thread, whenever the text is made.
+        :param bounds: of the buckets, in seconds.
+        """
+        self._registry.register(RequestCollector(totals, bounds))
+
+    def requests_in_flight(self, by_route: Mapping[str, int]) -> None:
+        """How many requests each route is answering; one that is not named, none."""
+        self._in_flight.clear()
+        for route, count in by_route.items():
+            self._in_flight.labels(route).set(count)
+
+    def waiting_calls(self, by_pool: Mapping[str, int]) -> None:
+        """How many calls wait for a thread of each pool."""
+        for pool, count in by_pool.items():
+            self._queue.labels(pool).set(count)
+
+    def certificate_expiry(self, seconds: float) -> None:
+        """The server's certificate expires at that time, in seconds since the epoch; without TLS there is no such."""
+        if self._tls_expiry is None:
+            name = "tls_certificate_expiry_timestamp_seconds"
+            self._tls_expiry = self._plain(Gauge, name, "When the server's certificate expires.")
+        self._tls_expiry.set(seconds)
+
+    def storage_free(self, size: int) -> None:
+        """So many bytes are free where the storage is."""
+        self._free.set(size)
+
+    def uploads(self, active: int, expired: int) -> None:
+        """Uploads have been looked through: so many are there, and so many were given up."""
+        self._active.set(active)
+        self._expired.inc(expired)
+
     # -- signing keys --
 
     def key_expiry(self, name: str, fingerprint: str, seconds: int) -> None:
@@ -218,6 +280,15 @@ class Metrics:
         return label
 
     # -- the text --
+
+    def sampled(self, sample: Callable[[], None]) -> None:
+        """Have this called before the text is made: it sets gauges of what nobody tells of its own accord."""
+        self._samples.append(sample)
+
+    def sample(self) -> None:
+        """Bring such gauges up to date, on the reactor thread."""
+        for sample in self._samples:
+            sample()
 
     def render(self) -> tuple[bytes, str]:
         """The exposition text and its Content-Type.

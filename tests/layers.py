@@ -30,8 +30,11 @@ ROOMS: dict[str, frozenset[str]] = {
     "sharing": frozenset(),
     "secretfiles": frozenset(["errors"]),
     "logfile": frozenset(["blocking"]),
-    "metrics": frozenset(["built"]),
+    "metrics": frozenset(["built", "requestseries"]),
+    "requestseries": frozenset(),
     "progress": frozenset(),
+    "lag": frozenset(),
+    "watching": frozenset(["blocking", "lag", "metrics", "web"]),
     "admin": _FLOOR,
     "state": frozenset(["errors"]),
     "logs": frozenset(),
@@ -59,7 +62,9 @@ ROOMS: dict[str, frozenset[str]] = {
     "upkeep_command": _FLOOR
     | {"admin", "config", "locking", "metrics", "rebuild", "registry", "state", "storage", "upkeep"}
     | {"backup", "packages", "scrub"},
-    "daemon": _BELOW_WEB | {"state", "config", "web", "outbound", "composition", "locking", "admin", "upkeep"},
+    "daemon": _BELOW_WEB
+    | {"state", "config", "web", "outbound", "composition", "locking", "admin", "upkeep"}
+    | {"lag", "metrics", "watching"},
     "sdnotify": frozenset(),
     "tap": frozenset(["config", "daemon", "sdnotify"]),
     "prefetch": frozenset(["errors", "formats"]),
@@ -88,7 +93,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "werkzeug": ("pkgd.web",),
     "twisted.web": ("pkgd.web", "pkgd.outbound"),
     "treq": ("pkgd.outbound",),
-    "prometheus_client": ("pkgd.metrics",),
+    "prometheus_client": ("pkgd.metrics", "pkgd.requestseries"),
     "jwt": ("pkgd.auth",),
     "bcrypt": ("pkgd.auth",),
     "gnupg": ("pkgd.packages.gnupgsigner",),

@@ -41,6 +41,39 @@ class MetricsCase(SynchronousTestCase):
         return {dict(labels)["upstream"]: value for labels, value in self.samples(name).items()}
 
 
+class ServerTests(MetricsCase):
+    """What the server says of itself."""
+
+    def test_gauges(self) -> None:
+        """Free space, uploads, waiting calls and the certificate's end."""
+        self.metrics.storage_free(7)
+        self.metrics.uploads(3, 2)
+        self.metrics.uploads(1, 2)
+        self.metrics.waiting_calls({"disk": 4})
+        self.assertIsNone(self.value("pkgd_tls_certificate_expiry_timestamp_seconds"))
+        self.metrics.certificate_expiry(8.0)
+        self.metrics.certificate_expiry(9.0)
+        self.assertEqual(self.value("pkgd_storage_free_bytes"), 7)
+        self.assertEqual(self.value("pkgd_uploads_active"), 1)
+        self.assertEqual(self.value("pkgd_uploads_expired_total"), 4)
+        self.assertEqual(self.value("pkgd_threadpool_queue", pool="disk"), 4)
+        self.assertEqual(self.value("pkgd_tls_certificate_expiry_timestamp_seconds"), 9)
+
+    def test_lag(self) -> None:
+        """Lateness of the reactor goes into buckets."""
+        self.metrics.reactor_late(0.3)
+        self.assertEqual(self.value("pkgd_reactor_lag_seconds_bucket", le="0.25"), 0)
+        self.assertEqual(self.value("pkgd_reactor_lag_seconds_bucket", le="0.5"), 1)
+
+    def test_sampled(self) -> None:
+        """What is sampled is asked before every text."""
+        sizes = iter([1, 2])
+        self.metrics.sampled(lambda: self.metrics.storage_free(next(sizes)))
+        self.metrics.sample()
+        self.metrics.sample()
+        self.assertEqual(self.value("pkgd_storage_free_bytes"), 2)
+
+
 class AuthenticationTests(MetricsCase):
     """Passwords, and the file that they are compared with."""
 

@@ -190,6 +190,10 @@ class Uploads:
         old = [UploadId(name) for name, written in found if now - written > older_than]
         return sum([await self._expire(one) for one in old])
 
+    async def active(self) -> int:
+        """How many sessions there are."""
+        return len(await self._blocking.disk(self._spool.uploads))
+
     async def _expire(self, upload_id: UploadId) -> bool:
         """Drop a session that nobody is writing to. One that cannot be removed is left for the next time."""
         try:

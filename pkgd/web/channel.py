@@ -255,6 +255,11 @@ class Channel(Protocol):
             transport: Any = self.transport
             transport.resumeProducing()
 
+    @property
+    def route(self) -> str | None:
+        """What answers the present request, if there is one."""
+        return None if self._request is None else self._request.route
+
     # -- writing, and the transport's back-pressure --
 
     def _write(self, data: bytes) -> None:

@@ -67,6 +67,13 @@ class Readiness:
             "degraded": list(self._degraded),
         }
 
+    async def free(self) -> int:
+        """How many bytes are free.
+
+        :raises Storage: if it cannot be told.
+        """
+        return await self._space.free()
+
     async def probe(self) -> None:
         """Ask the storage once: a read decides, space and a write are noted. The probes answer from that."""
         try:

@@ -47,6 +47,7 @@ class MetricsApi:
         text: Deferred[tuple[bytes, str]] = Deferred()
         self._waiting.append(text)
         if len(self._waiting) == 1:
+            self._metrics.sample()
             self._blocking.work(self._metrics.render).addBoth(self._hand_out)
         return text
 

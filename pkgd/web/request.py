@@ -40,7 +40,8 @@ class Request(server.Request):
     """See the module.
 
     `head` is what arrived, `body` the Inflow; `status` and `sent` (bytes of body) say what went out;
-    `persistent` whether the connection may live on; `user_name` who has sent it, once the gate knows.
+    `persistent` whether the connection may live on; `user_name` who has sent it, once the gate knows;
+    `route` what answers, in a word that no client chooses; `began` when the head was there.
     """
 
     # Klein and twisted.web read these; ours are set in __init__ or for_klein.
@@ -57,6 +58,8 @@ class Request(server.Request):
         self.clientproto = head.version
         self.persistent = head.persistent
         self.user_name: str | None = None
+        self.route = "none"
+        self.began: float = channel.site.now()
         self.status = 0
         self.sent = 0
         self.started = False

@@ -65,10 +65,10 @@ class Root:
         self._keys = keys
         self._logins = logins
         self._page = page
-        probes = KleinTree(health.app)
+        probes = KleinTree(health.app, "probe")
         self._doors = {b"health": probes, b"ready": probes}
         if metrics is not None:
-            self._doors[b"metrics"] = KleinTree(metrics.app)
+            self._doors[b"metrics"] = KleinTree(metrics.app, "metrics")
         self._nowhere = Nowhere()
 
     def route(self, request: Request) -> Handler:
@@ -111,12 +111,16 @@ class Nowhere:
 class KleinTree:
     """A Klein app as a handler: with our target rules before it, and our errors behind it."""
 
-    def __init__(self, app: Klein) -> None:
+    def __init__(self, app: Klein, route: str) -> None:
+        """
+        :param route: what it is called in metrics.
+        """
         require_declarations(app)
         app.url_map.strict_slashes = False
         app.url_map.merge_slashes = False
         answer: Any = _answer_failure
         app.handle_errors(Exception)(answer)
+        self._route = route
         self._resource = app.resource()
 
     def handle(self, request: Request) -> None:
@@ -124,6 +128,7 @@ class KleinTree:
 
         :raises MalformedHttp: if the path is not plain.
         """
+        request.route = self._route
         parse_path(request.path)
         self._resource.render(request.for_klein())
 

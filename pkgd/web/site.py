@@ -6,6 +6,7 @@ Channel --Request--> Site.dispatch --/v2/…--> RegistryApi     (own dispatch, p
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -60,7 +61,11 @@ class Site(Factory):
         limits: HttpLimits,
         route: Callable[[Request], Handler],
         access_log: AccessLog,
+        count: Callable[[Request], None] = lambda request: None,
     ) -> None:
+        """
+        :param count: told of every finished request.
+        """
         self.limits = limits
         self.buffers = BufferPool()
         self.stopping = False
@@ -68,6 +73,7 @@ class Site(Factory):
         self.blocking = blocking
         self._route = route
         self._access_log = access_log
+        self._count = count
         self._channels: set[Channel] = set()
         self._ticking: IDelayedCall | None = None
         self._headers = (0, b"")
@@ -126,8 +132,13 @@ class Site(Factory):
         errors.answer(request, Failure(error))
 
     def log_access(self, request: Request) -> None:
-        """Write a finished request's line."""
+        """Write a finished request's line, and count it."""
         self._access_log.record(request)
+        self._count(request)
+
+    def in_flight(self) -> Counter[str]:
+        """How many requests each route is answering."""
+        return Counter(one.route for one in self._channels if one.route is not None)
 
     # -- deadlines --
 

@@ -7,6 +7,7 @@ A broken new pair keeps the old one in use. HTTP/1.1 is the only protocol offere
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from typing import Any
 
 from OpenSSL import SSL
@@ -71,6 +72,13 @@ class CertificateFiles:
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """A connection with the present certificate."""
         return _Connection(self._context, None)
+
+    def expiry(self) -> float:
+        """When the present certificate expires, in seconds since the epoch."""
+        certificate = SSL.Connection(self._context, None).get_certificate()
+        stamp = certificate.get_notAfter() if certificate is not None else None
+        assert stamp is not None, "a context is used only with a certificate, and every certificate has an end"
+        return datetime.strptime(stamp.decode("ascii"), "%Y%m%d%H%M%SZ").replace(tzinfo=UTC).timestamp()
 
     def refresh(self) -> None:
         """Load the files anew if they have changed. Blocks."""

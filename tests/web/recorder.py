@@ -51,6 +51,10 @@ class Recorder:
 
     # -- as a site --
 
+    def now(self) -> float:
+        """No time passes."""
+        return 0.0
+
     def common_headers(self) -> bytes:
         """None."""
         return b""

@@ -108,7 +108,9 @@ class ProbeTests(SynchronousTestCase):
     def test_provider(self) -> None:
         """Where users log in by a provider, health says how it is with that, and stays well."""
         state = "degraded"
-        self.edge.root._doors[b"health"] = KleinTree(HealthApi(self.edge.readiness, self.edge.clock, lambda: state).app)
+        self.edge.root._doors[b"health"] = KleinTree(
+            HealthApi(self.edge.readiness, self.edge.clock, lambda: state).app, "probe"
+        )
         answers = [self.edge.call("GET", "/health")]
         state = "ok"
         answers.append(self.edge.call("GET", "/health"))

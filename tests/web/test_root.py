@@ -97,7 +97,7 @@ class KleinTreeTests(SynchronousTestCase):
         """Put the room in place of ours."""
         self.edge = Edge(self)
         self.room = Room()
-        tree = KleinTree(self.room.app)
+        tree = KleinTree(self.room.app, "room")
         self.edge.route = lambda request: tree
 
     def test_undeclared(self) -> None:
@@ -105,7 +105,7 @@ class KleinTreeTests(SynchronousTestCase):
         app = Klein()
         app.route("/open")(lambda request: None)
 
-        self.assertRaises(LookupError, KleinTree, app)
+        self.assertRaises(LookupError, KleinTree, app, "room")
 
     def test_answers(self) -> None:
         """Handlers answer as everywhere, at once or later, and the connection goes on."""

@@ -96,6 +96,7 @@ class KeysApi:
 
         :raises PkgdError: if it cannot be dispatched; whatever the handler raises, it answers.
         """
+        request.route = "api_keys"
         work: Callable[[Request, Grant], Awaitable[None]]
         match parse_path(request.path), request.method:
             case ["api", "v1", "keys"], b"GET" | b"HEAD":

@@ -71,6 +71,7 @@ class ApiV1:
 
         :raises PkgdError: if it cannot be dispatched; whatever the handler raises, it answers.
         """
+        request.route = "api_v1"
         match parse_path(request.path):
             case ["api", "v1", "packages"]:
                 _check_method(request, b"GET", b"HEAD")

@@ -116,6 +116,7 @@ class LoginApi:
 
         :raises PkgdError: if it cannot be dispatched; whatever the handler raises, it answers.
         """
+        request.route = "login"
         parse_path(request.path)
         if request.path not in self._work:
             raise UnknownRoute(request.path.decode("ascii", "replace")[:200])

@@ -90,6 +90,7 @@ class TokenApi:
 
         :raises PkgdError: if it cannot be dispatched; whatever the handler raises, it answers.
         """
+        request.route = "token"
         parse_path(request.path)
         if request.path == JWKS_PATH.encode("ascii"):
             _check_method(request, b"GET", b"HEAD")

@@ -75,8 +75,11 @@ class PackagesApi:
 
         :raises PkgdError: if it cannot be dispatched; whatever the handler raises, it answers.
         """
+        request.route = "packages"
         path = self._parse(request)
-        table = self._apt if isinstance(path, AptPath) else self._rpm
+        is_apt = isinstance(path, AptPath)
+        request.route = "apt" if is_apt else "rpm"
+        table = self._apt if is_apt else self._rpm
         handler, action = table.find(path.kind, request.method, request.path.decode("ascii", "replace")[:200])
         self._tasks.start("request", self._run(request, path, handler, action))
 

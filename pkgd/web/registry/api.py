@@ -24,6 +24,9 @@ from pkgd.web.request import Request
 
 __all__ = ["RegistryApi"]
 
+# What each kind of path is called in metrics.
+_ROUTES = {kind: f"v2_{kind.name.lower()}" for kind in Kind}
+
 
 class RegistryApi:
     """Dispatches everything under `/v2`."""
@@ -58,7 +61,9 @@ class RegistryApi:
 
         :raises PkgdError: if it cannot be dispatched; whatever the handler raises, it answers.
         """
+        request.route = "v2"
         path = parse_v2_path(request.path)
+        request.route = _ROUTES[path.kind]
         row = self._table.get((path.kind, request.method))
         if row is None:
             allowed = self._methods[path.kind]

@@ -41,6 +41,7 @@ class KeysPage:
 
         :raises PkgdError: if there is nothing there.
         """
+        request.route = "ui"
         parse_path(request.path)
         if request.path not in self._files:
             raise UnknownRoute(request.path.decode("ascii", "replace")[:200])
