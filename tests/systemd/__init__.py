@@ -1,0 +1,1 @@
+"""pkgd's unit and packages under a real systemd."""
