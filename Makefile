@@ -12,7 +12,8 @@ OPERATIONS ?= 100000
 FLIPS ?= 1000
 
 .PHONY: run test lint conformance clients bench crash crash-mirror crash-packages hostile hostile-packages mirror \
-  cookbook auth backup full-disk upgrade repositories churn growth oracles executable lock clean image image-test kubernetes-test release-test sbom audit changelog changelog-draft upkeep
+  cookbook auth backup full-disk upgrade repositories churn growth oracles executable lock clean image image-test kubernetes-test release-test sbom audit changelog changelog-draft upkeep \
+  packages systemd-test
 
 run: $(STAMP)
 	$(BIN)/pkgd serve
@@ -128,6 +129,13 @@ changelog: $(STAMP)
 
 changelog-draft: $(STAMP)
 	$(BIN)/towncrier build --draft --version $$(dist/pkgd --version) --date $$(git log -1 --format=%cs) > dist/CHANGELOG.md
+
+# pkgd's own .deb and .rpm, of what `make executable` has made.
+packages:
+	packaging/packages/build.py
+
+systemd-test: $(STAMP)
+	$(BIN)/python -m tests.systemd
 
 lock:
 	$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet pip-tools

@@ -18,7 +18,7 @@ _USERS = "/run/credentials/pkgd.service/secret_htpasswd"
 _HTPASSWD = "alice:$2b$04$QXAegxMZsm.r98Ubx92J1OUwHzLHRD.QbnN6oS0OlfJUjwf4Br5KC\n"
 _CONFIGURATION = """\
 version: 1
-state_dir: /var/lib/pkgd
+state_dir: /var/lib/private/pkgd
 server: {{listen: ["{listen}"]}}
 auth: {auth}
 """
@@ -61,12 +61,14 @@ class Days:
     def confined(self) -> None:
         """What the kernel says of the process, and whom the state belongs to."""
         pid = self._machine.show("MainPID")[0]
-        facts = self._machine.shell(f"grep -E '^(CapEff|NoNewPrivs|Seccomp):' /proc/{pid}/status; stat -c %u /proc/{pid}")
+        facts = self._machine.shell(
+            f"grep -E '^(CapEff|NoNewPrivs|Seccomp):' /proc/{pid}/status; stat -c %u /proc/{pid}"
+        )
         lines = facts.split("\n")
         expect("status", [line.split()[1] for line in lines[:3]], ["0" * 16, "1", "2"])
         user = lines[3]
         expect("whether it is a dynamic user", 61184 <= int(user) <= 65519, True)
-        expect("owner", self._machine.shell("stat -c '%u %a' /var/lib/private/pkgd /var/lib/pkgd/pkgd.sqlite").split(),
+        expect("owner", self._machine.shell("stat -c '%u %a' /var/lib/private/pkgd /var/lib/private/pkgd/pkgd.lock").split(),
                [user, "750", user, "600"])  # fmt: skip
 
     def pushed(self) -> None:
@@ -160,7 +162,7 @@ class Days:
         """What was given to pkgd to keep is not the package's to delete."""
         self._machine.shell("dpkg --purge pkgd 2>&1")
         expect("program", self._machine.fails("test -e /usr/bin/pkgd"), True)
-        self._machine.shell("test -e /var/lib/private/pkgd/pkgd.sqlite; test -e /etc/pkgd/credentials/htpasswd")
+        self._machine.shell("test -e /var/lib/private/pkgd/pkgd.lock; test -e /etc/pkgd/credentials/htpasswd")
 
     def _install(self, package: Path) -> None:
         self._machine.take(package, "/root/pkgd.deb")

@@ -33,7 +33,9 @@ class Machine:
             *("run", "--detach", "--name", self._name, "--runtime", "runc", "--privileged", "--network", "none"),
             *("--systemd=always", "--rootfs", str(self.root), "/lib/systemd/systemd"),
         )
-        wait_for("systemd", lambda: self.shell("systemctl is-system-running || true").strip() in ("running", "degraded"))
+        wait_for(
+            "systemd", lambda: self.shell("systemctl is-system-running || true").strip() in ("running", "degraded")
+        )
 
     def remove(self) -> None:
         """End it."""
