@@ -1,4 +1,4 @@
-"""The unit and the packages: judged by systemd's own tools, then run by a real systemd. One line each, then the counts."""
+"""The unit and the packages, judged by systemd's own tools and run by a real systemd: a line each, and the counts."""
 
 from __future__ import annotations
 
