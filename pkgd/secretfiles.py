@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 
 from pkgd.errors import ConfigError
@@ -17,6 +17,7 @@ __all__ = [
     "check_private",
     "file_errors",
     "make_secret_directory",
+    "may_be_used_by_others",
     "read_secret_file",
     "sync_directory",
     "write_secret_file",
@@ -92,10 +93,23 @@ def check_private(path: str, found: os.stat_result, mode: str) -> None:
     :param mode: what it should have, in octal, for the error.
     :raises ConfigError: if others may.
     """
-    if found.st_mode & _OTHERS:
+    if may_be_used_by_others(found, (os.geteuid(), os.getegid(), *os.getgroups())):
         raise ConfigError(path, f"others may use it: chmod {mode} it")
     if found.st_uid not in (0, os.geteuid()) and os.geteuid() != 0:
         raise ConfigError(path, "it belongs to another user")
+
+
+def may_be_used_by_others(found: os.stat_result, ours: Collection[int]) -> bool:
+    """Whether anybody but root and we may use a file.
+
+    :param ours: the numbers of our user and groups.
+    """
+    others = _OTHERS
+    if found.st_uid == found.st_gid == 0 and 0 not in ours:
+        # Root's, of root's group, and mode 440: we may read it by an access control list, of which the group's bit is
+        # the mask. So systemd hands credentials to a service (systemd.exec(5), LoadCredential).
+        others &= ~stat.S_IRGRP
+    return bool(found.st_mode & others)
 
 
 def sync_directory(path: str) -> None:

@@ -8,7 +8,14 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.errors import ConfigError
-from pkgd.secretfiles import check_private, file_errors, make_secret_directory, read_secret_file, write_secret_file
+from pkgd.secretfiles import (
+    check_private,
+    file_errors,
+    make_secret_directory,
+    may_be_used_by_others,
+    read_secret_file,
+    write_secret_file,
+)
 
 
 class ReadTests(SynchronousTestCase):
@@ -36,6 +43,31 @@ class ReadTests(SynchronousTestCase):
             "/dev/null",
         ):
             self.assertIn(path, self.assertRaises(ConfigError, read_secret_file, path).message)
+
+
+class CredentialTests(SynchronousTestCase):
+    """Files that systemd gives to a service: root's, with an access control list for the service's user."""
+
+    def check(self, mode: int, user: int, group: int, ours: tuple[int, ...]) -> bool:
+        """Whether others may use such a file."""
+        return may_be_used_by_others(os.stat_result((0o100000 | mode, 1, 1, 1, user, group, 0, 0, 0, 0)), ours)
+
+    def test_mask(self) -> None:
+        """Root's group is nobody else: the bit is the list's mask."""
+        self.assertFalse(self.check(0o440, 0, 0, (61234, 61234)))
+        self.assertFalse(self.check(0o400, 61234, 61234, (61234, 61234)))
+
+    def test_others(self) -> None:
+        """Another group, one that we are in, or more than to read, is others."""
+        for mode, user, group, ours in (
+            (0o440, 0, 7, (61234, 61234)),
+            (0o440, 61234, 0, (61234, 61234)),
+            (0o440, 0, 0, (61234, 0)),
+            (0o440, 0, 0, (0, 0)),
+            (0o460, 0, 0, (61234, 61234)),
+            (0o444, 0, 0, (61234, 61234)),
+        ):
+            self.assertTrue(self.check(mode, user, group, ours), (mode, user, group, ours))
 
 
 class WriteTests(SynchronousTestCase):

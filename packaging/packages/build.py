@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes pkgd's own .deb and .rpm from the directory that PyInstaller has built.
 
-    build.py [--onedir DIRECTORY] [--output DIRECTORY] [--sbom FILE] [--version VERSION]
+    build.py [--onedir DIRECTORY] [--output DIRECTORY] [--sbom FILE] [--version VERSION] [--quick]
 
 Both packages have the same files, laid out here once; `dpkg-deb` and `rpmbuild` pack them. The version is what the
 program says of itself. The same program gives the same packages, to the byte: all files have the time
@@ -101,7 +101,7 @@ def settle(tree: Path, epoch: int) -> None:
         os.utime(path, (epoch, epoch), follow_symlinks=False)
 
 
-def build_deb(tree: Path, output: Path, version: str, glibc: str, epoch: int) -> Path:
+def build_deb(tree: Path, output: Path, version: str, glibc: str, epoch: int, quick: bool) -> Path:
     """Pack the tree as a .deb."""
     documentation = tree / "usr/share/doc/pkgd"
     date = formatdate(epoch)
@@ -121,11 +121,12 @@ def build_deb(tree: Path, output: Path, version: str, glibc: str, epoch: int) ->
     settle(tree, epoch)
     target = output / f"pkgd_{version}_amd64.deb"
     # One thread: with more, xz makes other bytes on a machine with another number of processors.
-    run("dpkg-deb", "--root-owner-group", "-Zxz", "--threads-max=1", "--build", str(tree), str(target), epoch=epoch)
+    form = ("-Zgzip", "-z1") if quick else ("-Zxz", "--threads-max=1")
+    run("dpkg-deb", "--root-owner-group", *form, "--build", str(tree), str(target), epoch=epoch)
     return target
 
 
-def build_rpm(tree: Path, output: Path, version: str, glibc: str, epoch: int) -> Path:
+def build_rpm(tree: Path, output: Path, version: str, glibc: str, epoch: int, quick: bool) -> Path:
     """Pack the tree as a .rpm."""
     shutil.copyfile(ROOT / "LICENSE", tree / "usr/share/doc/pkgd/LICENSE")
     settle(tree, epoch)
@@ -133,7 +134,13 @@ def build_rpm(tree: Path, output: Path, version: str, glibc: str, epoch: int) ->
     with tempfile.TemporaryDirectory() as work:
         listed = Path(work, "files")
         listed.write_text("\n".join(["%defattr(-,root,root,-)", *_listed(tree)]) + "\n")
-        defined = {"_topdir": work, "stage": tree, "listed": listed, "glibc": glibc}
+        defined = {
+            "_topdir": work,
+            "stage": tree,
+            "listed": listed,
+            "glibc": glibc,
+            "payload": f"w{1 if quick else 19}.zstdio",
+        }
         defined |= {"pkgd_version": release, "pkgd_revision": revision}
         words = [word for name, value in defined.items() for word in ("--define", f"{name} {value}")]
         run("rpmbuild", "-bb", "--target", "x86_64", *words, str(HERE / "pkgd.spec"), epoch=epoch)
@@ -171,6 +178,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=ROOT / "dist", help="where the packages go")
     parser.add_argument("--sbom", type=Path, help="a bill of materials to go with them")
     parser.add_argument("--version", help="another than the program's own, for tests of upgrades")
+    parser.add_argument("--quick", action="store_true", help="compress little, for tests")
     options = parser.parse_args()
     program = options.onedir / "pkgd"
     if not program.exists():
@@ -183,7 +191,7 @@ def main() -> int:
         for build in (build_deb, build_rpm):
             tree = Path(scratch, build.__name__)
             stage(options.onedir, tree, options.sbom)
-            print(build(tree, options.output, version, glibc, epoch))
+            print(build(tree, options.output, version, glibc, epoch, options.quick))
     return 0
 
 

@@ -58,14 +58,16 @@ def absolute(config: Config, environment: Mapping[str, str], base: str) -> Confi
     """Resolve every path: the state directory against the file, the rest against either."""
     # systemd separates several directories by colons.
     state = config.state_dir or environment.get("STATE_DIRECTORY", "").partition(":")[0] or "pkgd-data"
-    state = os.path.normpath(os.path.join(base if config.state_dir else os.getcwd(), state))
+    # Links are followed here and nowhere else: the storage opens nothing through one. /var/lib/pkgd is a link where
+    # systemd gives the service a user of its own.
+    state = os.path.realpath(os.path.join(base if config.state_dir else os.getcwd(), state))
     tls, access, files = config.server.tls, config.logging.access, config.storage.filesystem
     return replace(
         config,
         state_dir=state,
         server=replace(config.server, tls=Tls(certificate=_join(base, tls.certificate), key=_join(base, tls.key))),
         storage=replace(
-            config.storage, filesystem=replace(files, root=os.path.normpath(os.path.join(state, files.root)))
+            config.storage, filesystem=replace(files, root=os.path.realpath(os.path.join(state, files.root)))
         ),
         mirror=_absolute_mirror(config.mirror, base),
         signing=_absolute_signing(config.signing, base),

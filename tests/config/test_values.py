@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from ipaddress import ip_network
 
 from tests.config.cases import ConfigCase
@@ -18,6 +19,17 @@ class ValueTests(ConfigCase):
         self.assertEqual((config.state_dir, config.storage.filesystem.root), ("/etc/data", "/etc/data/oci"))
         self.assertEqual((config.server.tls.certificate, config.server.tls.key), ("/etc/pkgd/tls/a.pem", "/b.pem"))
         self.assertEqual(config.logging.access.file, "/etc/pkgd/access.log")
+
+    def test_links(self) -> None:
+        """Links in the way of the state are followed at the start; what is there opens nothing through one."""
+        there, link = os.path.abspath(self.mktemp()), os.path.abspath(self.mktemp())
+        os.mkdir(there)
+        os.symlink(there, link)
+
+        for config in (self.read(f"state_dir: {link}"), self.read("", {"STATE_DIRECTORY": link})):
+            self.assertEqual((config.state_dir, config.storage.filesystem.root), (there, f"{there}/oci"))
+        os.symlink(link, f"{there}/oci")
+        self.assertEqual(self.read(f"state_dir: {link}").storage.filesystem.root, there)
 
     def test_absolute_root(self) -> None:
         """The tree may lie elsewhere: an existing one is served in place."""

@@ -60,7 +60,7 @@ class Suite:
             machine.remove()
 
     def _build(self, output: Path, *arguments: str) -> None:
-        words = ("--onedir", str(self._onedir), "--output", str(output), *arguments)
+        words = ("--onedir", str(self._onedir), "--output", str(output), "--quick", *arguments)
         run(sys.executable, str(ROOT / "packaging/packages/build.py"), *words)
 
     def _same(self, first: Path) -> None:

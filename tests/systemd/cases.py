@@ -18,7 +18,7 @@ _USERS = "/run/credentials/pkgd.service/secret_htpasswd"
 _HTPASSWD = "alice:$2b$04$QXAegxMZsm.r98Ubx92J1OUwHzLHRD.QbnN6oS0OlfJUjwf4Br5KC\n"
 _CONFIGURATION = """\
 version: 1
-state_dir: /var/lib/private/pkgd
+state_dir: /var/lib/pkgd
 server: {{listen: ["{listen}"]}}
 auth: {auth}
 """
@@ -45,7 +45,10 @@ class Days:
         yield Case("kill -9: systemd starts it again, and the blob is there", self.killed)
         yield Case("a daemon that hangs is ended, says where it was, and is started again", self.hung)
         yield Case("a user's password from a file that only root can read", self.credential)
-        yield Case("the later .deb: another version runs, the state and the configuration are there", self.upgraded)
+        yield Case("the later .deb is uploaded, and known to apt by its signature", self.uploaded)
+        yield Case(
+            "apt upgrades pkgd from pkgd: another process, the state and the configuration are there", self.upgraded
+        )
         yield Case("systemctl stop ends in order, with status 0", self.stopped)
         yield Case("the first connection to systemd's socket starts pkgd", self.activated)
         yield Case("while pkgd is started anew, connections to the socket wait", self.restarted_behind_socket)
@@ -68,8 +71,8 @@ class Days:
         expect("status", [line.split()[1] for line in lines[:3]], ["0" * 16, "1", "2"])
         user = lines[3]
         expect("whether it is a dynamic user", 61184 <= int(user) <= 65519, True)
-        expect("owner", self._machine.shell("stat -c '%u %a' /var/lib/private/pkgd /var/lib/private/pkgd/pkgd.lock").split(),
-               [user, "750", user, "600"])  # fmt: skip
+        owners = self._machine.shell("stat -L -c '%u %a' /var/lib/pkgd /var/lib/pkgd/pkgd.lock").split()
+        expect("owner", owners, [user, "750", user, "600"])
 
     def pushed(self) -> None:
         """A monolithic upload."""
@@ -121,10 +124,23 @@ class Days:
         self._machine.shell("systemctl restart pkgd")
         self._ready()
 
+    def uploaded(self) -> None:
+        """pkgd's own package, in the repository that is there without a word about it."""
+        self._machine.take(self._second, f"/root/{self._second.name}")
+        self._machine.shell(
+            f"curl -fsST /root/{self._second.name} http://127.0.0.1:8080/apt/main/stable/main/; "
+            "rm /etc/apt/sources.list; curl -fsS http://127.0.0.1:8080/apt/main/stable.sources > /etc/apt/sources.list.d/pkgd.sources; "
+            "apt-get update -o APT::Update::Error-Mode=any"
+        )
+        offered = self._machine.shell("apt-cache policy pkgd | grep Candidate:").split()[1]
+        expect("version", offered, self._second.name.split("_")[1])
+
     def upgraded(self) -> None:
         """dpkg keeps the file that was changed, and the daemon is started anew."""
         before = self._machine.show("MainPID")
-        self._install(self._second)
+        self._machine.shell(
+            "DEBIAN_FRONTEND=noninteractive apt-get -y -o Dpkg::Options::=--force-confold install pkgd 2>&1"
+        )
         expect("whether it is another process", self._machine.show("MainPID") != before, True)
         self._ready()
         self._pulled()
@@ -162,7 +178,7 @@ class Days:
         """What was given to pkgd to keep is not the package's to delete."""
         self._machine.shell("dpkg --purge pkgd 2>&1")
         expect("program", self._machine.fails("test -e /usr/bin/pkgd"), True)
-        self._machine.shell("test -e /var/lib/private/pkgd/pkgd.lock; test -e /etc/pkgd/credentials/htpasswd")
+        self._machine.shell("test -e /var/lib/pkgd/pkgd.lock; test -e /etc/pkgd/credentials/htpasswd")
 
     def _install(self, package: Path) -> None:
         self._machine.take(package, "/root/pkgd.deb")

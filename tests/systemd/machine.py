@@ -13,7 +13,7 @@ default_ulimits = ["nofile=16384:16384", "nproc=4096:4096"]
 [engine]
 runtime = "runc"
 """
-_PACKAGES = "systemd,systemd-sysv,dbus,curl"
+_PACKAGES = "apt,systemd,systemd-sysv,dbus,curl"
 
 
 class Machine:
@@ -28,11 +28,22 @@ class Machine:
 
     def start(self) -> None:
         """Make it, and wait until its systemd has started everything."""
-        run("mmdebstrap", "--quiet", "--variant=essential", f"--include={_PACKAGES}", "bookworm", str(self.root))
+        run(
+            "mmdebstrap",
+            "--quiet",
+            "--variant=essential",
+            "--dpkgopt=force-unsafe-io",
+            f"--include={_PACKAGES}",
+            "bookworm",
+            str(self.root),
+        )
         self._podman(
             *("run", "--detach", "--name", self._name, "--runtime", "runc", "--privileged", "--network", "none"),
             *("--systemd=always", "--rootfs", str(self.root), "/lib/systemd/systemd"),
         )
+        # So it is where systemd is the first process of all. Otherwise what it mounts for a unit's credentials
+        # doesn't reach the unit, and who isn't root finds an empty directory that is closed to it.
+        self.shell("mount --make-rshared /")
         wait_for(
             "systemd", lambda: self.shell("systemctl is-system-running || true").strip() in ("running", "degraded")
         )
