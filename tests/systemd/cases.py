@@ -129,7 +129,8 @@ class Days:
         self._machine.take(self._second, f"/root/{self._second.name}")
         self._machine.shell(
             f"curl -fsST /root/{self._second.name} http://127.0.0.1:8080/apt/main/stable/main/; "
-            "rm /etc/apt/sources.list; curl -fsS http://127.0.0.1:8080/apt/main/stable.sources > /etc/apt/sources.list.d/pkgd.sources; "
+            "rm /etc/apt/sources.list; cd /etc/apt/sources.list.d; "
+            "curl -fsS http://127.0.0.1:8080/apt/main/stable.sources > pkgd.sources; "
             "apt-get update -o APT::Update::Error-Mode=any"
         )
         offered = self._machine.shell("apt-cache policy pkgd | grep Candidate:").split()[1]
