@@ -51,6 +51,16 @@ class _Passwords:
     source: HtpasswdPasswords
 
 
+@frozen
+class _Lasting:
+    """What the next configuration goes on with; `logins` and `throttle` are None where nobody has logged in yet."""
+
+    hashing: ThreadedHashing
+    keys: TokenKeys
+    logins: Logins | None
+    throttle: Throttle | None
+
+
 class Authentication:
     """The gate, the token service if there is one, and what of both has a life of its own."""
 
@@ -58,12 +68,10 @@ class Authentication:
         self,
         gate: Gate,
         door: TokenApi | None,
-        hashing: ThreadedHashing,
-        keys: TokenKeys,
+        lasting: _Lasting,
         passwords: _Passwords | None,
         metrics: Metrics,
         federation: Federation,
-        logins: Logins | None = None,
         keys_api: KeysApi | None = None,
         browsers: BrowserLogins | None = None,
     ) -> None:
@@ -73,11 +81,13 @@ class Authentication:
         self.gate = gate
         self.door = door
         self.federation = federation
-        self._hashing = hashing
-        self._keys = keys
+        self.lasting = lasting
+        self._hashing = lasting.hashing
+        self._keys = lasting.keys
         self._passwords = passwords
         self._metrics = metrics
-        self._logins = logins
+        # In mode none they are kept for the next mode, and nobody asks them.
+        self._logins = None if door is None else lasting.logins
         self.keys_api = keys_api
         self.browsers = browsers
 
@@ -97,11 +107,39 @@ class Authentication:
         if self._logins is not None:
             self._logins.accounts.start()
 
+    async def prepare(self, blocking: Blocking, before: Authentication) -> None:
+        """Make ready to take the place of another, which is in use.
+
+        :raises ConfigError: if that cannot be.
+        """
+        if self._logins is None:
+            return
+        is_new = before.lasting.logins is None
+        if is_new:
+            await blocking.disk(self._logins.accounts.open)
+        keys = await blocking.disk(self._keys.refresh)
+        if before.lasting.keys.current is not None:
+            self._keys.use([before.lasting.keys.current])
+        self._keys.use(keys)
+        if is_new:
+            self._logins.accounts.start()
+            try:
+                await self._logins.look()
+            except FailedStorage:
+                await blocking.disk(self._logins.accounts.close)
+                raise
+
+    def take_effect(self) -> None:
+        """Take the place of the one before."""
+        if self._logins is not None:
+            self._logins.take_effect()
+            self._metrics.users_stale(False)
+
     def stop(self) -> None:
         """End them. Blocks."""
         self._hashing.stop()
-        if self._logins is not None:
-            self._logins.accounts.close()
+        if self.lasting.logins is not None:
+            self.lasting.logins.accounts.close()
 
     async def look(self) -> None:
         """Read what other processes have changed of API keys, and write down what was used of them.
@@ -163,16 +201,20 @@ def authenticate(
     audit: Audit | Unaudited,
     tasks: Tasks,
     now: Callable[[], float] = time.time,
+    before: Authentication | None = None,
 ) -> Authentication:
     """Make everything.
 
     :param audit: where it is noted who has done what, and who could not log in.
     :param tasks: where requests run.
     :param now: seconds since the epoch.
+    :param before: what the configuration before this one has made, and this one takes the place of.
     :raises ConfigError: if a file that the configuration names cannot be used.
     """
     auth = config.auth or Auth()
-    hashing = ThreadedHashing(reactor)
+    lasting = None if before is None else before.lasting
+    hashing = ThreadedHashing(reactor) if lasting is None else lasting.hashing
+    old_logins = None if lasting is None else lasting.logins
     outside = Outside(config.server.external_url, auth.token.service, config.trusted_networks)
     keys = TokenKeys(
         os.path.join(str(config.state_dir), "token-keys"), auth.token.algorithm, auth.token.signing_key_file, now
@@ -181,22 +223,26 @@ def authenticate(
     ignores_foreign = config.mirror.foreign_credentials == "ignore"
     if auth.mode == "none":
         nobody = federate(reactor, config, now)
-        return Authentication(Gate(policy, None, outside, audit=audit), None, hashing, keys, None, metrics, nobody)
+        staying = _Lasting(hashing, keys, old_logins, None if lasting is None else lasting.throttle)
+        return Authentication(Gate(policy, None, outside, audit=audit), None, staying, None, metrics, nobody)
     passwords = _passwords(auth, hashing, reactor.seconds)
     federation = federate(reactor, config, now, _is_user(passwords))
     tokens = AccessTokens(keys, _token_settings(config, auth), now)
-    logins, browsers, wrong = Logins(reactor, config, now, _is_user(passwords)), None, WRONG
+    logins = Logins(reactor, config, now, _is_user(passwords), old_logins)
+    browsers, wrong = None, WRONG
     if auth.mode == "oidc":
         browsers = browser_logins(reactor, config, now, logins, (outside, audit), tasks, _is_user(passwords))
         wrong = wrong_password(config)
-    throttle, sources = _throttle(auth, reactor.seconds), _sources(passwords, federation, logins, browsers)
+    throttle = _throttle(auth, reactor.seconds, None if lasting is None else lasting.throttle)
+    sources = _sources(passwords, federation, logins, browsers)
     authority = Authority(sources, tokens, throttle, now, metrics.login, audit.failed_login, wrong)
     granting = Granting(policy, authority, _upstreams(config), config.mirror_enabled)
     parts = TokenParts(authority, tokens, granting, keys, logins.refresh_tokens, auth.token.refresh_tokens, audit)
     door = TokenApi(parts, outside, ignores_foreign, tasks)
     gate = Gate(policy, authority, outside, ignores_foreign, audit)
     api = logins.api(gate, tasks, None if browsers is None else browsers.sessions)
-    return Authentication(gate, door, hashing, keys, passwords, metrics, federation, logins, api, browsers)
+    lasting = _Lasting(hashing, keys, logins, throttle)
+    return Authentication(gate, door, lasting, passwords, metrics, federation, api, browsers)
 
 
 def _sources(
@@ -246,8 +292,10 @@ def _token_settings(config: Config, auth: Auth) -> TokenSettings:
     )
 
 
-def _throttle(auth: Auth, now: Callable[[], float]) -> Throttle:
-    return Throttle(_rate(auth.throttle.per_ip), _rate(auth.throttle.per_user), now)
+def _throttle(auth: Auth, now: Callable[[], float], before: Throttle | None) -> Throttle:
+    """Who has failed stays known, as long as the rates are the same."""
+    rates = (_rate(auth.throttle.per_ip), _rate(auth.throttle.per_user))
+    return before if before is not None and before.rates == rates else Throttle(*rates, now)
 
 
 def _rate(text: str) -> Rate:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,7 +21,7 @@ from pkgd.config import Config, Mirror, read_password
 from pkgd.errors import ConfigError
 from pkgd.flow import BufferPool
 from pkgd.formats.globs import Globs
-from pkgd.hosting import PackageParts, host_packages
+from pkgd.hosting import PackageHost, PackageParts
 from pkgd.logfile import LogFile
 from pkgd.metrics import Metrics
 from pkgd.mirror.absences import Absences
@@ -73,7 +74,7 @@ from pkgd.web.registry.uploads import UploadEndpoints
 from pkgd.web.root import Root
 from pkgd.web.site import HttpLimits
 
-__all__ = ["MirrorParts", "Parts", "compose"]
+__all__ = ["MirrorParts", "Parts", "Serving", "compose"]
 
 # Buffers for bodies from upstreams, of 1 MiB each; the site has its own for uploads.
 OUTBOUND_BUFFERS = 32
@@ -83,12 +84,27 @@ OUTBOUND_BUFFERS = 32
 class MirrorParts:
     """What of the mirror has a life of its own."""
 
-    upstreams: Upstreams
     fills: Fills
     evictor: Evictor
     survey: Survey
     ledger: Ledger
     metrics: Metrics
+
+
+@frozen
+class Serving:
+    """What one reading of the configuration makes, and the next one replaces as a whole.
+
+    `take_effect` tells what lives longer; until then nothing has changed. It cannot fail.
+    """
+
+    config: Config
+    root: Root
+    authentication: Authentication
+    packages: PackageParts
+    upstreams: Upstreams
+    http_limits: HttpLimits
+    take_effect: Callable[[], None]
 
 
 @frozen
@@ -101,15 +117,19 @@ class Parts:
     database: Database
     uploads: Uploads
     readiness: Readiness
-    root: Root
     access_log: AccessLog
-    http_limits: HttpLimits
     mirror: MirrorParts
-    packages: PackageParts
-    authentication: Authentication
+    packages: PackageHost
+    serving: Serving
     audit_log: LogFile
     upkeep: Upkeep
     scrubbing: Scrubbing
+    renew: Callable[[Config, Serving], Serving]
+
+    @property
+    def root(self) -> Root:
+        """The doors, as the first configuration has them."""
+        return self.serving.root
 
 
 @frozen
@@ -142,22 +162,65 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
     """
     storage = _storage(reactor, config, fs)
     metrics = Metrics([*config.mirror.registries, *config.mirror.fallback])
-    upstreams = _upstreams(reactor, config, metrics, outbound, own_id := f"pkgd-{secrets.token_hex(8)}")
-    evictor, fills, mirrors, survey = _mirror(reactor, config, storage, metrics, upstreams)
+    started = reactor.seconds()
+    own_id = f"pkgd-{secrets.token_hex(8)}"
+    mirror = _mirror(reactor, config, storage, metrics)
     catalog = Catalog(storage.store)
-    door = MirrorEndpoints(mirrors, _origin_rules(config), catalog, storage.blocking, own_id)
     uploads = Uploads(storage.spool, storage.blobs, storage.space, storage.blocking, int(config.limits.upload_size))
     audit_log = LogFile(reactor, storage.blocking, config.logging.audit.file, "audit log")
-    authentication = authenticate(reactor, config, metrics, Audit(audit_log, time.time), tasks)
-    gate, browsers = authentication.gate, authentication.browsers
-    registry = _registry(config, gate, storage, catalog, uploads, door, tasks)
-    packages = host_packages(reactor, config, gate, fs, storage.blocking, tasks)
+    audit = Audit(audit_log, time.time)
+    packages = PackageHost(reactor, config, fs, storage.blocking, tasks)
+    upkeep = _upkeep(config, storage, metrics)
     quarantine = Quarantine(
         *(storage.store, storage.index, storage.ledger, storage.locks, storage.cached, storage.blocking)
     )
+    scrubbing = _scrubbing(reactor, config, storage, quarantine, packages, metrics)
     readiness = Readiness(
         storage.store, storage.space, lambda: storage.blocking.disk(storage.spool.probe), quarantine.count
     )
+    access_log = AccessLog(reactor, storage.blocking, config.logging.access.file, config.trusted_networks)
+
+    def serve(config: Config, before: Serving | None) -> Serving:
+        old = None if before is None else before.authentication
+        authentication = authenticate(reactor, config, metrics, audit, tasks, before=old)
+        upstreams = _upstreams(reactor, config, metrics, outbound, own_id)
+        mirrors = _mirrors(reactor, config, storage, metrics, upstreams, mirror)
+        door = MirrorEndpoints(mirrors, _origin_rules(config), catalog, storage.blocking, own_id)
+        gate, browsers = authentication.gate, authentication.browsers
+        hosted = packages.compose(config, gate)
+        root = Root(
+            _registry(config, gate, storage, catalog, uploads, door, tasks),
+            HealthApi(readiness, reactor, None if browsers is None else browsers.provider.state, started),
+            MetricsApi(metrics, storage.blocking) if config.metrics.enabled else None,
+            hosted.doors,
+            hosted.api,
+            authentication.door,
+            authentication.keys_api,
+            None if browsers is None else browsers.api,
+            None if browsers is None else browsers.page,
+        )
+        limits = HttpLimits(
+            header_size=int(config.limits.header_size),
+            body_timeout=config.limits.body_timeout,
+            connections=config.server.max_connections,
+        )
+
+        def take_effect() -> None:
+            authentication.take_effect()
+            packages.take_effect(hosted)
+            mirror.fills.upstreams = upstreams
+            mirror.evictor.limits = _eviction_limits(config)
+            mirror.cache.has_credentials = is_credentialed(config)
+            uploads.max_size = int(config.limits.upload_size)
+            storage.space.floor = int(config.storage.filesystem.min_free)
+            access_log.trusted = config.trusted_networks
+            upkeep.settings = config.storage.gc
+            scrubbing.settings = config.storage.scrub
+
+        return Serving(config, root, authentication, hosted, upstreams, limits, take_effect)
+
+    serving = serve(config, None)
+    serving.take_effect()
     return Parts(
         blocking=storage.blocking,
         tree=storage.tree,
@@ -165,29 +228,14 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
         database=storage.database,
         uploads=uploads,
         readiness=readiness,
-        root=Root(
-            registry,
-            HealthApi(readiness, reactor, None if browsers is None else browsers.provider.state),
-            MetricsApi(metrics, storage.blocking) if config.metrics.enabled else None,
-            packages.doors,
-            packages.api,
-            authentication.door,
-            authentication.keys_api,
-            None if browsers is None else browsers.api,
-            None if browsers is None else browsers.page,
-        ),
-        access_log=AccessLog(reactor, storage.blocking, config.logging.access.file, config.trusted_networks),
-        http_limits=HttpLimits(
-            header_size=int(config.limits.header_size),
-            body_timeout=config.limits.body_timeout,
-            connections=config.server.max_connections,
-        ),
-        mirror=MirrorParts(upstreams, fills, evictor, survey, storage.ledger, metrics),
+        access_log=access_log,
+        mirror=MirrorParts(mirror.fills, mirror.evictor, mirror.survey, storage.ledger, metrics),
         packages=packages,
-        authentication=authentication,
+        serving=serving,
         audit_log=audit_log,
-        upkeep=_upkeep(config, storage, metrics),
-        scrubbing=_scrubbing(reactor, config, storage, quarantine, packages, metrics),
+        upkeep=upkeep,
+        scrubbing=scrubbing,
+        renew=serve,
     )
 
 
@@ -201,17 +249,17 @@ def _upkeep(config: Config, storage: _Storage, metrics: Metrics) -> Upkeep:
 
 
 def _scrubbing(
-    reactor: Any, config: Config, storage: _Storage, quarantine: Quarantine, packages: PackageParts, metrics: Metrics
+    reactor: Any, config: Config, storage: _Storage, quarantine: Quarantine, packages: PackageHost, metrics: Metrics
 ) -> Scrubbing:
     """What reads everything again."""
-    rate = int(config.storage.scrub.rate)
     scrubber = Scrubber(
         Stores(Places(str(config.state_dir), config.storage.filesystem.root), storage.store, packages.store),
         quarantine,
-        lambda: Hasher(storage.blocking, lambda seconds: deferLater(reactor, seconds), rate),
+        lambda: Hasher(storage.blocking, lambda seconds: deferLater(reactor, seconds), int(scrubbing.settings.rate)),
         storage.blocking,
     )
-    return Scrubbing(config, scrubber, CursorFile(packages.store, storage.blocking), metrics, time.time)
+    scrubbing = Scrubbing(config, scrubber, CursorFile(packages.store, storage.blocking), metrics, time.time)
+    return scrubbing
 
 
 def _storage(reactor: Any, config: Config, fs: FileSystem) -> _Storage:
@@ -281,18 +329,28 @@ def _registry(
 # -- the mirror --
 
 
-def _mirror(
-    reactor: Any, config: Config, storage: _Storage, metrics: Metrics, upstreams: Upstreams
-) -> tuple[Evictor, Fills, Mirrors, Survey]:
-    mirror = config.mirror
-    enabled = config.mirror_enabled
+@frozen
+class _Mirror:
+    """What goes on whatever the configuration becomes."""
+
+    cache: MirrorCache
+    evictor: Evictor
+    fills: Fills
+    survey: Survey
+
+
+def _eviction_limits(config: Config) -> EvictionLimits:
+    return EvictionLimits(int(config.mirror.evict.max_size), config.mirror.evict.unused_for)
+
+
+def _mirror(reactor: Any, config: Config, storage: _Storage, metrics: Metrics) -> _Mirror:
     locks = storage.cached
     evictor = Evictor(
         Removal(storage.store, storage.ledger, storage.blocking),
         storage.ledger,
         locks,
         storage.space,
-        EvictionLimits(int(mirror.evict.max_size), mirror.evict.unused_for),
+        _eviction_limits(config),
         lambda place, digest: fills.is_flying(place, digest),
         reactor.seconds,
         metrics.evicted,
@@ -301,19 +359,31 @@ def _mirror(
         *(storage.store, storage.stored, storage.blobs, storage.ledger),
         *(locks, storage.blocking, reactor, is_credentialed(config)),
     )
-    fills = Fills(upstreams, cache, evictor, storage.spool, storage.blocking, reactor)
+    nobody = Upstreams([], lambda host: _never(host))
+    fills = Fills(nobody, cache, evictor, storage.spool, storage.blocking, reactor)
+    survey = Survey(storage.store, storage.ledger, storage.index, locks, storage.blocking, reactor.seconds)
+    return _Mirror(cache, evictor, fills, survey)
+
+
+def _never(host: str) -> Upstream:
+    raise AssertionError(f"{host} is asked before there is a configuration")
+
+
+def _mirrors(
+    reactor: Any, config: Config, storage: _Storage, metrics: Metrics, upstreams: Upstreams, lasting: _Mirror
+) -> Mirrors:
+    mirror, enabled = config.mirror, config.mirror_enabled
+    cache, fills = lasting.cache, lasting.fills
     freshness = Freshness(enabled, mirror.tag_ttl, mirror.serve_stale, int(config.limits.manifest_size))
     absences = Absences(reactor, mirror.negative_ttl)
     manifests = MirroredManifests(upstreams, cache, storage.blocking, metrics, reactor, freshness, absences)
-    mirrors = Mirrors(
+    return Mirrors(
         cache,
         manifests,
         MirroredBlobs(upstreams, cache, fills, storage.blocking, metrics, absences, enabled),
         MirroredReferrers(upstreams, cache, manifests, storage.blocking, metrics, reactor, freshness),
         MirroredTags(upstreams, storage.contents, storage.blocking, metrics, freshness),
     )
-    survey = Survey(storage.store, storage.ledger, storage.index, locks, storage.blocking, reactor.seconds)
-    return evictor, fills, mirrors, survey
 
 
 def _origin_rules(config: Config) -> OriginRules:

@@ -13,11 +13,12 @@ import stat
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet import tcp
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
@@ -25,10 +26,12 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
 from pkgd.admin.server import AdminSocket
+from pkgd.authentication import Authentication
 from pkgd.built import built
-from pkgd.composition import compose
+from pkgd.composition import Serving, compose
 from pkgd.config import Config, hints
-from pkgd.errors import ConfigError, NotReady, PkgdError, SigningError
+from pkgd.config.reloading import ConfigFile, keep_fixed
+from pkgd.errors import ConfigError, NotReady, PkgdError
 from pkgd.locking import lock_state
 from pkgd.outbound.settings import Limits
 from pkgd.packages.expiry import KeyExpiry
@@ -46,7 +49,7 @@ from pkgd.web.registry.api import RegistryApi
 from pkgd.web.request import Request
 from pkgd.web.requestmetrics import RequestMetrics
 from pkgd.web.site import Handler, Site
-from pkgd.web.tls import CertificateFiles
+from pkgd.web.tls import CertificateFiles, load_context
 from pkgd.web.transport import Transport
 
 __all__ = ["Daemon"]
@@ -68,6 +71,10 @@ KEYS_INTERVAL = 3600.0
 PROVIDER_INTERVAL = 10.0
 # How many connections may wait to be accepted; the system has a limit of its own.
 BACKLOG = 4096
+# How often it is looked whether the configuration file has changed.
+CONFIGURATION_INTERVAL = 10.0
+# What a configuration has made is kept so long for the requests that began with it.
+RETIRED_SECONDS = 60.0
 # How long the stop waits for connections that it has dropped.
 ABORT_SECONDS = 1.0
 
@@ -90,6 +97,7 @@ class Daemon(Service):
         announce: Callable[[str], None] = lambda url: None,
         stopping: Callable[[], None] = lambda: None,
         outbound: Limits = Limits(),  # noqa: B008 - it is frozen
+        source: ConfigFile | None = None,
     ) -> None:
         self._reactor = reactor
         self._config = config
@@ -107,14 +115,12 @@ class Daemon(Service):
         self._database = parts.database
         self._uploads = parts.uploads
         self._readiness = parts.readiness
-        self._root = parts.root
         self._access_log = parts.access_log
         self._audit_log = parts.audit_log
         self._mirror = parts.mirror
         self._packages = parts.packages
         warn = config.signing.rotate_warn
         self._key_expiry = KeyExpiry(parts.packages.signers, reactor, warn, parts.mirror.metrics.key_expiry)
-        self._authentication = parts.authentication
         self._admin = AdminSocket(
             reactor,
             str(config.state_dir),
@@ -124,17 +130,30 @@ class Daemon(Service):
         )
         self._upkeep = parts.upkeep
         self._scrubbing = parts.scrubbing
+        self._collecting = object()
+        self._serving = parts.serving
+        self._renew = parts.renew
+        self._retired: list[tuple[float, Serving]] = []
+        self._source = source
+        self._reloading = DeferredLock()
         requests = RequestMetrics(reactor.seconds)
-        self._site = Site(reactor, parts.blocking, parts.http_limits, self._route, parts.access_log, requests.record)
+        limits = parts.serving.http_limits
+        self._site = Site(reactor, parts.blocking, limits, self._route, parts.access_log, requests.record)
         self._lag = watch(reactor, parts.mirror.metrics, requests, self._site, parts.blocking)
 
     def _route(self, request: Request) -> Handler:
-        handler = self._root.route(request)
+        handler = self._serving.root.route(request)
         if self._readiness.phase is Phase.STARTING and isinstance(
             handler, RegistryApi | PackagesApi | ApiV1 | KeysApi | TokenApi | LoginApi
         ):
             raise NotReady()
         return handler
+
+    @property
+    def patience(self) -> float:
+        """How long the stop may take that begins now, in seconds."""
+        shutdown = self._config.server.shutdown
+        return shutdown.delay + shutdown.drain
 
     # -- the start --
 
@@ -218,17 +237,13 @@ class Daemon(Service):
         self._tasks.start("uses of the cache", self._every(FLUSH_INTERVAL, self._flush_uses))
         self._tasks.start("limits of the cache", self._every(EVICTION_INTERVAL, self._keep_limits))
         self._tasks.start("old generations", self._every(SWEEP_INTERVAL, self._sweep))
-        if self._upkeep.interval:
-            self._tasks.start("garbage collection", self._collect())
-        if self._scrubbing.interval:
-            self._tasks.start("scrub", self._scrub())
-        if self._authentication.door is not None:
-            self._tasks.start("users", self._every(USERS_INTERVAL, self._refresh_users))
-            self._tasks.start("issuers", self._authentication.federation.look())
-            self._tasks.start("keys of tokens", self._every(KEYS_INTERVAL, self._refresh_keys))
-        browsers = self._authentication.browsers
-        if browsers is not None:
-            self._tasks.start("provider", self._every(PROVIDER_INTERVAL, browsers.provider.look))
+        self._start_collecting()
+        self._tasks.start("scrub", self._scrub())
+        self._tasks.start("users", self._every(USERS_INTERVAL, self._refresh_users))
+        self._tasks.start("issuers", self._authentication.federation.look())
+        self._tasks.start("keys of tokens", self._every(KEYS_INTERVAL, self._refresh_keys))
+        self._tasks.start("provider", self._every(PROVIDER_INTERVAL, self._look_for_provider))
+        self._tasks.start("configuration", self._every(CONFIGURATION_INTERVAL, self._look_for_configuration))
 
     def _prepare_storage(self) -> None:
         with storage_errors():
@@ -248,26 +263,12 @@ class Daemon(Service):
         """
         for signer in self._packages.signers.values():
             await signer.start()
-        self._packages.site.waiting[:] = self._packages.repositories
-        await self._start_waiting()
-
-    async def _start_waiting(self) -> None:
-        """Start the repositories that could not be started before."""
-        waiting = self._packages.site.waiting
-        for repository in list(waiting):
-            try:
-                await repository.start()
-            except SigningError:
-                pass  # the key has been complained about; the first upload tries again
-            except PkgdError as error:
-                name = repository.settings.name
-                log.error("the package repository {name} is not there yet: {why}", name=name, why=error.message)
-                continue
-            waiting.remove(repository)
+        await self._packages.start_waiting()
 
     async def _probe(self) -> None:
         await self._readiness.probe()
-        await self._start_waiting()
+        await self._packages.start_waiting()
+        await self._close_retired()
         self._mirror.metrics.storage_free(await self._readiness.free())
 
     def _url(self) -> str:
@@ -277,9 +278,11 @@ class Daemon(Service):
 
     # -- what recurs --
 
-    async def _every(self, interval: float, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _every(
+        self, interval: float, job: Callable[[], Coroutine[Any, Any, None]], goes_on: Callable[[], bool] = lambda: True
+    ) -> None:
         """Do a job now and again until the stop; its failure is logged and it is done again."""
-        while self._readiness.phase is not Phase.DRAINING:
+        while self._readiness.phase is not Phase.DRAINING and goes_on():
             try:
                 await job()
             except PkgdError as error:
@@ -300,9 +303,17 @@ class Daemon(Service):
         await self._mirror.survey.run(self._is_stopping)
         await self._mirror.evictor.run(self._is_stopping)
 
-    async def _collect(self) -> None:
+    def _start_collecting(self) -> None:
+        """Collect garbage as often as it is configured; whoever did so before ends when it wakes."""
+        self._collecting = object()
+        if self._upkeep.interval:
+            self._tasks.start("garbage collection", self._collect(self._collecting))
+
+    async def _collect(self, turn: object) -> None:
+        interval = self._upkeep.interval
         await self._pause(self._upkeep.delay)
-        await self._every(self._upkeep.interval, lambda: self._upkeep.recur(Until(self._is_stopping)))
+        job = partial(self._upkeep.recur, Until(self._is_stopping))
+        await self._every(interval, job, lambda: self._collecting is turn)
 
     async def _scrub(self) -> None:
         await self._pause(self._scrubbing.interval)  # first what is begun at every start
@@ -314,9 +325,7 @@ class Daemon(Service):
     async def _sweep(self) -> None:
         """Give up the generations of package repositories that are out of their window, and look at their keys."""
         await self._key_expiry.run()
-        for repository in self._packages.repositories:
-            if repository not in self._packages.site.waiting:
-                await repository.sweep()
+        await self._packages.sweep()
 
     async def _flush_uses(self) -> None:
         await self._mirror.ledger.flush()
@@ -349,13 +358,77 @@ class Daemon(Service):
                 timer.cancel()
 
     def reload(self) -> Deferred[None]:
-        """SIGHUP: look at certificates and users now, ask back ends and issuers anew, and open the logs anew.
+        """SIGHUP: read the configuration and what it names, ask back ends and issuers anew, and open the logs anew.
 
         The Deferred fires when that is done, whatever became of it.
         """
         return self._tasks.start("reload", self._reload())
 
+    @property
+    def _authentication(self) -> Authentication:
+        return self._serving.authentication
+
+    async def _look_for_provider(self) -> None:
+        browsers = self._authentication.browsers
+        if browsers is not None:
+            await browsers.provider.look()
+
+    async def _look_for_configuration(self) -> None:
+        if self._source is not None and await self._blocking.disk(self._source.has_changed):
+            await self._reloading.run(lambda: Deferred.fromCoroutine(self._follow()))
+
+    async def _follow(self) -> None:
+        # A signal may have come first.
+        if self._source is not None and await self._blocking.disk(self._source.has_changed):
+            await self._reconfigure(self._source)
+
+    async def _reconfigure(self, source: ConfigFile | None) -> None:
+        """Read the configuration anew, and follow it: all of it, or nothing."""
+        if source is None or self._is_stopping():
+            return
+        metrics = self._mirror.metrics
+        try:
+            kept = keep_fixed(self._config, await self._blocking.disk(source.read))
+            new = self._renew(kept.config, self._serving)
+            await self._packages.prepare(new.packages)
+            if self._certificates is not None:
+                tls = kept.config.server.tls
+                await self._blocking.disk(load_context, str(tls.certificate), str(tls.key))
+            await new.authentication.prepare(self._blocking, self._authentication)
+        except PkgdError as error:
+            log.error("the configuration stays as it was: {reason}", reason=error.message)
+            metrics.reloaded(False, self._reactor.seconds())
+            return
+        if self._is_stopping():
+            return
+        for name in kept.names:
+            log.warn("{name} stays as it was until pkgd is started anew", name=name)
+        interval = self._upkeep.interval
+        self._retired.append((self._reactor.seconds(), self._serving))
+        self._config, self._serving = kept.config, new
+        new.take_effect()
+        self._site.limits = new.http_limits
+        self._key_expiry.use(self._packages.signers, kept.config.signing.rotate_warn)
+        if self._certificates is not None:
+            self._certificates.use(str(kept.config.server.tls.certificate), str(kept.config.server.tls.key))
+        if self._upkeep.interval != interval:
+            self._start_collecting()
+        metrics.reloaded(True, self._reactor.seconds())
+        log.info("the configuration has been read anew")
+        self._tasks.start("issuers", new.authentication.federation.look())
+        await self._packages.start_waiting()
+
+    async def _close_retired(self) -> None:
+        """Close the connections of configurations that no request uses any more."""
+        now = self._reactor.seconds()
+        for since, one in list(self._retired):
+            if now - since >= RETIRED_SECONDS and one.upstreams.is_idle:
+                self._retired.remove((since, one))
+                await one.upstreams.close()
+                await one.authentication.close()
+
     async def _reload(self) -> None:
+        await self._reloading.run(lambda: Deferred.fromCoroutine(self._reconfigure(self._source)))
         await self._refresh_certificates()
         await self._refresh_users()
         await self._refresh_keys()
@@ -404,13 +477,13 @@ class Daemon(Service):
             pause.callback(None)
         # What waits for an upstream must not hold up the stop until that has answered.
         self._mirror.fills.give_up()
-        await self._mirror.upstreams.close()
-        await self._authentication.close()
+        for one in [self._serving, *(one for _, one in self._retired)]:
+            await one.upstreams.close()
+            await one.authentication.close()
         await self._mirror.fills.finished()
         await self._tasks.finished()
         # Publishes belong to nobody, and end what they have begun.
-        for repository in self._packages.repositories:
-            await repository.finished()
+        await self._packages.finished()
         await self._mirror.ledger.flush()
         await self._authentication.flush()
 

@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from attrs import frozen
+from twisted.internet.defer import DeferredLock
+from twisted.logger import Logger
 
 from pkgd.blocking import Blocking
 from pkgd.config import AptRepository as AptSection
 from pkgd.config import AptSuite, Config, SigningKey, read_passphrase
 from pkgd.config import RpmRepository as RpmSection
+from pkgd.errors import ConfigError, PkgdError, SigningError
 from pkgd.packages.apt import AptRepository
 from pkgd.packages.gnupgsigner import GnupgSettings
 from pkgd.packages.layout import SPOOL
@@ -33,71 +36,154 @@ from pkgd.web.packages.receiving import Receiver
 from pkgd.web.packages.rpm import RpmEndpoints
 from pkgd.web.packages.sets import Sets
 
-__all__ = ["PackageParts", "apt_settings", "host_packages", "rpm_settings", "signers_of"]
+__all__ = ["PackageHost", "PackageParts", "apt_settings", "rpm_settings", "signers_of"]
+
+log = Logger()
 
 _Signers = Mapping[str, StartedSigner]
+_Repository = AptRepository | RpmRepository
 
 
 @frozen
 class PackageParts:
-    """What of the package repositories has a life of its own, and their doors."""
+    """What one configuration says of package repositories, and their doors."""
 
-    tree: DurableTree
-    store: LocalStore
-    spool: Spool
+    config: Config
     signers: _Signers
     site: Site
-    pending: Pending
     doors: PackagesApi
     api: ApiV1
 
+
+class PackageHost:
+    """The repositories, each made once however often the configuration changes, and their store."""
+
+    def __init__(self, reactor: Any, config: Config, fs: FileSystem, blocking: Blocking, tasks: Tasks) -> None:
+        files = config.storage.filesystem
+        self._reactor = reactor
+        self._blocking = blocking
+        self._tasks = tasks
+        self.tree = DurableTree(str(config.state_dir), fs, files.fsync)
+        self.spool = Spool(self.tree, SPOOL)
+        self.space = FreeSpace(self.tree, blocking, reactor, int(files.min_free))
+        self.store = LocalStore(self.tree, blocking, self.spool)
+        self.pending = Pending(self._receiver(config), reactor.seconds)
+        # All that have ever been configured: what still arrives for one must not meet a second of its name.
+        self._apt: dict[str, AptRepository] = {}
+        self._rpm: dict[str, RpmRepository] = {}
+        # Those that have not been read yet: whoever wrote to one would begin it anew.
+        self._waiting: list[_Repository] = []
+        # Those that have yet to publish what a new configuration says.
+        self._changed: list[_Repository] = []
+        self.signers: _Signers = {}
+        self._turn = DeferredLock()
+
     @property
-    def repositories(self) -> list[AptRepository | RpmRepository]:
-        """All of them."""
-        apt = [one.repository for one in self.site.apt.values()]
-        return [*apt, *(one.repository for one in self.site.rpm.values())]
+    def repositories(self) -> list[_Repository]:
+        """All of them that have been read, those too that are not configured any more."""
+        return [one for one in self._all() if one not in self._waiting]
 
+    def _all(self) -> list[_Repository]:
+        return [*self._apt.values(), *self._rpm.values()]
 
-def host_packages(
-    reactor: Any, config: Config, gate: Gate, fs: FileSystem, blocking: Blocking, tasks: Tasks
-) -> PackageParts:
-    """Make the repositories that are configured, their store below the state directory, and their doors.
+    def compose(self, config: Config, gate: Gate) -> PackageParts:
+        """What a configuration says. Nothing changes until `take_effect`.
 
-    :raises ConfigError: if a file that the configuration names cannot be used.
-    """
-    files = config.storage.filesystem
-    tree = DurableTree(str(config.state_dir), fs, files.fsync)
-    spool = Spool(tree, SPOOL)
-    store = LocalStore(tree, blocking, spool)
-    space = FreeSpace(tree, blocking, reactor, int(files.min_free))
-    signers = signers_of(reactor, config, blocking)
-    apt = {
-        one.name: Hosted(
-            AptRepository(apt_settings(one), store, spool, blocking, signers[one.signing_key], reactor),
-            signers[one.signing_key],
+        :raises ConfigError: if a file that the configuration names cannot be used.
+        """
+        sections = config.repositories
+        signers = signers_of(self._reactor, config, self._blocking)
+        apt = {one.name: Hosted(self._apt_of(one, signers), signers[one.signing_key]) for one in sections.apt}
+        rpm = {one.name: Hosted(self._rpm_of(one, signers), signers[one.signing_key]) for one in sections.rpm}
+        site = Site(apt, rpm, self._waiting)
+        receiver = self._receiver(config)
+        sets = Sets(receiver, self.pending, self.spool, self._blocking)
+        doors = PackagesApi(
+            gate,
+            site,
+            Table(AptEndpoints(receiver, sets, self._blocking, gate.outside).endpoints()),
+            Table(RpmEndpoints(receiver, self._blocking, self._reactor.seconds, gate.outside).endpoints()),
+            self._tasks,
         )
-        for one in config.repositories.apt
-    }
-    rpm = {one.name: _hosted_rpm(one, store, spool, blocking, signers, reactor) for one in config.repositories.rpm}
-    site = Site(apt, rpm)
-    receiver = Receiver(spool, space, blocking, int(config.limits.upload_size))
-    pending = Pending(receiver, reactor.seconds)
-    sets = Sets(receiver, pending, spool, blocking)
-    doors = PackagesApi(
-        gate,
-        site,
-        Table(AptEndpoints(receiver, sets, blocking, gate.outside).endpoints()),
-        Table(RpmEndpoints(receiver, blocking, reactor.seconds, gate.outside).endpoints()),
-        tasks,
-    )
-    return PackageParts(tree, store, spool, signers, site, pending, doors, ApiV1(gate, site, blocking, tasks))
+        return PackageParts(config, signers, site, doors, ApiV1(gate, site, self._blocking, self._tasks))
 
+    async def prepare(self, parts: PackageParts) -> None:
+        """Read the keys that a configuration names.
 
-def _hosted_rpm(
-    section: RpmSection, store: LocalStore, spool: Spool, blocking: Blocking, signers: _Signers, reactor: Any
-) -> Hosted[RpmRepository]:
-    signer = signers[section.signing_key]
-    return Hosted(RpmRepository(rpm_settings(section), store, spool, blocking, signer, reactor, signer), signer)
+        :raises ConfigError: if one cannot be used that is new, or could be used until now.
+        """
+        for name, signer in parts.signers.items():
+            await signer.start()
+            before = self.signers.get(name)
+            if not signer.is_usable and (before is None or before.is_usable):
+                raise ConfigError(f"signing.keys.{name}", signer.problem)
+
+    def take_effect(self, parts: PackageParts) -> None:
+        """Be what a configuration says, from now on; `start_waiting` reads what is new and publishes what changes."""
+        self.space.floor = int(parts.config.storage.filesystem.min_free)
+        self.signers = parts.signers
+        for apt in parts.config.repositories.apt:
+            if apt.name in self._apt:
+                self._apt[apt.name].adopt(apt_settings(apt), parts.signers[apt.signing_key])
+                self._changed.append(self._apt[apt.name])
+            else:
+                self._apt[apt.name] = parts.site.apt[apt.name].repository
+                self._waiting.append(self._apt[apt.name])
+        for rpm in parts.config.repositories.rpm:
+            signer = parts.signers[rpm.signing_key]
+            if rpm.name in self._rpm:
+                self._rpm[rpm.name].adopt(rpm_settings(rpm), signer, signer)
+                self._changed.append(self._rpm[rpm.name])
+            else:
+                self._rpm[rpm.name] = parts.site.rpm[rpm.name].repository
+                self._waiting.append(self._rpm[rpm.name])
+
+    async def start_waiting(self) -> None:
+        """Start the repositories that could not be started before, and publish what has changed.
+
+        What cannot be begun is no reason not to serve the rest; it is to be called again.
+        """
+        # A probe and a reload may come together; who reads a repository twice at a time may lose what is published.
+        async with self._turn:
+            for queue in (self._waiting, self._changed):
+                for repository in dict.fromkeys(queue):
+                    try:
+                        await repository.start()
+                    except SigningError:
+                        pass  # the key has been complained about; the first upload tries again
+                    except PkgdError as error:
+                        name = repository.settings.name
+                        log.error("the package repository {name} is not there yet: {why}", name=name, why=error.message)
+                        continue
+                    queue[:] = [one for one in queue if one is not repository]
+
+    async def sweep(self) -> None:
+        """Give up the generations of package repositories that are out of their window."""
+        for repository in self.repositories:
+            await repository.sweep()
+
+    async def finished(self) -> None:
+        """Wait for publishes, which belong to nobody, and end what they have begun."""
+        for repository in self._all():
+            await repository.finished()
+
+    def _receiver(self, config: Config) -> Receiver:
+        return Receiver(self.spool, self.space, self._blocking, int(config.limits.upload_size))
+
+    def _apt_of(self, section: AptSection, signers: _Signers) -> AptRepository:
+        found = self._apt.get(section.name)
+        if found is not None:
+            return found
+        signer = signers[section.signing_key]
+        return AptRepository(apt_settings(section), self.store, self.spool, self._blocking, signer, self._reactor)
+
+    def _rpm_of(self, section: RpmSection, signers: _Signers) -> RpmRepository:
+        found = self._rpm.get(section.name)
+        if found is not None:
+            return found
+        signer = signers[section.signing_key]
+        settings, store = rpm_settings(section), self.store
+        return RpmRepository(settings, store, self.spool, self._blocking, signer, self._reactor, signer)
 
 
 def rpm_settings(section: RpmSection) -> RpmSettings:

@@ -14,6 +14,7 @@ from pkgd.sharing import Tasks
 from pkgd.state.accountrows import KeyRow
 from pkgd.state.accounts import Accounts
 from pkgd.web.api.keys import Browsers, KeyApiParts, KeysApi
+from pkgd.web.auth.login import UnderWay
 from pkgd.web.gate import Gate
 
 __all__ = ["FILE", "Logins", "key_limits"]
@@ -25,11 +26,17 @@ class Logins:
     """The keys and tokens that are kept, and what of them has a life of its own."""
 
     def __init__(
-        self, reactor: Any, config: Config, now: Callable[[], float], is_htpasswd_user: Callable[[str], bool]
+        self,
+        reactor: Any,
+        config: Config,
+        now: Callable[[], float],
+        is_htpasswd_user: Callable[[str], bool],
+        before: Logins | None = None,
     ) -> None:
         """
         :param now: seconds since the epoch.
         :param is_htpasswd_user: whether the file of users has somebody, as of now.
+        :param before: those of the configuration before this one: the file is the same, and in use.
         """
         self._now = now
         self._limits = key_limits(config)
@@ -39,9 +46,15 @@ class Logins:
             # In another mode that file says nothing about whose keys are good.
             return not basic or row.via != "htpasswd" or is_htpasswd_user(row.owner)
 
-        self.accounts = Accounts(reactor, os.path.join(str(config.state_dir), FILE))
-        self.keys = ApiKeys(self.accounts, now, is_user)
+        self._is_user = is_user
+        self.accounts: Accounts = before.accounts if before else Accounts(reactor, _file(config))
+        self.keys: ApiKeys = before.keys if before else ApiKeys(self.accounts, now, is_user)
         self.refresh_tokens = StoredRefreshTokens(self.accounts, now)
+        self.under_way: UnderWay = before.under_way if before else UnderWay(now)
+
+    def take_effect(self) -> None:
+        """From now on it is this configuration that says whose keys are good."""
+        self.keys.is_user = self._is_user
 
     def api(self, gate: Gate, tasks: Tasks, browsers: Browsers | None) -> KeysApi:
         """The endpoint for keys; `browsers` is None where none log in."""
@@ -51,6 +64,10 @@ class Logins:
         """See whether the command `pkgd key` has changed anything, and write down what was used."""
         await self.keys.load()
         await self.keys.flush()
+
+
+def _file(config: Config) -> str:
+    return os.path.join(str(config.state_dir), FILE)
 
 
 def key_limits(config: Config) -> KeyLimits:

@@ -76,7 +76,8 @@ class Metrics:
         self._labels = {host: host for host in known}
         self._room = others
         self._registry = _Registry()
-        self._describe_process(now())
+        started = now()
+        self._describe_process(started)
         self._requests = self._counter("mirror_requests", "Pulls through the mirror.", "upstream", "kind", "result")
         self._durations = _Children(
             Histogram(
@@ -123,6 +124,17 @@ class Metrics:
             buckets=_LAG_SECONDS,
             registry=self._registry,
         )
+        self._reload = Gauge(
+            "pkgd_config_last_reload_successful",
+            "0 if the last reading of the configuration failed.",
+            registry=self._registry,
+        )
+        self._reload_time = Gauge(
+            "pkgd_config_last_reload_success_timestamp_seconds",
+            "When the configuration was last read with success.",
+            registry=self._registry,
+        )
+        self.reloaded(True, started)
         for host in self._labels:
             for child in (self._open(host), self._cached(host)):
                 child.set(0)
@@ -147,6 +159,14 @@ class Metrics:
 
     def _gauge(self, name: str, text: str) -> _Children:
         return _Children(Gauge(f"pkgd_{name}", text, ["upstream"], registry=self._registry))
+
+    # -- the configuration --
+
+    def reloaded(self, is_successful: bool, now: float) -> None:
+        """The configuration has been read anew, or could not be."""
+        self._reload.set(is_successful)
+        if is_successful:
+            self._reload_time.set(now)
 
     # -- authentication --
 

@@ -64,7 +64,10 @@ def browser_logins(
     names = ClaimNames(section.username_claim, section.groups_claim, frozenset(section.allowed_groups))
     provider = make_provider(reactor, config, now)
     users = OidcUsers(names, logins.keys, sessions, is_local)
-    parts = LoginParts(provider, users, sessions, logins.refresh_tokens, outside, now, audit)
+    parts = LoginParts(
+        *(provider, users, sessions, logins.refresh_tokens, outside, now),
+        *(audit, logins.under_way),
+    )
     return BrowserLogins(provider, users, BrowserSessions(sessions, outside), LoginApi(parts, tasks), KeysPage())
 
 

@@ -26,7 +26,8 @@ from pkgd.secretfiles import read_secret_file
 __all__ = ["SigningKeys", "perform"]
 
 _MAX_INPUT = 1 << 22
-_RESTART = "A running pkgd signs with it once it has been restarted."
+_TOLD = "has got SIGHUP (`systemctl reload pkgd`)"
+_RELOAD = f"A running pkgd signs with it once it {_TOLD}."
 
 
 @frozen
@@ -55,7 +56,7 @@ class SigningKeys:
         if self._ring.active():
             raise ConfigError("", "there is a signing key already; `rotate` makes another one")
         key = self._ring.generate(user_id or default_user_id(), self._now, algorithm or self._algorithm)
-        return f"made {_line(key)}\n{_RESTART}\n"
+        return f"made {_line(key)}\n{_RELOAD}\n"
 
     def rotate(self, algorithm: str | None, user_id: str | None) -> str:
         """Make a key that signs along with those that there are."""
@@ -65,14 +66,14 @@ class SigningKeys:
         key = self._ring.generate(user_id or default_user_id(), self._now, algorithm or self._algorithm)
         commands = "".join(f"  pkgd signing-key retire {one.fingerprint}\n" for one in old)
         return (
-            f"made {_line(key)}\n{_RESTART}\nOnce every client has the new key (`export` shows both), let it sign"
+            f"made {_line(key)}\n{_RELOAD}\nOnce every client has the new key (`export` shows both), let it sign"
             f" alone:\n{commands}"
         )
 
     def retire(self, fingerprint: str) -> str:
         """Let a key sign no longer."""
         self._ring.retire(_plain(fingerprint))
-        return f"retired {_plain(fingerprint)}\nA running pkgd signs with it until it has been restarted.\n"
+        return f"retired {_plain(fingerprint)}\nA running pkgd signs with it until it {_TOLD}.\n"
 
     def add(self, data: bytes, passphrase_file: str | None) -> str:
         """Import secret keys, as GnuPG exports them."""
@@ -85,7 +86,7 @@ class SigningKeys:
             known.add(key.fingerprint)
         for key in keys:
             self._ring.add(key)
-        return "".join(f"imported {_line(key)}\n" for key in keys) + f"{_RESTART}\n"
+        return "".join(f"imported {_line(key)}\n" for key in keys) + f"{_RELOAD}\n"
 
     def add_file(self, path: str, passphrase_file: str | None) -> str:
         """Import the secret keys in a file, which nobody else may be able to read."""

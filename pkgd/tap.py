@@ -13,6 +13,7 @@ from twisted.python import usage
 from zope.interface import implementer
 
 from pkgd.config import load
+from pkgd.config.reloading import ConfigFile
 from pkgd.daemon import Daemon
 from pkgd.sdnotify import ServiceManager, watchdog_interval
 
@@ -40,7 +41,7 @@ def makeService(options: Options, announce: Callable[[str], None] = lambda url: 
         loop = reactor
     # Names are looked up in the reactor's own threads, for nothing else: a slow one must not hold up the rest.
     loop.suggestThreadPoolSize(LOOK_UPS)
-    config = load(options["config"], os.environ)
+    source = ConfigFile(options["config"], os.environ, load)
     manager = _service_manager(loop)
 
     def ready(url: str) -> None:
@@ -49,9 +50,9 @@ def makeService(options: Options, announce: Callable[[str], None] = lambda url: 
 
     def stopping() -> None:
         _next_signal_kills()
-        manager.stopping(config.server.shutdown.delay + config.server.shutdown.drain)
+        manager.stopping(daemon.patience)
 
-    daemon = Daemon(loop, config, announce=ready, stopping=stopping)
+    daemon = Daemon(loop, source.read(), announce=ready, stopping=stopping, source=source)
 
     def reload() -> None:
         manager.reloading()

@@ -35,7 +35,7 @@ class Upkeep:
     """
 
     def __init__(self, config: Config, collector: Collector, metrics: Metrics, is_alone: bool = False) -> None:
-        self._settings = config.storage.gc
+        self.settings = config.storage.gc
         self._collector = collector
         self._metrics = metrics
         self._is_alone = is_alone
@@ -44,16 +44,16 @@ class Upkeep:
     @property
     def interval(self) -> float:
         """How often garbage is to be collected, in seconds; 0 for never."""
-        return self._settings.interval
+        return self.settings.interval
 
     @property
     def delay(self) -> float:
         """How long after the start, first."""
-        return min(self._settings.interval, FIRST_PASS)
+        return min(self.settings.interval, FIRST_PASS)
 
     async def recur(self, progress: Progress) -> None:
         """Collect garbage as it is configured."""
-        await self._collect(not self._settings.dry_run, progress)
+        await self._collect(not self.settings.dry_run, progress)
 
     async def collect(self, arguments: Mapping[str, Any], progress: Progress) -> Mapping[str, Any]:
         """The job `gc`: `apply` is whether garbage is removed."""
@@ -63,7 +63,7 @@ class Upkeep:
 
     async def _collect(self, apply: bool, progress: Progress) -> list[Found]:
         async with self._turn:
-            policy = Policy(self._settings.grace, apply, self._is_alone)
+            policy = Policy(self.settings.grace, apply, self._is_alone)
             found = await self._collector.run(policy, progress)
         objects, size = sum(one.objects for one in found), sum(one.bytes for one in found)
         if apply:
@@ -84,7 +84,7 @@ class Scrubbing:
     def __init__(
         self, config: Config, scrubber: Scrubber, cursor: CursorFile, metrics: Metrics, wall: Callable[[], float]
     ) -> None:
-        self._settings = config.storage.scrub
+        self.settings = config.storage.scrub
         self._scrubber = scrubber
         self._cursor = cursor
         self._metrics = metrics
@@ -92,13 +92,15 @@ class Scrubbing:
 
     @property
     def interval(self) -> float:
-        """How often it is to be looked whether it is time, in seconds; 0 for never."""
-        return min(self._settings.interval, SCRUB_LOOK)
+        """How often it is to be looked whether it is time, in seconds."""
+        return min(self.settings.interval or SCRUB_LOOK, SCRUB_LOOK)
 
     async def recur(self, progress: Progress) -> None:
-        """Go on with the pass that was stopped, or begin one if it is time."""
+        """Go on with the pass that was stopped, or begin one if it is time; with an interval of 0, nothing."""
+        if not self.settings.interval:
+            return
         now, cursor = self._wall(), await self._cursor.read()
-        if cursor is not None and cursor.after is None and 0 <= now - cursor.began < self._settings.interval:
+        if cursor is not None and cursor.after is None and 0 <= now - cursor.began < self.settings.interval:
             return
         if cursor is None or cursor.after is None:
             cursor = Cursor(now)

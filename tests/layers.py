@@ -63,7 +63,7 @@ ROOMS: dict[str, frozenset[str]] = {
     | {"admin", "config", "locking", "metrics", "rebuild", "registry", "state", "storage", "upkeep"}
     | {"backup", "packages", "scrub"},
     "daemon": _BELOW_WEB
-    | {"state", "config", "web", "outbound", "composition", "locking", "admin", "upkeep"}
+    | {"state", "config", "web", "outbound", "composition", "locking", "admin", "upkeep", "authentication"}
     | {"lag", "metrics", "watching"},
     "sdnotify": frozenset(),
     "tap": frozenset(["config", "daemon", "sdnotify"]),

@@ -95,7 +95,7 @@ class ApiKeys:
         """
         self._accounts = accounts
         self._now = now
-        self._is_user = is_user
+        self.is_user = is_user
         self._keys: dict[str, _Live] = {}
         self._noted: dict[str, float] = {}
         self._unwritten: dict[str, float] = {}
@@ -211,7 +211,7 @@ class ApiKeys:
     # -- one key --
 
     def _is_good(self, live: _Live, address: str | None) -> bool:
-        if not live.is_valid(self._now(), address) or not self._is_user(live.row):
+        if not live.is_valid(self._now(), address) or not self.is_user(live.row):
             return False
         if live.row.parent is None:
             return True

@@ -43,6 +43,11 @@ class Throttle:
         self._buckets: OrderedDict[tuple[str, str], tuple[float, float]] = OrderedDict()
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
 
+    @property
+    def rates(self) -> tuple[Rate, Rate]:
+        """How often one may fail: from one address, and as one user."""
+        return self._per_address, self._per_user
+
     def check(self, user: str, address: str | None) -> None:
         """Make sure that one more attempt may be made.
 

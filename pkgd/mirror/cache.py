@@ -90,7 +90,7 @@ class MirrorCache:
         self._locks = locks
         self._blocking = blocking
         self._clock = clock
-        self._has_credentials = has_credentials
+        self.has_credentials = has_credentials
         self._marks: OrderedDict[str, bool] = OrderedDict()
         self._listed: OrderedDict[tuple[Origin, Digest], Listed] = OrderedDict()
         self._listed_bytes = 0
@@ -229,11 +229,11 @@ class MirrorCache:
 
     async def is_private(self, origin: Origin) -> bool:
         """Whether the repository's content was fetched with credentials, or would be now."""
-        return self._has_credentials(origin.host) or await self._marked(private_key(directory(origin)))
+        return self.has_credentials(origin.host) or await self._marked(private_key(directory(origin)))
 
     def private_at_once(self, origin: Origin) -> bool | None:
         """The same, or None if that takes waiting."""
-        return self._has_credentials(origin.host) or self._marks.get(private_key(directory(origin)))
+        return self.has_credentials(origin.host) or self._marks.get(private_key(directory(origin)))
 
     async def is_fallback(self, origin: Origin) -> bool:
         """Whether pulls that named no upstream have been resolved to this repository."""

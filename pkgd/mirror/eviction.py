@@ -83,7 +83,7 @@ class Evictor:
         self._ledger = ledger
         self._locks = locks
         self._space = space
-        self._limits = limits
+        self.limits = limits
         self._in_flight = in_flight
         self._clock = clock
         self._evicted = evicted
@@ -134,7 +134,7 @@ class Evictor:
         """What one pass makes room for: the first who waits, and those of the others who may have room beside it."""
         total = size
         for other in self._waiting[1:]:
-            if not self._limits.max_size or self._reserved + total + other <= self._limits.max_size:
+            if not self.limits.max_size or self._reserved + total + other <= self.limits.max_size:
                 total += other
         return total
 
@@ -147,9 +147,9 @@ class Evictor:
 
     async def _excess(self, size: int) -> int:
         """By how much `size` more would exceed the size limit."""
-        if not self._limits.max_size:
+        if not self.limits.max_size:
             return 0
-        return max(0, await self._ledger.total() + self._reserved + size - self._limits.max_size)
+        return max(0, await self._ledger.total() + self._reserved + size - self.limits.max_size)
 
     # -- what has become old --
 
@@ -174,7 +174,7 @@ class Evictor:
 
     async def _is_due(self, root: Root) -> bool:
         age = self._clock() - root.used
-        return bool(self._limits.unused_for and age > self._limits.unused_for) or await self._excess(0) > 0
+        return bool(self.limits.unused_for and age > self.limits.unused_for) or await self._excess(0) > 0
 
     async def _compensate(self) -> None:
         """Keep every object's age when the clock has been set, lest all become old at once."""

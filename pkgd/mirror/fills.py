@@ -74,7 +74,7 @@ class Fills:
         blocking: Blocking,
         clock: IReactorTime,
     ) -> None:
-        self._upstreams = upstreams
+        self.upstreams = upstreams
         self._cache = cache
         self._evictor = evictor
         self._spool = spool
@@ -122,7 +122,7 @@ class Fills:
     async def _run(self, fetch: _Fetch) -> None:
         fill = fetch.fill
         try:
-            last = await self._upstreams.first(fetch.origin, lambda one: self._from(one, fetch))
+            last = await self.upstreams.first(fetch.origin, lambda one: self._from(one, fetch))
             if last is None:
                 raise UnknownBlob(str(fill.digest))
             await self._keep(fetch, last)
@@ -140,7 +140,7 @@ class Fills:
     async def _from(self, upstream: Upstream, fetch: _Fetch) -> Upstream | None:
         """Take the blob, or the rest of it, from one endpoint; None if it doesn't have it."""
         fill = fetch.fill
-        is_last = upstream is self._upstreams.of(fetch.origin.host)[-1]
+        is_last = upstream is self.upstreams.of(fetch.origin.host)[-1]
         if not is_last and self._distrusted.holds((upstream.host, fetch.blob)):
             raise UpstreamCorrupt(upstream.host, f"has lately sent other bytes than those of {fill.digest}")
         fruitless = 0

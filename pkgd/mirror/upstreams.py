@@ -74,6 +74,11 @@ class Upstreams:
         self._hosts.move_to_end(host)
         return [*self._parents, found]
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody asks any of them for anything at present."""
+        return all(one.is_idle for one in (*self._parents, *self._hosts.values()))
+
     def _forget_one(self) -> None:
         """Close the one that was asked longest ago, of those that nobody is waiting for."""
         for host, one in self._hosts.items():

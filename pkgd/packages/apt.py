@@ -47,25 +47,47 @@ class AptRepository:
         """
         :param store: rooted at the state directory; `spool` is in the same tree, at `pkgd.packages.layout.SPOOL`.
         """
-        self.settings = settings
         directory = apt_directory(settings.name)
-        self._uploads = Uploads(Staging(spool, blocking), blocking, settings.contents)
-        self._lists = PathLists(directory, store, blocking)
-        self._suites = {one.codename: AptSuite(settings, one, signer, self._lists) for one in settings.suites}
-        self._publishers = {
-            name: Publisher(Shelf(suite_directory(settings.name, name), store, blocking), suite, clock, settings.window)
-            for name, suite in self._suites.items()
-        }
-        self._pool = Pool(directory, store, blocking, self._is_named, self._lists)
-        self._serving = AptServing(self._publishers, self._pool)
-        contents = [(one.contents, self._publishers[name]) for name, one in self._suites.items() if one.contents]
-        self._filling = Filling(contents, self._lists, self._pool)
-        self._sweeping = Sweeping(f"the sweep of the apt repository {settings.name}", self._sweep)
-        self._filler = Sweeping(f"filling Contents of the apt repository {settings.name}", self._filling.run)
+        self._store = store
+        self._blocking = blocking
+        self._staging = Staging(spool, blocking)
         self._clock = clock
+        self._lists = PathLists(directory, store, blocking)
+        # Of suites that were configured once: whoever publishes one of them again has to be the same.
+        self._former: dict[str, Publisher] = {}
+        self._suites: Mapping[str, AptSuite] = {}
+        self._publishers: Mapping[str, Publisher] = {}
+        self._pool = Pool(directory, store, blocking, self._is_named, self._lists)
+        self._filling = Filling([], self._lists, self._pool)
+        self.adopt(settings, signer)
+        self._sweeping = Sweeping(f"the sweep of the apt repository {settings.name}", self._sweep)
+        self._filler = Sweeping(f"filling Contents of the apt repository {settings.name}", self._fill)
         self._named_by_strangers = partial(named_by_strangers, store, blocking, suites_prefix(settings.name))
         files = PoolFiles(directory, store, blocking)
         self._orphans = Orphans(self._pool, files, "pool", self._named, clock)
+
+    def adopt(self, settings: AptSettings, signer: Signer) -> None:
+        """Be what other settings say, of the same name, from now on. `start` publishes what that changes."""
+        self._filling.stop()
+        self.settings = settings
+        self._uploads = Uploads(self._staging, self._blocking, settings.contents)
+        self._former.update(self._publishers)
+        self._suites = {one.codename: AptSuite(settings, one, signer, self._lists) for one in settings.suites}
+        self._publishers = {name: self._publisher_of(name, suite) for name, suite in self._suites.items()}
+        self._serving = AptServing(self._publishers, self._pool)
+        contents = [(one.contents, self._publishers[name]) for name, one in self._suites.items() if one.contents]
+        self._filling = Filling(contents, self._lists, self._pool)
+        if all(one.is_loaded for one in self._publishers.values()):
+            self._filling.resume()
+
+    def _publisher_of(self, name: str, suite: AptSuite) -> Publisher:
+        window = self.settings.window
+        found = self._former.pop(name, None)
+        if found is not None:
+            found.adopt(suite, window)
+            return found
+        shelf = Shelf(suite_directory(self.settings.name, name), self._store, self._blocking)
+        return Publisher(shelf, suite, self._clock, window)
 
     async def start(self) -> None:
         """Read what is published; publish suites that have nothing yet, or that settings or keys have changed.
@@ -114,15 +136,15 @@ class AptRepository:
         """
         composers = [self._suite(suite, one.component) for suite in suites for one in uploads]
         for name in suites:
-            self._publishers[name].check_loaded()
-        first = self._publishers[suites[0]]
+            self._publisher(name).check_loaded()
+        first = self._publisher(suites[0])
         with first.gathering.expecting() as arrived:
             prepared = await self._uploads.prepare(first.published, composers[0], uploads)
             async with self._pool.holding([path for one in prepared for path in (*one.paths, *one.linked.values())]):
                 for name in suites:
                     for one in prepared:
-                        view, (slot, key, _) = self._publishers[name].published, one.found
-                        await self._suites[name].check_conflict(view, key, one.sha256, is_udeb_slot(slot))
+                        view, (slot, key, _) = self._publisher(name).published, one.found
+                        await self._suite(name).check_conflict(view, key, one.sha256, is_udeb_slot(slot))
                 created, number = await self._place(suites, prepared, arrived)
         self._sweeping.soon()
         return [_added(one.found, number, new) for one, new in zip(prepared, created, strict=True)]
@@ -142,10 +164,10 @@ class AptRepository:
         :raises UnknownPackage: if no suite has it.
         """
         removed = []
-        for name, suite in self._suites.items():
+        for name, suite in list(self._suites.items()):
             try:
                 removed.append(await self._remove(name, suite.settings.components, path))
-            except UnknownPackage:
+            except (UnknownPackage, UnknownRepository):
                 continue
         if not removed:
             raise UnknownPackage(path)
@@ -159,7 +181,7 @@ class AptRepository:
         :raises AlreadyExists: as for `add`.
         """
         components, suite = self._suite(source).settings.components, self._suite(target)
-        found = await select(self._publishers[source].published, components, wanted)
+        found = await select(self._publisher(source).published, components, wanted)
         if not found:
             raise UnknownPackage(str(wanted))
         for slot, _, _ in found:
@@ -171,9 +193,9 @@ class AptRepository:
         async with self._pool.holding([path for _, _, text in found for path in paths_of(text)]):
             # Who took them out meanwhile may have taken the files, too.
             for slot, key, _ in found:
-                if await self._publishers[source].published.find(slot, key) is None:
+                if await self._publisher(source).published.find(slot, key) is None:
                     raise UnknownPackage(" ".join(key))
-            created, number = await self._publishers[target].submit(change)
+            created, number = await self._publisher(target).submit(change)
         self._sweeping.soon()
         return [_added(one, number, new) for one, new in zip(found, created, strict=True)]
 
@@ -186,7 +208,7 @@ class AptRepository:
         """
         composer = self._suite(suite, component)
         components = composer.settings.components if component is None else [component]
-        found = await named(self._publishers[suite].published, components, name)
+        found = await named(self._publisher(suite).published, components, name)
         return [read_listed(slot, key, text) for slot, key, text in found]
 
     async def open(self, path: str) -> Served:
@@ -212,18 +234,22 @@ class AptRepository:
     async def finished(self) -> None:
         """Wait until no publish and no sweep runs: for the stop."""
         self._filling.stop()
-        for publisher in self._publishers.values():
+        for publisher in [*self._publishers.values(), *self._former.values()]:
             await publisher.finished()
         await self._sweeping.finished()
         await self._filler.finished()
 
+    async def _fill(self) -> None:
+        await self._filling.run()
+
     async def _sweep(self) -> None:
         self._filler.soon()
-        for publisher in self._publishers.values():
+        publishers = [one for one in self._publishers.values() if one.is_loaded]
+        for publisher in publishers:
             await self._refresh(publisher)
             # All have to be known before a file counts as named by none.
             await publisher.kept.complete()
-        for publisher in self._publishers.values():
+        for publisher in publishers:
             await publisher.sweep(self._pool.discard)
 
     async def _refresh(self, publisher: Publisher) -> None:
@@ -242,6 +268,11 @@ class AptRepository:
             found.check_component(component)
         return found
 
+    def _publisher(self, name: str) -> Publisher:
+        """Of a suite that may have been given up meanwhile."""
+        self._suite(name)
+        return self._publishers[name]
+
     async def _place(
         self, suites: Sequence[str], prepared: Sequence[Prepared], arrived: Callable[[], None]
     ) -> tuple[Sequence[bool], int]:
@@ -253,8 +284,8 @@ class AptRepository:
                 if one.contents is not None:
                     await self._lists.keep(one.paths[0], one.contents)
             for name in suites:
-                change = _putting(self._suites[name], prepared)
-                news, number = await self._publishers[name].submit(change, weight_of(prepared), arrived)
+                change = _putting(self._suite(name), prepared)
+                news, number = await self._publisher(name).submit(change, weight_of(prepared), arrived)
                 created = [old or new for old, new in zip(created, news, strict=True)]
                 numbers.append(number)
         except PkgdError as error:
@@ -266,8 +297,8 @@ class AptRepository:
         return created, numbers[0]
 
     async def _remove(self, suite: str, components: Sequence[str], path: str) -> Removed:
-        composer = self._suites[suite]
-        found = await with_file(self._publishers[suite].published, components, path)
+        composer = self._suite(suite)
+        found = await with_file(self._publisher(suite).published, components, path)
 
         async def change(draft: Draft) -> None:
             for slot, key, text in found:
@@ -277,21 +308,24 @@ class AptRepository:
 
         if not found:
             raise UnknownPackage(path)
-        _, number = await self._publishers[suite].submit(change)
+        _, number = await self._publisher(suite).submit(change)
         self._sweeping.soon()
         return Removed(suite, [read_listed(*one) for one in found], number)
 
     async def _named(self) -> Collection[str]:
         """Every file that any generation of any suite names, configured or not."""
         how = (StanzaShape(self.settings.forms), paths_of, lambda slot: not is_contents_slot(slot))
-        found = await self._named_by_strangers(self._suites, *how)
-        for one in self._publishers.values():
+        known = {name: one for name, one in self._publishers.items() if one.is_loaded}
+        found = await self._named_by_strangers(known, *how)
+        for one in known.values():
             found |= await named_by(one.shelf, one.kept, *how)
         return found
 
     async def _is_named(self, gone: Gone, path: str) -> bool:
         """Whether any suite names a file, or has a generation that does."""
-        for publisher in self._publishers.values():
+        for publisher in [*self._publishers.values(), *self._former.values()]:
+            if not publisher.is_loaded:
+                return True  # who knows
             found = await publisher.published.find(gone.slot, gone.key)
             await publisher.kept.complete()
             if (found is not None and path in paths_of(found[0])) or publisher.kept.withdrawn(path):

@@ -38,6 +38,10 @@ class KeyExpiry:
         self._tell = tell
         self._said: dict[str, float] = {}
 
+    def use(self, signers: Mapping[str, StartedSigner], warn_before: float) -> None:
+        """Look at these from now on."""
+        self._signers, self._warn_before = signers, warn_before
+
     async def run(self) -> None:
         """Look at all of them. To be called every hour or so; the log hears of each once a day."""
         for name, signer in self._signers.items():

@@ -112,7 +112,7 @@ class Kept:
 
     def __init__(self, shelf: Shelf, window: Window) -> None:
         self._shelf = shelf
-        self._window = window
+        self.window = window
         self.current: Generation | None = None
         self._known: list[_Known] = []
         # Digest of a file -> the last generation that has it, and where.
@@ -201,9 +201,9 @@ class Kept:
 
     def expired(self, now: float) -> tuple[int, int] | None:
         """The oldest generation and the one after it, if the oldest need not be kept any more."""
-        if len(self._known) <= self._window.generations + 1:
+        if len(self._known) <= self.window.generations + 1:
             return None
-        if now - self._known[1].date < self._window.seconds:
+        if now - self._known[1].date < self.window.seconds:
             return None
         return self._known[0].number, self._known[1].number
 

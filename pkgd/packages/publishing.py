@@ -55,7 +55,8 @@ class Publisher:
         self._next = 1
         self._pending: list[tuple[Change, Deferred[Any], int]] = []
         self._running = False
-        self._loaded = False
+        self.is_loaded = False
+        self._coming: tuple[Composer, Window] | None = None
         self._tasks = Tasks()
 
     async def load(self) -> None:
@@ -63,7 +64,7 @@ class Publisher:
 
         :raises Storage: if it cannot be read.
         """
-        if self._loaded:
+        if self.is_loaded:
             return
         self.kept = Kept(self.shelf, self._window)
         await self.kept.load()
@@ -77,14 +78,14 @@ class Publisher:
         except Storage as error:
             # They are in nobody's way, and a storage that cannot be written can still be read.
             log.warn("what was left half-published in {base} stays: {reason}", base=self.shelf.base, reason=error)
-        self._loaded = True
+        self.is_loaded = True
 
     def check_loaded(self) -> None:
         """Refuse to go on as if nothing were published.
 
         :raises NotReady: if what is published has not been read.
         """
-        if not self._loaded:
+        if not self.is_loaded:
             raise NotReady
 
     async def ensure(self) -> None:
@@ -93,8 +94,22 @@ class Publisher:
         :raises SigningError: if it cannot be signed.
         """
         current = self.kept.current
-        if current is None or current.marks != self.composer.marks():
+        composer = self.composer if self._coming is None else self._coming[0]
+        if current is None or current.marks != composer.marks():
             await self.submit(_touch)
+
+    def adopt(self, composer: Composer, window: Window) -> None:
+        """Publish like this from now on: a publish that is under way ends as it has begun. `ensure` publishes anew."""
+        self._coming = (composer, window)
+        if not self._running:
+            self._change()
+
+    def _change(self) -> None:
+        if self._coming is None:
+            return
+        (self.composer, self._window), self._coming = self._coming, None
+        self.kept.window = self._window
+        self.published = Published(self.shelf, self.published.indices, self.composer.shape)
 
     async def submit(
         self, change: Callable[[Draft], Awaitable[T]], weight: int = 1, arrived: Callable[[], None] = lambda: None
@@ -126,12 +141,14 @@ class Publisher:
         try:
             while self._pending:
                 await self.gathering.complete()
+                self._change()
                 weights = accumulate(weight for _, _, weight in self._pending)
                 count = max(1, sum(weight <= _MOST_WEIGHT for weight in weights))
                 batch, self._pending = self._pending[:count], self._pending[count:]
                 await self._publish([(change, waiting) for change, waiting, _ in batch])
         finally:
             self._running = False
+            self._change()
 
     async def _publish(self, batch: list[tuple[Change, Deferred[Any]]]) -> None:
         """Publish a batch, and answer everybody in it."""

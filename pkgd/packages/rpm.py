@@ -66,6 +66,7 @@ class RpmRepository:
         """
         self.settings = settings
         directory = rpm_directory(settings.name)
+        self._spool = spool
         self._staging = Staging(spool, blocking)
         self._blocking = blocking
         self._clock = clock
@@ -78,6 +79,12 @@ class RpmRepository:
         self._sweeping = Sweeping(f"the sweep of the rpm repository {settings.name}", self._sweep)
         files = PoolFiles(directory, store, blocking)
         self._orphans = Orphans(self._pool, files, "Packages", self._named, clock)
+
+    def adopt(self, settings: RpmSettings, signer: Signer, header_signer: HeaderSigner) -> None:
+        """See `AptRepository.adopt`."""
+        self.settings = settings
+        self._signing = PackageSigning(settings.sign_packages, header_signer, self._spool, self._blocking, self._clock)
+        self._publisher.adopt(RpmMetadata(settings, signer), settings.window)
 
     async def start(self) -> None:
         """See `AptRepository.start`."""

@@ -52,14 +52,14 @@ class StartedSigner:
         self._blocking = blocking
         self._clock = clock
         self._opened: Opened | None = None
-        self._problem = "its keys have not been read yet"
+        self.problem = "its keys have not been read yet"
 
     async def start(self) -> None:
         """Read the keys. May be called again."""
         try:
             self._opened = await self._opening()
         except PkgdError as error:
-            self._problem = error.message
+            self.problem = error.message
             log.error("the signing key {name} cannot be used: {reason}", name=self._name, reason=error.message)
 
     async def clearsign(self, text: bytes) -> bytes:
@@ -89,13 +89,18 @@ class StartedSigner:
         """See `HeaderSigner`."""
         return [key.certificate for key in self._ready().keys]
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether its keys have been read; if not, `problem` says why."""
+        return self._opened is not None
+
     def expiries(self) -> Mapping[str, int]:
         """When its keys expire, in seconds since the epoch, by fingerprint; 0 is never. Empty before they are read."""
         return self._opened.expiries if self._opened is not None else {}
 
     def _ready(self) -> Opened:
         if self._opened is None:
-            raise SigningError(f"signing key {self._name}: {self._problem}")
+            raise SigningError(f"signing key {self._name}: {self.problem}")
         return self._opened
 
 

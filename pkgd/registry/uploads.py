@@ -100,7 +100,7 @@ class Uploads:
         self._blobs = blobs
         self._space = space
         self._blocking = blocking
-        self._max_size = max_size
+        self.max_size = max_size
         self._max_open = max_open
         self._open: OrderedDict[UploadId, UploadSession] = OrderedDict()
         self._finished: OrderedDict[UploadId, _Finished] = OrderedDict()
@@ -236,12 +236,12 @@ class Uploads:
                 raise OffsetMismatch(session.location, session.offset)
             if body.length is not None and body.length != at.size:
                 raise InvalidSize(f"{at.start}-{at.end - 1}", f"Content-Length is {body.length}")
-            if self._max_size and at.end > self._max_size:
-                raise TooLarge(self._max_size)
-        elif self._max_size:
-            if session.offset > self._max_size:
-                raise TooLarge(self._max_size)
-            body.set_limit(self._max_size - session.offset)
+            if self.max_size and at.end > self.max_size:
+                raise TooLarge(self.max_size)
+        elif self.max_size:
+            if session.offset > self.max_size:
+                raise TooLarge(self.max_size)
+            body.set_limit(self.max_size - session.offset)
 
     async def _flush_behind(self, session: UploadSession) -> None:
         """Let the disk keep pace with the network, in a thread of its own."""

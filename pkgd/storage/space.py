@@ -21,7 +21,7 @@ class FreeSpace:
         self._tree = tree
         self._blocking = blocking
         self._clock = clock
-        self._floor = floor
+        self.floor = floor
         self._free = 0
         self._read_at: float | None = None
 
@@ -30,7 +30,7 @@ class FreeSpace:
 
         :raises NoSpace: if they would not.
         """
-        if await self.free() - size < self._floor:
+        if await self.free() - size < self.floor:
             raise NoSpace("free space")
 
     async def free(self) -> int:
@@ -43,11 +43,11 @@ class FreeSpace:
     async def missing(self, size: int) -> int:
         """How many bytes have to be freed so that `size` more leave the floor free, as of now."""
         await self._measure()
-        return max(0, size + self._floor - self._free)
+        return max(0, size + self.floor - self._free)
 
     async def low(self) -> bool:
         """Whether the floor has been reached."""
-        return await self.free() < self._floor
+        return await self.free() < self.floor
 
     async def _measure(self) -> None:
         now = self._clock.seconds()

@@ -108,7 +108,7 @@ class AccessLog:
 
     def __init__(self, clock: IReactorTime, blocking: Blocking, path: str | None, trusted: Sequence[Network]) -> None:
         self._clock = clock
-        self._trusted = trusted
+        self.trusted = trusted
         self._file = LogFile(clock, blocking, path, "access log")
         self._stamp = (0, "")
 
@@ -134,7 +134,7 @@ class AccessLog:
         forwarded = request.header(b"x-forwarded-for")
         client: str = request.channel.peer
         if forwarded is not None or client.startswith("::ffff:"):
-            client = client_address(client, forwarded, self._trusted)
+            client = client_address(client, forwarded, self.trusted)
         self._file.append(format_line(client, _user(request.user_name), self._time(), request))
 
     def _time(self) -> str:

@@ -101,14 +101,21 @@ class HealthApi:
 
     app = Klein()
 
-    def __init__(self, readiness: Readiness, clock: IReactorTime, oidc: Callable[[], str] | None = None) -> None:
+    def __init__(
+        self,
+        readiness: Readiness,
+        clock: IReactorTime,
+        oidc: Callable[[], str] | None = None,
+        started: float | None = None,
+    ) -> None:
         """
         :param oidc: how it is with the provider that users log in by; None if there is none.
+        :param started: when the daemon was started, by the clock; None for now.
         """
         self._readiness = readiness
         self._clock = clock
         self._oidc = oidc
-        self._started = clock.seconds()
+        self._started = clock.seconds() if started is None else started
         self._version = built().version
 
     @app.route("/health", methods=["GET", "HEAD"])

@@ -80,6 +80,10 @@ class CertificateFiles:
         assert stamp is not None, "a context is used only with a certificate, and every certificate has an end"
         return datetime.strptime(stamp.decode("ascii"), "%Y%m%d%H%M%SZ").replace(tzinfo=UTC).timestamp()
 
+    def use(self, certificate: str, key: str) -> None:
+        """Look at these files from now on; `refresh` loads them."""
+        self._certificate, self._key = certificate, key
+
     def refresh(self) -> None:
         """Load the files anew if they have changed. Blocks."""
         stamp = self._stamp()

@@ -186,7 +186,7 @@ class World(MirrorEdge):
         rate = Rate(1_000_000, 60.0)
         authority = Authority(Sources([Users()]), tokens, Throttle(rate, rate, now), now, failed=audit.failed_login)
         granting = Granting(policy, authority, lambda name: (), mirrors=True)
-        outside = Outside(trusted=self.access_log._trusted)
+        outside = Outside(trusted=self.access_log.trusted)
         self.gate = Gate(policy, authority, outside, audit=audit)
         door = TokenApi(TokenParts(authority, tokens, granting, keys), outside)
         metrics = MetricsApi(Metrics(), self.blocking)

@@ -50,7 +50,7 @@ from pkgd.web.respond import send_empty, send_json
 from pkgd.web.target import parse_path, parse_query
 from pkgd.web.ui.refusal import answer_with_page, wants_page
 
-__all__ = ["CALLBACK_PATH", "HOME", "LoginApi", "LoginParts"]
+__all__ = ["CALLBACK_PATH", "HOME", "LoginApi", "LoginParts", "UnderWay"]
 
 log = Logger()
 
@@ -73,6 +73,15 @@ _NO_STORE = b"Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\n"
 _FAILED = "the login has failed: begin anew at /auth/login"
 
 
+class UnderWay:
+    """Logins that have been begun, and how often the provider was asked for somebody: what a reload goes on with."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.browsers: Pending[BrowserLogin] = Pending(LOGIN_SECONDS, now)
+        self.devices: Pending[DeviceLogin] = Pending(DEVICE_SECONDS, now)
+        self.asking = Throttle(ASKING, EVERYBODY, now)
+
+
 @frozen
 class LoginParts:
     """What logging in is made of."""
@@ -84,6 +93,7 @@ class LoginParts:
     outside: Outside
     now: Callable[[], float]
     audit: Audit | Unaudited = Factory(Unaudited)
+    under_way: UnderWay = Factory(lambda self: UnderWay(self.now), takes_self=True)
 
 
 class LoginApi:
@@ -99,9 +109,9 @@ class LoginApi:
         """
         self._parts = parts
         self._tasks = tasks or Tasks()
-        self._browsers: Pending[BrowserLogin] = Pending(LOGIN_SECONDS, parts.now)
-        self._asking = Throttle(ASKING, EVERYBODY, parts.now)
-        self._devices: Pending[DeviceLogin] = Pending(DEVICE_SECONDS, parts.now)
+        self._browsers = parts.under_way.browsers
+        self._asking = parts.under_way.asking
+        self._devices = parts.under_way.devices
         self._work: dict[bytes, tuple[bytes, Callable[[Request], Coroutine[Any, Any, None]]]] = {
             b"/auth/login": (b"GET", self._login),
             b"/auth/callback": (b"GET", self._callback),
