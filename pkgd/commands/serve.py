@@ -33,7 +33,7 @@ def run(options: Any) -> None:
 
     loop: Any = reactor
     config = load(options["config"], os.environ)
-    logs.begin(config.logging.level)
+    logs.begin(config.logging.level, config.logging.format)
     # Where systemd ends a daemon that is stuck, its log says where it was.
     faulthandler.enable()
 

@@ -80,8 +80,9 @@ def keep_fixed(old: Config, new: Config) -> Kept:
         server = replace(server, tls=old.server.tls)
     if new.state_dir != old.state_dir:
         names.append("state_dir")
-    if new.logging.level != old.logging.level:
-        names.append("logging.level")
+    for key in ("level", "format"):
+        if getattr(new.logging, key) != getattr(old.logging, key):
+            names.append(f"logging.{key}")
     for key in ("access", "audit"):
         if getattr(new.logging, key) != getattr(old.logging, key):
             names.append(f"logging.{key}.file")

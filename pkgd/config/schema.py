@@ -209,6 +209,7 @@ class Logging(Section, frozen=True):
     """`logging`: what is written where."""
 
     level: Literal["debug", "info", "warn", "error", "critical"] = "info"
+    format: Literal["text", "json"] = "text"
     access: Access = Access()
     audit: Audit = Audit()
 
