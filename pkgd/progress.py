@@ -12,7 +12,7 @@ class Progress(Protocol):
     """Is told how far it is."""
 
     def begin(self, what: str, total: int) -> None:
-        """Something begins that has so many steps; 0 if nobody knows how many."""
+        """Something begins that has so many steps, or bytes; 0 if nobody knows how many."""
 
     def advance(self, count: int = 1) -> None:
         """So many of them are done."""
@@ -33,6 +33,9 @@ class Silent:
     def is_over(self) -> bool:
         """See `Progress.is_over`."""
         return False
+
+    def close(self) -> None:
+        """Nothing more happens."""
 
 
 class Until(Silent):

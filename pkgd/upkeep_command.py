@@ -21,7 +21,6 @@ from pkgd.locking import lock_state
 from pkgd.metrics import Metrics
 from pkgd.packages.layout import SPOOL
 from pkgd.progress import Progress
-from pkgd.rebuild.report import Bar, Silent
 from pkgd.registry.garbage import Collector
 from pkgd.registry.leases import Leases
 from pkgd.scrub.cursor import CursorFile
@@ -33,6 +32,7 @@ from pkgd.state import Index, InlineDatabase, Ledger
 from pkgd.storage.fsops import DurableTree, FileSystem, storage_errors
 from pkgd.storage.local import LocalStore
 from pkgd.storage.spool import Spool
+from pkgd.terminal import bar_on
 from pkgd.upkeep import Scrubbing, Upkeep
 
 __all__ = ["carry_out"]
@@ -47,8 +47,7 @@ def carry_out(config: Config, command: str, arguments: Mapping[str, Any]) -> Map
     state = str(config.state_dir)
     if not os.path.isdir(state):
         raise ConfigError("state_dir", f"there is no {state}")
-    bar = Bar(sys.stderr) if sys.stderr.isatty() else Silent()
-    with closing(bar):
+    with closing(bar_on(sys.stderr)) as bar:
         try:
             lock = lock_state(state)
         except AlreadyRunning:

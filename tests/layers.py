@@ -33,6 +33,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "metrics": frozenset(["built", "requestseries"]),
     "requestseries": frozenset(),
     "progress": frozenset(),
+    "terminal": frozenset(["progress"]),
     "lag": frozenset(),
     "watching": frozenset(["blocking", "lag", "metrics", "web"]),
     "admin": _FLOOR,
@@ -61,18 +62,18 @@ ROOMS: dict[str, frozenset[str]] = {
     "upkeep": _FLOOR | {"config", "metrics", "registry", "scrub"},
     "upkeep_command": _FLOOR
     | {"admin", "config", "locking", "metrics", "rebuild", "registry", "state", "storage", "upkeep"}
-    | {"backup", "packages", "scrub"},
+    | {"backup", "packages", "scrub", "terminal"},
     "daemon": _BELOW_WEB
     | {"state", "config", "web", "outbound", "composition", "locking", "admin", "upkeep", "authentication"}
     | {"lag", "metrics", "watching"},
     "sdnotify": frozenset(),
     "tap": frozenset(["config", "daemon", "sdnotify"]),
     "prefetch": frozenset(["errors", "formats"]),
-    "upload": frozenset(["errors", "prefetch", "pkgd"]),
+    "upload": frozenset(["errors", "prefetch", "pkgd", "terminal"]),
     "locking": frozenset(["errors"]),
-    "rebuild": _BELOW_WEB | {"state", "config", "hosting", "locking"},
+    "rebuild": _BELOW_WEB | {"state", "config", "hosting", "locking", "terminal"},
     "clientsetup": frozenset(["errors", "secretfiles"]),
-    "backup": _FLOOR | {"pkgd", "formats", "state", "storage", "packages", "config", "locking"},
+    "backup": _FLOOR | {"pkgd", "formats", "state", "storage", "packages", "config", "locking", "terminal"},
     "signing_command": frozenset(["errors", "formats", "packages", "secretfiles"]),
     "options": frozenset(),
     "login": frozenset(["errors", "options", "prefetch", "pkgd"]),
@@ -80,7 +81,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "commands": frozenset(
         ["errors", "pkgd", "config", "logs", "tap", "web", "prefetch", "upload", "signing_command", "rebuild"]
         + ["auth", "authorization", "online_check", "logins", "options", "state", "built", "clientsetup", "backup"]
-        + ["blocking", "logfile", "upkeep_command"]
+        + ["blocking", "logfile", "upkeep_command", "terminal"]
     ),
     "__main__": frozenset(["errors", "built", "commands", "login"]),
     "door": frozenset(["tap"]),
@@ -97,7 +98,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "jwt": ("pkgd.auth",),
     "bcrypt": ("pkgd.auth",),
     "gnupg": ("pkgd.packages.gnupgsigner",),
-    "tqdm": ("pkgd.prefetch", "pkgd.upload", "pkgd.rebuild.report", "pkgd.backup.report"),
+    "tqdm": ("pkgd.prefetch", "pkgd.upload", "pkgd.terminal"),
     "OpenSSL": ("pkgd.web.tls",),
     "sqlite3": ("pkgd.state",),
     "twisted.enterprise": ("pkgd.state",),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_network
+from typing import Any
 
 from attrs import frozen
 
@@ -16,7 +17,15 @@ from pkgd.errors import InvalidRequest
 from pkgd.formats.globs import Globs
 from pkgd.state.accountrows import AllowRow
 
-__all__ = ["AllowRow", "Both", "KeyCap", "checked_allowance", "checked_networks", "parse_allowance"]
+__all__ = [
+    "AllowRow",
+    "Both",
+    "KeyCap",
+    "allowance_document",
+    "checked_allowance",
+    "checked_networks",
+    "parse_allowance",
+]
 
 ACTIONS = ("pull", "push", "overwrite", "delete")
 MAX_ALLOWANCES = 64
@@ -57,6 +66,11 @@ class Both:
     def covers(self, access: Access) -> bool:
         """See `Cap`."""
         return self.one.covers(access) and self.other.covers(access)
+
+
+def allowance_document(allow: Sequence[AllowRow] | None) -> list[dict[str, Any]] | None:
+    """What a key is for, as JSON has it; None for everything."""
+    return None if allow is None else [{"resources": one.resources, "actions": one.actions} for one in allow]
 
 
 def parse_allowance(text: str) -> AllowRow:

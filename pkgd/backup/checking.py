@@ -11,13 +11,14 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 
 from attrs import field, frozen
 
-from pkgd.backup.copying import Progress, hash_of
+from pkgd.backup.copying import hash_of
 from pkgd.backup.imagecheck import image_problems
 from pkgd.backup.inventory import Inventory
 from pkgd.backup.packagecheck import KnownKeys, package_problems
 from pkgd.backup.packages import repositories
 from pkgd.backup.places import ACCOUNTS, OBJECTS, Places, repository_places
 from pkgd.errors import FailedStorage
+from pkgd.progress import Progress
 from pkgd.state.integrity import database_problem
 from pkgd.storage.fsops import storage_errors
 
@@ -121,7 +122,7 @@ def check_state(places: Places, keys: KnownKeys, is_sparse: Callable[[str], bool
     :param is_sparse: whether a place's manifests may name blobs that are not there.
     :raises Storage: if something cannot be read.
     """
-    progress.begin("verify", None)
+    progress.begin("verify", 0)
     return _Looking(places, Hashes(places, progress, {}), keys, is_sparse, (ACCOUNTS, "index.sqlite")).run()
 
 

@@ -14,15 +14,17 @@ from pkgd.backup.checking import Findings, check_backup, check_state
 from pkgd.backup.inventory import is_backup
 from pkgd.backup.packagecheck import KnownKeys
 from pkgd.backup.places import Places
-from pkgd.backup.report import Bar, Silent, findings_json, findings_lines, taken_json, taken_lines
+from pkgd.backup.report import findings_json, findings_lines, taken_json, taken_lines
 from pkgd.backup.restoring import restore
 from pkgd.backup.taking import Order, take
 from pkgd.config import Config, read_passphrase
 from pkgd.errors import ConfigError
 from pkgd.formats.globs import Globs
 from pkgd.formats.openpgp import read_private_keys
+from pkgd.progress import Progress
 from pkgd.secretfiles import read_secret_file
 from pkgd.storage.layout import name_of
+from pkgd.terminal import bar_on
 
 __all__ = ["Screen", "back_up", "put_back", "verify"]
 
@@ -41,9 +43,9 @@ class Screen:
         return cls(sys.stdout, sys.stderr, as_json)
 
     @contextmanager
-    def progress(self) -> Iterator[Bar | Silent]:
+    def progress(self) -> Iterator[Progress]:
         """A bar on a terminal."""
-        with closing(Bar(self.errors) if self.errors.isatty() else Silent()) as progress:
+        with closing(bar_on(self.errors, is_of_bytes=True)) as progress:
             yield progress
 
     def show(self, lines: Iterator[str]) -> None:

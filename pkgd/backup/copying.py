@@ -5,27 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 from contextlib import suppress
-from typing import Protocol
 
 from attrs import frozen
 
 from pkgd.backup.inventory import Entry, Inventory
 from pkgd.backup.places import Places, Rank, is_secret, rank_of
+from pkgd.progress import Progress
 from pkgd.storage.layout import digest_of_file
 
-__all__ = ["Copier", "Earlier", "Progress", "copy_hashed", "hash_of"]
+__all__ = ["Copier", "Earlier", "copy_hashed", "hash_of"]
 
 _PIECE = 1 << 20
-
-
-class Progress(Protocol):
-    """Is told how far it is."""
-
-    def begin(self, what: str, total: int | None) -> None:
-        """Something begins, of so many bytes if that is known."""
-
-    def advance(self, size: int) -> None:
-        """So many bytes more are done."""
 
 
 @frozen

@@ -6,11 +6,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pkgd.backup.copying import Progress, copy_hashed, hash_of
+from pkgd.backup.copying import copy_hashed, hash_of
 from pkgd.backup.inventory import Entry, Inventory
 from pkgd.backup.places import OBJECTS, Places, is_secret, rank_of
 from pkgd.errors import AlreadyRunning, ConfigError, FailedStorage
 from pkgd.locking import RESTORING, lock_state
+from pkgd.progress import Progress
 from pkgd.storage.fsops import FileSystem, storage_errors
 
 __all__ = ["restore"]

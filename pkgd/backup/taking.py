@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from attrs import frozen
 
 from pkgd import __version__
-from pkgd.backup.copying import Copier, Earlier, Progress
+from pkgd.backup.copying import Copier, Earlier
 from pkgd.backup.images import RepositoryCopy
 from pkgd.backup.inventory import Header, Inventory
 from pkgd.backup.packages import PackagesCopy, repositories
 from pkgd.backup.places import ACCOUNTS, OBJECTS, Places, repository_places
 from pkgd.errors import ConfigError, FailedStorage
+from pkgd.progress import Progress
 from pkgd.state.integrity import copy_database
 from pkgd.storage.fsops import FileSystem, storage_errors
 
@@ -64,7 +65,7 @@ def take(source: Places, order: Order, now: float, progress: Progress) -> Taken:
     earlier = None if order.previous is None else Earlier.open(order.previous)
     with storage_errors(), _new_directory(os.path.abspath(order.directory)) as draft:
         copier = Copier(source, Places.of_backup(draft), earlier, progress)
-        progress.begin("backup", None)
+        progress.begin("backup", 0)
         lacking = _copy_all(copier, order)
         header = Header(__version__, now, order.with_keys, order.with_mirror)
         FileSystem().sync(draft)

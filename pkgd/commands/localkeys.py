@@ -18,6 +18,7 @@ from twisted.internet.task import Clock
 
 from pkgd.auth.apikeys import key_row
 from pkgd.auth.audit import Audit
+from pkgd.auth.keycaps import allowance_document
 from pkgd.auth.keymaking import KeyLimits, Wish, robot_order
 from pkgd.auth.model import Identity, Principal
 from pkgd.auth.secrettexts import new_key
@@ -114,12 +115,11 @@ def _operator() -> Identity:
 
 
 def _row(row: KeyRow) -> Mapping[str, Any]:
-    allow = row.allow and [{"resources": one.resources, "actions": one.actions} for one in row.allow]
     return {
         "id": row.id,
         "owner": row.owner,
         "label": row.label,
-        "allow": allow,
+        "allow": allowance_document(row.allow),
         "suspended": row.suspended,
         "expires": _date(row.expires),
         "last_used": None if row.used is None else _date(row.used),

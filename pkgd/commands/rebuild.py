@@ -35,7 +35,8 @@ class RebuildOptions(WithConfig):
 
 def run(options: Any) -> int:
     """Derive it anew."""
-    from pkgd.rebuild.command import Request, Streams, rebuild
+    from pkgd.rebuild.command import Request, rebuild
+    from pkgd.terminal import Streams
 
     request = Request(frozenset(options["adopt"]), bool(options["discard"]), bool(options["json"]))
     return rebuild(load(options["config"], os.environ), request, Streams.standard())

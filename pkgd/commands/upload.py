@@ -49,7 +49,8 @@ class UploadOptions(Anywhere):
 def run(options: Any) -> int:
     """Upload them."""
     from pkgd.prefetch.transport import HttpTransport
-    from pkgd.upload.command import Streams, upload
+    from pkgd.terminal import Streams
+    from pkgd.upload.command import upload
 
     transport = HttpTransport.to(running(options), options["ca-file"], basic(options["credentials"]))
     return upload(options["files"], options["target"], transport, Streams.standard(), options["jobs"])

@@ -24,22 +24,13 @@ from pkgd.packages.poolfiles import DamagedFile, MissingFile, PoolFiles
 from pkgd.packages.records import Clock
 from pkgd.packages.salvage import Recorded, Records, Vocabulary
 from pkgd.packages.shelf import Shelf
+from pkgd.progress import Progress
 from pkgd.storage.interfaces import ObjectStore
 
-__all__ = ["Kind", "Outcome", "Progress", "Rebuild", "Target"]
+__all__ = ["Kind", "Outcome", "Rebuild", "Target"]
 
 # So many packages are in memory at a time.
 _BATCH = 1000
-
-
-class Progress(Protocol):
-    """Is told how far it is."""
-
-    def begin(self, what: str, total: int) -> None:
-        """Something begins that has so many steps."""
-
-    def advance(self) -> None:
-        """One of them is done."""
 
 
 @frozen

@@ -14,10 +14,11 @@ from attrs import define, field, frozen
 from pkgd.blocking import Blocking
 from pkgd.errors import PkgdError
 from pkgd.packages.poolfiles import PoolFiles
-from pkgd.packages.rebuilding import Kind, Outcome, Progress, Rebuild, Target
+from pkgd.packages.rebuilding import Kind, Outcome, Rebuild, Target
 from pkgd.packages.records import Clock
 from pkgd.packages.salvage import Recorded, Records, read_records
 from pkgd.packages.shelf import Shelf
+from pkgd.progress import Progress
 from pkgd.storage.interfaces import ObjectStore
 
 __all__ = ["Orders", "Recovered", "Recovery", "summary"]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from typing import TextIO
 
 from attrs import frozen
 
@@ -18,29 +16,18 @@ from pkgd.hosting import apt_settings, rpm_settings, signers_of
 from pkgd.locking import lock_state
 from pkgd.packages.aptrebuild import AptKind
 from pkgd.packages.layout import SPOOL
-from pkgd.packages.rebuilding import Kind, Progress
+from pkgd.packages.rebuilding import Kind
 from pkgd.packages.recovery import Orders, Recovered, Recovery
 from pkgd.packages.rpmrebuild import RpmKind
+from pkgd.progress import Progress
 from pkgd.rebuild.index import rebuild_index
-from pkgd.rebuild.report import Bar, Silent, as_json, lines
+from pkgd.rebuild.report import as_json, lines
 from pkgd.storage.fsops import DurableTree, FileSystem, storage_errors
 from pkgd.storage.local import LocalStore
 from pkgd.storage.spool import Spool
+from pkgd.terminal import Streams, bar_on
 
-__all__ = ["Request", "Streams", "rebuild"]
-
-
-@frozen
-class Streams:
-    """Where a command writes."""
-
-    output: TextIO
-    errors: TextIO
-
-    @classmethod
-    def standard(cls) -> Streams:
-        """Those of the process."""
-        return cls(sys.stdout, sys.stderr)
+__all__ = ["Request", "rebuild"]
 
 
 @frozen
@@ -80,8 +67,7 @@ def rebuild(config: Config, request: Request, streams: Streams) -> int:
     except OSError as error:
         raise ConfigError("state_dir", f"{error.filename or state}: {error.strerror}") from error
     try:
-        progress = Bar(streams.errors) if streams.errors.isatty() else Silent()
-        with closing(progress):
+        with closing(bar_on(streams.errors)) as progress:
             return _Run(config, request, streams, progress).all()
     finally:
         os.close(lock)

@@ -16,7 +16,7 @@ from pkgd.storage.layout import (
     tag_of_legacy,
 )
 
-__all__ = ["Catalog"]
+__all__ = ["Catalog", "hosted_repositories"]
 
 # Repositories that are remembered to exist.
 MAX_EXISTING = 65536
@@ -81,3 +81,16 @@ class Catalog:
         if any(digest_of_file(entry.name) for entry in await self._store.list(manifests_prefix(path))):
             return True
         return any(tag_of_legacy(entry.name) for entry in await self._store.list(legacy_prefix(path)))
+
+
+async def hosted_repositories(store: ObjectStore, prefix: str = "") -> AsyncIterator[RepositoryName]:
+    """Every hosted repository that has a directory, whether or not there is a manifest in it."""
+    below = [entry.name for entry in await store.list(prefix) if entry.is_prefix]
+    name = name_of(prefix) if prefix else None
+    if name is not None and not _TREE.isdisjoint(below):
+        yield name
+    for one in sorted(below):
+        path = f"{prefix}/{one}" if prefix else one
+        if one not in _TREE and name_of(path) is not None:
+            async for found in hosted_repositories(store, path):
+                yield found

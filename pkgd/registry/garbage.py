@@ -18,7 +18,7 @@ written, so it works on a full disk.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -30,6 +30,7 @@ from pkgd.errors import Storage
 from pkgd.formats.digest import Digest
 from pkgd.formats.names import RepositoryName
 from pkgd.progress import Progress
+from pkgd.registry.catalog import hosted_repositories
 from pkgd.registry.leases import Leases
 from pkgd.sharing import KeyedLock
 from pkgd.state import Index
@@ -42,7 +43,6 @@ from pkgd.storage.layout import (
     directory,
     legacy_prefix,
     manifests_prefix,
-    name_of,
     quarantine_key,
     tag_of_legacy,
 )
@@ -53,7 +53,6 @@ __all__ = ["Collector", "Found", "Policy"]
 log = Logger()
 
 _DIGEST = re.compile(rb"sha(?:256:[0-9a-f]{64}|512:[0-9a-f]{128})")
-_TREE = frozenset(["blobs", "manifests"])
 # So many manifests are read in one hop.
 _BATCH = 64
 
@@ -135,7 +134,7 @@ class Collector:
         :raises Storage: if the tree's top cannot be listed.
         """
         began, found = self._monotonic(), list[Found]()
-        names = [name async for name in self._hosted("")]
+        names = [name async for name in hosted_repositories(self._store)]
         progress.begin("repositories", len(names))
         seen: dict[tuple[str, str], float] = {}
         for name in names:
@@ -149,18 +148,6 @@ class Collector:
         self._since = seen
         self._leases.prune(began - policy.grace)
         return found
-
-    async def _hosted(self, prefix: str) -> AsyncIterator[RepositoryName]:
-        """Every repository that has a directory."""
-        below = [entry.name for entry in await self._store.list(prefix) if entry.is_prefix]
-        name = name_of(prefix) if prefix else None
-        if name is not None and not _TREE.isdisjoint(below):
-            yield name
-        for one in sorted(below):
-            path = f"{prefix}/{one}" if prefix else one
-            if one not in _TREE and name_of(path) is not None:
-                async for found in self._hosted(path):
-                    yield found
 
     async def _collect(self, name: RepositoryName, policy: Policy, seen: dict[tuple[str, str], float]) -> Found:
         found = Found(str(name))

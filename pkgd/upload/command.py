@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from functools import partial
 from http.client import HTTPException
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import BinaryIO, Protocol, TextIO, TypeVar, cast
-
-from attrs import frozen
+from typing import BinaryIO, Protocol, TypeVar, cast
 
 from pkgd import __version__
 from pkgd.errors import ConfigError
 from pkgd.prefetch.transport import Answer, Unreachable
+from pkgd.terminal import Streams
 from pkgd.upload.report import Bar, Lines, Report
 from pkgd.upload.target import Target
 
-__all__ = ["Streams", "Transport", "upload"]
+__all__ = ["Transport", "upload"]
 
 # How much is read from a file, and handed to the connection, at once.
 PIECE = 256 * 1024
@@ -35,19 +33,6 @@ class Transport(Protocol):
 
     def __call__(self, method: str, path: str, headers: Mapping[str, str], body: Iterable[bytes] | None) -> Answer:
         """Method, path, headers and the pieces of the body, to an answer whose head has arrived."""
-
-
-@frozen
-class Streams:
-    """Where a command writes."""
-
-    output: TextIO
-    errors: TextIO
-
-    @classmethod
-    def standard(cls) -> Streams:
-        """Those of the process."""
-        return cls(sys.stdout, sys.stderr)
 
 
 def upload(paths: Sequence[str], target: Target, transport: Transport, streams: Streams, jobs: int) -> int:

@@ -15,7 +15,8 @@ from pkgd.hosting import apt_settings, rpm_settings, signers_of
 from pkgd.locking import lock_state
 from pkgd.packages.apt import AptRepository
 from pkgd.packages.rpm import RpmRepository
-from pkgd.rebuild.command import Request, Streams, rebuild
+from pkgd.rebuild.command import Request, rebuild
+from pkgd.terminal import Streams
 from tests.config.cases import ConfigCase
 from tests.packages.fixtures import Ground, made_deb, result
 from tests.packages.test_rpm import made_rpm

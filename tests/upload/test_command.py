@@ -12,7 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.errors import ConfigError
 from pkgd.prefetch.transport import Unreachable
-from pkgd.upload.command import PIECE, Streams, upload
+from pkgd.terminal import Streams
+from pkgd.upload.command import PIECE, upload
 from pkgd.upload.target import Target
 from tests.prefetch.fixtures import FakeAnswer
 

@@ -20,7 +20,7 @@ from attrs import frozen
 from twisted.python.failure import Failure
 
 from pkgd.auth.apikeys import ApiKeys, KeyRow
-from pkgd.auth.keycaps import AllowRow, checked_allowance
+from pkgd.auth.keycaps import AllowRow, allowance_document, checked_allowance
 from pkgd.auth.keymaking import KeyLimits, Wish, order_for
 from pkgd.auth.model import Access, Action, Identity
 from pkgd.errors import InvalidRequest, UnknownKey, UnknownRoute, Unsupported
@@ -177,12 +177,11 @@ def _wish(body: bytes) -> Wish:
 
 def _shown(row: KeyRow) -> dict[str, Any]:
     """A key as JSON has it: everything but the secret."""
-    allow = row.allow and [{"resources": one.resources, "actions": one.actions} for one in row.allow]
     return {
         "id": row.id,
         "owner": row.owner,
         "label": row.label,
-        "allow": allow,
+        "allow": allowance_document(row.allow),
         "networks": row.networks,
         "made_with": row.parent,
         "suspended": row.suspended,
