@@ -1,6 +1,6 @@
 """Start pkgd on what others have left, and others on what pkgd leaves: counts what is as it should be.
 
-From the original server's tree, and from the release of this repository before this one, whose code is taken from git.
+From the original server's tree, and from the release of this repository before this one, whose code is kept here.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from tests.backup.__main__ import free_port
 from tests.modes.__main__ import Checks
 from tests.upgrade import from_original, from_previous
 
-# The last commit of the release before this one.
-_PREVIOUS = "bc774b6"
+# The code of the release before this one: git archive COMMIT pkgd twisted | xz -9e
+_PREVIOUS = Path(__file__).with_name("previous.tar.xz")
 
 
 def main() -> int:
     """Run the suite and return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.upgrade", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--previous", default=_PREVIOUS, metavar="COMMIT", help="the release that is upgraded from")
+    parser.add_argument("--previous", type=Path, default=_PREVIOUS, metavar="ARCHIVE", help="the older release")
     options = parser.parse_args()
     scratch = Path(tempfile.mkdtemp(prefix="pkgd-upgrade-"))
     checks = Checks()
