@@ -25,6 +25,7 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	! $(BIN)/mypy -p tests | grep -E '\[(call-arg|name-defined|import-not-found)\]'
 	$(BIN)/trial tests.test_layers
 
 repositories: $(STAMP)

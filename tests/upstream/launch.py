@@ -26,7 +26,7 @@ def main() -> None:
     options = parser.parse_args()
     loop: Any = reactor
     config = load(options.config, os.environ)
-    logs.begin(config.logging.level)
+    logs.begin(config.logging.level, config.logging.format)
     daemon = Daemon(loop, config, outbound=Limits(**options.limits))
     daemon.privilegedStartService()
     daemon.startService()
