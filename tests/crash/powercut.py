@@ -31,8 +31,9 @@ from tests.crash.load import Load
 from tests.crash.pusher import Stock
 from tests.crash.replay import Cut, Replay, choose_cuts, faults_of
 from tests.crash.rounds import SHARED_TAGS
-from tests.crash.server import ForgetfulPkgd, HastyPkgd, NotReady, Pkgd, install
+from tests.crash.server import ForgetfulPkgd, HastyPkgd, NotReady, Pkgd
 from tests.crash.sessions import SessionCheck
+from tests.debian import install
 
 _PORT = 23200
 _IMAGE_SIZE = 192 << 20
@@ -91,7 +92,7 @@ def main() -> int:
         print("power cuts need root, for loop mounts\n0 passed, 1 failed")
         return 1
     if shutil.which("mkfs.ext4", path="/usr/sbin:/sbin") is None:
-        install("e2fsprogs")
+        install(["e2fsprogs"])
     directory = Path(tempfile.mkdtemp(prefix="pkgd-powercut-"))
     print(f"seed {options.seed}, {options.states} power cuts, in {directory}")
     try:

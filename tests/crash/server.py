@@ -17,6 +17,8 @@ import time
 from pathlib import Path
 from typing import ClassVar
 
+from tests.debian import install
+
 ROOT = Path(__file__).resolve().parents[2]
 _CRASH_NOTICE = re.compile(r"Traceback \(most recent call last\)|Unhandled [Ee]rror|panic")
 _LAST_LINE = re.compile(r"\s*(?:\w+\.)*\w*(?:Error|Exception|Failure|Exit|Interrupt)\b")
@@ -213,7 +215,7 @@ class DockerRegistry(Server):
     def command(self) -> list[str]:
         """`docker-registry serve`."""
         if shutil.which("docker-registry") is None:
-            install("docker-registry")
+            install(["docker-registry"])
         return ["docker-registry", "serve", str(self._write_configuration(self.configuration()))]
 
     def configuration(self) -> dict[str, object]:
@@ -240,10 +242,3 @@ def waited_for_processor(pid: int) -> float:
 def _notice(lines: list[str]) -> str:
     end = next((i for i, line in enumerate(lines) if i and _LAST_LINE.match(line)), len(lines) - 1)
     return "\n".join(lines[: end + 1])
-
-
-def install(package: str) -> None:
-    """Install a Debian package that a test needs; an error if that can't be done."""
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    subprocess.run(["apt-get", "update", "-qq"], check=False, env=environment, stdout=subprocess.DEVNULL)
-    subprocess.run(["apt-get", "install", "-y", "-qq", package], check=True, env=environment, stdout=subprocess.DEVNULL)

@@ -9,7 +9,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.crash.server import NotReady, install
+from tests.crash.server import NotReady
+from tests.debian import install
 from tests.hostile.conversation import UPSTREAM_STATUS
 
 _CONFIGURATION = """
@@ -65,7 +66,7 @@ class Edge:
         """Start nginx and wait until it accepts connections."""
         program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/sbin")
         if program is None:
-            install("nginx-light")
+            install(["nginx-light"])
             program = "/usr/sbin/nginx"
         self._directory.mkdir(parents=True)
         configuration = self._directory / "nginx.conf"

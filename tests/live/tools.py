@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests import debian
+
 PACKAGES: dict[str, tuple[str, ...]] = {
     "podman": ("podman",),
     "skopeo": ("skopeo",),
@@ -71,15 +73,10 @@ def install(programs: list[str]) -> None:
 
 def _install_package(package: str) -> str:
     """Try to install a package; return what was said if that failed."""
-    install = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "--no-install-recommends", package)
     try:
-        run(*install)
-    except CommandFailed:  # a machine that has never been updated knows no packages
-        try:
-            run("apt-get", "update")
-            run(*install)
-        except CommandFailed as error:
-            return f"{error}\n"
+        debian.install([package])
+    except subprocess.CalledProcessError as error:
+        return f"{error}\n{error.stderr}\n"
     return ""
 
 

@@ -9,7 +9,10 @@ import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+
+from tests.debian import install
 
 __all__ = ["CACHE", "NotAvailable", "fetch_sources", "members", "require"]
 
@@ -29,11 +32,10 @@ def require(packages: dict[str, str]) -> None:
     :param packages: path or program to package.
     :raises NotAvailable: if one is still absent then.
     """
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     missing = [package for wanted, package in packages.items() if not _is_there(wanted)]
-    if missing and shutil.which("apt-get"):
-        subprocess.run(["apt-get", "update", "-qq"], env=environment)
-        subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], env=environment)
+    if missing:
+        with suppress(subprocess.CalledProcessError, FileNotFoundError):
+            install(missing)
     absent = [wanted for wanted in packages if not _is_there(wanted)]
     if absent:
         raise NotAvailable(f"{', '.join(absent)}: absent, and cannot be installed")

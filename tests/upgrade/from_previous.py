@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 
 from pkgd.formats import rpmtags as tags
-from tests.crash.server import ROOT, install
+from tests.crash.server import ROOT
+from tests.debian import install
 from tests.formats.rpms import rpm, string
 from tests.modes.__main__ import Checks
 from tests.modes.content import fill, leave_original, pulls
@@ -35,7 +36,7 @@ def run(checks: Checks, port: int, scratch: Path, archive: Path) -> None:
     with tarfile.open(archive) as packed:
         packed.extractall(code)
     if shutil.which("gpgv") is None:
-        install("gpgv")
+        install(["gpgv"])
     upgrade = _Upgrade(checks, Release(port, scratch / "state", scratch / "logs"), code)
     try:
         upgrade.run(scratch / "keyring.gpg")

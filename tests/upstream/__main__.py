@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.crash.server import install
+from tests.debian import install
 from tests.live.tools import CommandFailed
 from tests.live.tools import install as install_programs
 from tests.upstream import cell
@@ -33,7 +33,7 @@ def main() -> int:
     try:
         install_programs(["ip", "unshare"])
         if shutil.which("strace") is None:
-            install("strace")
+            install(["strace"])
         status = cell.enter(scratch, sys.argv[1:])
     except (OSError, CommandFailed) as error:
         print(f"{error}\n0 passed, 1 failed")

@@ -28,7 +28,8 @@ from tests.crash.packages.load import Load
 from tests.crash.packages.server import ForgetfulPackages, HastyPackages, PackagePkgd, Unserved
 from tests.crash.powercut import RECORDING_OPTIONS, make_image
 from tests.crash.replay import Cut, Replay, choose_cuts
-from tests.crash.server import NotReady, install
+from tests.crash.server import NotReady
+from tests.debian import install
 
 _PORT = 23400
 _CONTROL_STATES = 25
@@ -67,7 +68,7 @@ def main() -> int:
         return 1
     for program, package in (("mkfs.ext4", "e2fsprogs"), ("gpgv", "gpgv"), ("gpg", "gnupg")):
         if shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None:
-            install(package)
+            install([package])
     directory = Path(tempfile.mkdtemp(prefix="pkgd-crash-packages-"))
     print(f"seed {options.seed}, {options.rounds} kills, {options.states} power cuts, in {directory}", flush=True)
     total = Tally()
