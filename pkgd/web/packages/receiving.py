@@ -99,7 +99,10 @@ class Receiver:
         is_rpm = file_name.endswith(".rpm")
         piece = await body.read()
         if len(piece) == body.length and len(piece) < PARALLEL_BYTES:
-            return await self._blocking.disk(self._take_at_once, piece, file_name, is_rpm)
+            arrival = await self._blocking.disk(self._take_at_once, piece, file_name, is_rpm)
+            # Its buffer is not kept from others while it waits for its publish.
+            body.close()
+            return arrival
         file = await self._blocking.disk(self._spool.create_fill, "sha256")
         try:
             hashes = _Hashes(file, is_rpm)

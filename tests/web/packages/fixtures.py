@@ -64,7 +64,8 @@ class PackagesEdge(Edge):
         self.rpm = {name: RpmRepository(RpmSettings(name=name), *ground) for name in ("main", "internal/el9")}
         hosted = {name: Hosted(one, self.signer) for name, one in self.rpm.items()}
         site = Site({"main": Hosted(self.apt, self.signer)}, hosted)
-        receiver = Receiver(self.spool, FreeSpace(tree, self.blocking, self.clock, 1 << 20), self.blocking, upload_size)
+        space = FreeSpace(tree, self.blocking, self.clock, 1 << 20)
+        receiver = self.receiver = Receiver(self.spool, space, self.blocking, upload_size)
         self.pending = Pending(receiver, self.clock.seconds)
         sets = Sets(receiver, self.pending, self.spool, self.blocking)
         gate = Gate(policy or AllowAll())

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from pkgd.packages.records import Arrival
 from tests.formats.rpms import rpm
 from tests.packages.fixtures import made_deb
+from tests.registry.fixtures import body
 from tests.web.messages import chunked
 from tests.web.packages.fixtures import PackagesEdge
 
@@ -64,6 +65,15 @@ class ReceivingTests(SynchronousTestCase):
         (arrival,) = seen
         assert arrival.payload is not None
         self.assertEqual(arrival.payload.payload_sha256, hashlib.sha256(b"cargo").hexdigest())
+
+    def test_waits_without_a_buffer(self) -> None:
+        """A small file that waits for its publish keeps no buffer, which another body may need."""
+        sent = body(b"abc")
+
+        arrived = self.edge.wait(self.edge.receiver.receive(sent, "a.deb"))
+
+        self.assertEqual(arrived.hashes.size, 3)
+        self.assertIsNone(sent._lent)
 
     def test_full(self) -> None:
         """Below the floor of free space nothing is taken, and nothing stays."""
