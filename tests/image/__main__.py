@@ -14,9 +14,10 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from tests.crash.server import DockerRegistry
 from tests.image.alone import Alone, EmptyRoot
 from tests.image.containers import Container
-from tests.image.trial import exercise
+from tests.image.trial import exercise, resident_mib
 from tests.live import cell
 from tests.live.containerd import running_containerd
 from tests.live.images import Images
@@ -33,7 +34,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.inside:
         return Suite(cell.furnish(options.inside)).run()
-    install(["podman", "skopeo", "runc", "dockerd", "docker", "containerd", "ip", "unshare"])
+    install(["docker-registry", "podman", "skopeo", "runc", "dockerd", "docker", "containerd", "ip", "unshare"])
     scratch = Path(tempfile.mkdtemp(prefix="pkgd-image-"))
     namespaces = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
     inside = [sys.executable, "-m", "tests.image", "--inside", str(scratch)]
@@ -57,6 +58,7 @@ class Suite:
     def run(self) -> int:
         """Run all of them."""
         self._try("sizes", self._sizes)
+        self._try("docker-registry beside it, no bar", self._peer)
         self._try("alone in an empty root", self._alone)
         for tmpfs, words in ((None, "Read-only file system"), ("noexec", "mounted noexec"), ("size=20m", "MB free")):
             self._try(f"a sentence where /tmp is {tmpfs or 'read-only'}", partial(self._sentence, tmpfs, words))
@@ -95,6 +97,18 @@ class Suite:
         figures = exercise(start, self._image, self._package, self._scratch)
         assert figures.resident <= MAX_RESIDENT, f"{figures.resident:.1f} MiB resident"
         return f"ready after {figures.ready:.2f} s, {figures.resident:.1f} MiB resident"
+
+    def _peer(self) -> str:
+        peer = DockerRegistry(5999, self._scratch / "peer", self._scratch / "peer-logs")
+        program = shutil.which("docker-registry")
+        assert program is not None
+        try:
+            ready = peer.start()
+            resident = resident_mib(peer.pid)
+        finally:
+            peer.stop()
+        size = Path(program).stat().st_size / 1e6
+        return f"executable {size:.1f} MB, ready after {ready:.2f} s, {resident:.1f} MiB resident"
 
     def _alone(self) -> str:
         root = EmptyRoot(self._scratch / "root", DIST / "pkgd")

@@ -50,7 +50,7 @@ def exercise(start: Callable[[], Running], image: Image, package: Path, scratch:
     running = start()
     try:
         wait_for("pkgd is ready", _ready, 30)
-        figures = Figures(time.monotonic() - begin, _resident(running.process()))
+        figures = Figures(time.monotonic() - begin, resident_mib(running.process()))
         _push_and_pull(image, scratch)
         _upload(package)
         running.healthcheck()
@@ -91,7 +91,7 @@ def _upload(package: Path) -> None:
         assert answer.status == 200
 
 
-def _resident(process: int) -> float:
+def resident_mib(process: int) -> float:
     """The resident set of a process and its parent loader, in MiB."""
     pids = [process, *(int(one) for one in Path(f"/proc/{process}/task/{process}/children").read_text().split())]
     lines = [line for one in pids for line in Path(f"/proc/{one}/status").read_text().splitlines()]
