@@ -20,6 +20,12 @@ DOCUMENT: Mapping[str, Any] = json.loads(make_document("1.0"))
 # What the connection itself answers, on any path.
 _OF_CONNECTIONS = frozenset([408, 411, 413, 414, 417, 431, 501, 505])
 _METHODS = frozenset(["get", "head", "post", "put", "patch", "delete", "options"])
+# What a parameter may be on one path only.
+_EXAMPLES = {
+    ("/apt/{repository}/@{generation}/{path}", "path"): "dists/stable/InRelease",
+    ("/rpm/{repository}/@{generation}/{path}", "path"): "repodata/repomd.xml",
+    ("/rpm/{repository}/repodata/{path}", "path"): "repomd.xml",
+}
 
 
 @frozen
@@ -48,10 +54,14 @@ class PathItem:
         found = [resolved(one, DOCUMENT) for one in self.item.get("parameters", [])]
         return {one["name"]: one for one in found}
 
-    def filled(self, **values: str) -> str:
-        """The path with its parameters' examples, or values, in it."""
-        examples = {name: str(one["example"]) for name, one in self._parameters().items()}
-        return self.template.format(**{**examples, **values})
+    def filled(self) -> str:
+        """The path with its parameters' examples in it."""
+        examples = {name: self.example(name) for name in self.names}
+        return self.template.format(**examples)
+
+    def example(self, name: str) -> str:
+        """A value of one of them that is good for this path."""
+        return _EXAMPLES.get((self.template, name)) or str(self._parameters()[name]["example"])
 
     def pattern(self) -> re.Pattern[str]:
         """What its paths look like."""

@@ -31,16 +31,6 @@ from tests.web.contract import DOCUMENT, PathItem, contract_breaches, document_p
 from tests.web.messages import Response
 
 _ALIASES = tuple(one.decode("ascii") for one in PREFIXES)
-# Examples that are good for one path only.
-_EXAMPLES = {
-    "/apt/{repository}/@{generation}/{path}": {"path": "dists/stable/InRelease"},
-    "/rpm/{repository}/@{generation}/{path}": {"path": "repodata/repomd.xml"},
-}
-
-
-def filled(item: PathItem) -> str:
-    """A path as somebody asks for it."""
-    return item.filled(**_EXAMPLES.get(item.template, {}))
 
 
 def is_of_registry(item: PathItem) -> bool:
@@ -65,7 +55,7 @@ class ServedTests(LoginCase):
     def test_methods(self) -> None:
         """What a server says of a path's methods to who asks with another one is what the document says."""
         for item in document_paths():
-            answer = self.edge.call("OPTIONS", filled(item), {})
+            answer = self.edge.call("OPTIONS", item.filled(), {})
             allowed = set((answer.header("Allow") or "").split(", "))
 
             self.assertEqual(answer.status, 405, item.template)
@@ -92,7 +82,7 @@ class ServedTests(LoginCase):
         """Every row of the distribution API's table is there, with the access that it declares."""
         rows = set()
         for item in filter(is_of_registry, document_paths()):
-            kind = parse_v2_path(filled(item).encode("ascii")).kind
+            kind = parse_v2_path(item.filled().encode("ascii")).kind
             for method, operation in item.operations.items():
                 row = (kind, method.upper().encode("ascii"))
                 rows.add(row)
@@ -107,7 +97,7 @@ class ServedTests(LoginCase):
         rows: dict[bool, set[Any]] = {True: set(), False: set()}
         doors = self.root._packages
         for item in filter(is_of_packages, document_paths()):
-            path = self.parsed(filled(item).encode("ascii"))
+            path = self.parsed(item.filled().encode("ascii"))
             is_apt = isinstance(path, AptPath)
             for method, operation in item.operations.items():
                 row = (path.kind, method.upper().encode("ascii"))
@@ -119,7 +109,7 @@ class ServedTests(LoginCase):
 
         self.assertEqual(rows, {True: set(doors._apt._rows), False: set(doors._rpm._rows)})
         for prefix in PackagesApi.prefixes:
-            self.assertTrue(any(filled(one).encode("ascii").startswith(prefix) for one in document_paths()), prefix)
+            self.assertTrue(any(one.filled().encode("ascii").startswith(prefix) for one in document_paths()), prefix)
 
     def parsed(self, path: bytes) -> AptPath | RpmPath:
         """What a path names."""
@@ -131,7 +121,7 @@ class ServedTests(LoginCase):
         """Who shows none is asked for some wherever the document says that access is needed, and nowhere else."""
         for item in document_paths():
             for method, operation in item.operations.items():
-                answer = self.edge.call(method.upper(), filled(item), {})
+                answer = self.edge.call(method.upper(), item.filled(), {})
                 name = operation["operationId"]
                 if operation["x-pkgd-access"] is not None:
                     # In the list of all packages there are none that one may not see.
