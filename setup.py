@@ -19,6 +19,7 @@ setup(
     packages=[*find_packages(include=["pkgd", "pkgd.*"]), "twisted.plugins"],
     package_data={
         "pkgd": ["py.typed"],
+        "pkgd.web.openapi": ["*.json"],
         "pkgd.web.ui": ["*.html", "*.css", "*.js"],
         "twisted.plugins": ["pkgd_plugin.py"],
     },

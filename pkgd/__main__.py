@@ -29,10 +29,11 @@ from pkgd.commands import (
     verify,
     version,
 )
-from pkgd.commands.common import INTERRUPTED
+from pkgd.commands.common import INTERRUPTED, NOBODY_READS
 from pkgd.errors import PkgdError
 from pkgd.login import command as login
 from pkgd.login import helper
+from pkgd.terminal import write_to_nobody
 
 __all__ = ["main"]
 
@@ -94,8 +95,21 @@ class _Command(usage.Options):
 def main(arguments: list[str] | None = None) -> int:
     """Run one command.
 
-    Returns the exit status: 0 done, 1 it cannot be done, 2 it was not understood, 130 interrupted.
+    Returns the exit status: 0 done, 1 it cannot be done, 2 it was not understood, 130 interrupted, 141 nobody reads
+    what it writes any more, as in `pkgd … | head`.
     """
+    try:
+        try:
+            return _run(arguments)
+        finally:
+            if sys.stdout is not None:  # it may have been closed by whoever has started us
+                sys.stdout.flush()
+    except BrokenPipeError:
+        write_to_nobody()
+        return NOBODY_READS
+
+
+def _run(arguments: list[str] | None) -> int:
     if arguments is None and os.path.basename(sys.argv[0]).startswith(_HELPER):
         return helper.main()
     command: Any = _Command()

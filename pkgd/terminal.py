@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
@@ -10,7 +11,7 @@ from attrs import frozen
 
 from pkgd.progress import Silent
 
-__all__ = ["Bar", "Streams", "bar_on", "listing"]
+__all__ = ["Bar", "Streams", "bar_on", "listing", "write_to_nobody"]
 
 _SHOWN = 20
 
@@ -69,3 +70,14 @@ def listing(title: str, found: Sequence[str]) -> Iterator[str]:
         yield from (f"  {one}" for one in found[:_SHOWN])
         if len(found) > _SHOWN:
             yield f"  … and {len(found) - _SHOWN} more (--json has all)"
+
+
+def write_to_nobody() -> None:
+    """Let what is still buffered go nowhere: the interpreter flushes it at its end, and would complain once more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    try:
+        sys.stderr.flush()
+    except BrokenPipeError:
+        os.dup2(nowhere, sys.stderr.fileno())
+    os.close(nowhere)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -113,6 +114,43 @@ class UsageTests(CommandCase):
 
         self.assertEqual((found.status, found.errors), (0, ""))
         self.assertIn("check-config", found.output)
+
+
+class ClosedPipeTests(CommandCase):
+    """When nobody reads on, as in `pkgd … | head`, a command ends as one that SIGPIPE has ended: quietly."""
+
+    def run_unread(self, *arguments: str) -> Run:
+        """Run a command whose output is a pipe that nobody reads."""
+        reading, writing = os.pipe()
+        os.close(reading)
+        errors = io.StringIO()
+        with os.fdopen(writing, "w") as output:
+            with redirect_stdout(output), redirect_stderr(errors):
+                status = main(list(arguments))
+            output.write("more")  # what is written or flushed later, by the interpreter at its end, fails no more
+        return Run(status, "", errors.getvalue())
+
+    def test_much(self) -> None:
+        """What writes more than is buffered fails in the middle."""
+        self.assertEqual(self.run_unread("config-schema"), Run(141, "", ""))
+
+    def test_little(self) -> None:
+        """What is buffered whole fails when it is flushed, also where a command ends by itself."""
+        for arguments in (["version"], ["--version"], ["--help"], ["upload", "--help"]):
+            self.assertEqual(self.run_unread(*arguments), Run(141, "", ""), arguments)
+
+    def test_process(self) -> None:
+        """So it is for a process, with both of its streams closed, too."""
+        reading, writing = os.pipe()
+        os.close(reading)
+        try:
+            found = subprocess.run(
+                [sys.executable, "-m", "pkgd", "config-schema"], stdout=writing, stderr=writing, check=False
+            )
+        finally:
+            os.close(writing)
+
+        self.assertEqual(found.returncode, 141)
 
 
 class CheckConfigTests(CommandCase):

@@ -11,10 +11,12 @@ from pkgd.config import load
 from pkgd.errors import PkgdError
 from pkgd.options import AnywhereOptions
 
-__all__ = ["INTERRUPTED", "SERVER", "Anywhere", "Group", "WithConfig", "jobs", "running"]
+__all__ = ["INTERRUPTED", "NOBODY_READS", "SERVER", "Anywhere", "Group", "WithConfig", "jobs", "running"]
 
 # Whom SIGINT has ended, as shells count it.
 INTERRUPTED = 130
+# Whom SIGPIPE would have ended.
+NOBODY_READS = 141
 
 
 class WithConfig(usage.Options):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from threading import Event
 from typing import BinaryIO, TextIO
 
@@ -78,6 +78,7 @@ def prefetch(lines: Sequence[str], transport: Transport, order: Order, streams: 
     """Fetch every image of a list; returns the exit status: 0 all are complete, 1 some are not.
 
     :raises ConfigError: if no registry answers at all.
+    :raises BrokenPipeError: if nobody reads on.
     """
     source = Source(transport, Event().wait)
     try:
@@ -85,17 +86,11 @@ def prefetch(lines: Sequence[str], transport: Transport, order: Order, streams: 
     except NotFetched as error:
         raise ConfigError(order.server, str(error)) from error
     images, unreadable = parse_list(lines)
-    try:
-        report = _Counted(_report(order.as_json, len(images) + len(unreadable), streams))
-        with closing(report):
-            for line in unreadable:
-                report.finished(Result(one_line(line.text), errors=(f"line {line.number}: {line.reason}",)))
-            Walk(source, report, order.platforms, order.jobs).run(images)
-    except BrokenPipeError:
-        # Nobody reads on. Closed, for the interpreter would complain about it once more.
-        with suppress(BrokenPipeError):
-            streams.output.close()
-        return 1
+    report = _Counted(_report(order.as_json, len(images) + len(unreadable), streams))
+    with closing(report):
+        for line in unreadable:
+            report.finished(Result(one_line(line.text), errors=(f"line {line.number}: {line.reason}",)))
+        Walk(source, report, order.platforms, order.jobs).run(images)
     if report.failed:
         print(f"pkgd: {report.failed} of {len(images) + len(unreadable)} images are not complete", file=streams.errors)
     return 1 if report.failed else 0

@@ -23,7 +23,7 @@ from pkgd.web.respond import send_body
 if TYPE_CHECKING:
     from pkgd.web.request import Request
 
-__all__ = ["API_VERSION", "TABLE", "answer", "headers_of", "lookup"]
+__all__ = ["API_VERSION", "IN_TEXT", "TABLE", "answer", "headers_of", "lookup"]
 
 log = Logger()
 
@@ -85,7 +85,7 @@ TABLE: dict[type[e.PkgdError], tuple[int, str]] = {
 API_VERSION = b"Docker-Distribution-API-Version: registry/2.0\r\n"
 
 # Whose errors people read in the output of apt, dnf, dput and curl.
-_IN_TEXT = (b"/apt/", b"/rpm/", b"/api/packages/", b"/api/v4/", b"/repository/", b"/artifactory/")
+IN_TEXT = (b"/apt/", b"/rpm/", b"/api/packages/", b"/api/v4/", b"/repository/", b"/artifactory/")
 
 # The machine's own refusals, wherever they come up outside the storage (EMFILE at accept, say).
 _EXHAUSTED = frozenset([errno.EMFILE, errno.ENFILE, errno.ENOMEM])
@@ -167,7 +167,7 @@ def headers_of(error: e.PkgdError) -> bytes:
 
 def _send(request: Request, status: int, code: str, message: str, headers: bytes) -> None:
     """Write the error in the format of its API."""
-    if request.path.startswith(_IN_TEXT):
+    if request.path.startswith(IN_TEXT):
         body, kind = message.encode("utf-8", "replace") + b"\n", b"text/plain; charset=utf-8"
     else:
         text = message.encode("utf-8", "replace").decode("utf-8")

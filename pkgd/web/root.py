@@ -4,6 +4,7 @@
 /apt/…  /rpm/…      package repositories: own dispatch (pkgd.web.packages), with what Gitea, Nexus, Artifactory and
                     GitLab call them: /api/packages/…, /repository/…, /artifactory/…, /api/v4/projects/…
 /api/v1/…           JSON for tools (pkgd.web.api), with API keys at /api/v1/keys
+/api/openapi.json   what of all this programs may use, described (pkgd.web.openapi)
 /auth/…             tokens for clients of the registry, also at /token and /v2/token; logins (pkgd.web.auth)
 /ui/keys            the page for API keys (pkgd.web.ui)
 /health  /ready     probes (pkgd.web.health)
@@ -29,6 +30,7 @@ from pkgd.web.auth.token import TokenApi
 from pkgd.web.gate import require_declarations
 from pkgd.web.health import HealthApi
 from pkgd.web.metrics import MetricsApi
+from pkgd.web.openapi.door import OpenApiDoor
 from pkgd.web.packages.api import PackagesApi
 from pkgd.web.registry.api import RegistryApi
 from pkgd.web.request import Request
@@ -69,6 +71,7 @@ class Root:
         self._doors = {b"health": probes, b"ready": probes}
         if metrics is not None:
             self._doors[b"metrics"] = KleinTree(metrics.app, "metrics")
+        self._openapi = OpenApiDoor()
         self._nowhere = Nowhere()
 
     def route(self, request: Request) -> Handler:
@@ -88,6 +91,8 @@ class Root:
             return self._keys
         if self._api is not None and path.startswith(b"/api/v1/"):
             return self._api
+        if path == OpenApiDoor.path:
+            return self._openapi
         return self._doors.get(path[1:].partition(b"/")[0], self._nowhere)
 
 

@@ -123,12 +123,13 @@ NAMELESS = [
     *_both(("registry", "BASE"), "/v2", "enter", 200),
     *_both(("registry", "DISCOVER"), "/v2/_oci/ext/discover", "enter", 200),
     *_both(("registry", "CATALOG"), "/v2/_catalog", "list", 200),
-    *_both(("api", "packages"), "/api/v1/packages", "see", 200),
+    *_both(("api", "/api/v1/packages"), "/api/v1/packages", "see", 200),
     *(Ask(("tokens", path), "GET", path, "log in", 200) for path in ("/auth/token", "/token", "/v2/token")),
     *_both(("tokens", "/auth/jwks"), "/auth/jwks", "", 200),
     *_both(("probes", "/health"), "/health", "", 200),
     *_both(("probes", "/ready"), "/ready", "", 503),
     *_both(("metrics", "/metrics"), "/metrics", "", 200),
+    *_both(("openapi", "/api/openapi.json"), "/api/openapi.json", "", 200),
 ]
 
 
@@ -187,8 +188,8 @@ APT = [
         *(_apt("PACKAGE"), "DELETE", "/api/packages/{n}/debian/pool/stable/main/hello/1.0/amd64", "delete", 204, 404),
         undo=_DEB_BACK,
     ),
-    *_both(("api", "packages"), "/api/v1/packages?repository=apt:{n}", "pull", 200, 404),
-    Ask(("api", "apt copy"), "POST", "/api/v1/apt/{n}/copy", "push pull", 200, 404, _COPY),
+    *_both(("api", "/api/v1/packages"), "/api/v1/packages?repository=apt:{n}", "pull", 200, 404),
+    Ask(("api", "/api/v1/apt/{repository}/copy"), "POST", "/api/v1/apt/{n}/copy", "push pull", 200, 404, _COPY),
 ]
 
 _RPM_HASH = hashlib.sha256(RPM).hexdigest()[:12]
@@ -219,5 +220,5 @@ RPMS = [
         *(204, 404),
         undo=_RPM_BACK,
     ),
-    *_both(("api", "packages"), "/api/v1/packages?repository=rpm:{n}", "pull", 200, 404),
+    *_both(("api", "/api/v1/packages"), "/api/v1/packages?repository=rpm:{n}", "pull", 200, 404),
 ]

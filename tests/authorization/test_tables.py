@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
-import textwrap
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -15,11 +12,11 @@ from pkgd.config import parse
 from pkgd.outbound.client import Limits
 from pkgd.sharing import Tasks
 from pkgd.storage.fsops import FileSystem
-from pkgd.web.api.packages import ApiV1
 from pkgd.web.auth.token import TokenApi
 from pkgd.web.gate import declared_access
 from pkgd.web.health import HealthApi
 from pkgd.web.metrics import MetricsApi
+from pkgd.web.openapi.door import OpenApiDoor
 from pkgd.web.root import KleinTree, Root
 from tests.authorization.requests import APT, IMAGES, MIRRORED, NAMELESS, RPMS
 from tests.loop import Loop
@@ -68,10 +65,13 @@ class TableTests(SynchronousTestCase):
             self.assert_asked(door, rows)
 
     def test_api(self) -> None:
-        """`/api/v1/`: one route for each case of its dispatch, without the last, which is for everything else."""
-        tree = ast.parse(textwrap.dedent(inspect.getsource(ApiV1.handle)))
-        (match,) = [node for node in ast.walk(tree) if isinstance(node, ast.Match)]
-        self.assertEqual(len({one.row for one in ASKS if one.row[0] == "api"}), len(match.cases) - 1)
+        """`/api/v1/`."""
+        self.assertEqual({one.row[1] for one in ASKS if one.row[0] == "api"}, set(self.root._api.routes.paths))
+
+    def test_document(self) -> None:
+        """The one path of the document about all of it, which is open."""
+        found = {(one.row[1].encode(), one.needs) for one in ASKS if one.row[0] == "openapi"}
+        self.assertEqual(found, {(OpenApiDoor.path, "")})
 
     def test_tokens(self) -> None:
         """The token service."""
@@ -89,7 +89,7 @@ class TableTests(SynchronousTestCase):
     def test_doors(self) -> None:
         """There is no other door. That of keys admits in one place (tests.web.api.test_keys)."""
         doors = {name for name, value in vars(self.root).items() if hasattr(value, "handle")}
-        self.assertEqual(doors, {"_registry", "_packages", "_api", "_keys", "_tokens", "_nowhere"})
+        self.assertEqual(doors, {"_registry", "_packages", "_api", "_keys", "_tokens", "_openapi", "_nowhere"})
         self.assertEqual(set(self.root._doors), {b"health", b"ready", b"metrics"})
         self.assertTrue(all(isinstance(one, KleinTree) for one in self.root._doors.values()))
         self.assertIsInstance(self.root, Root)
@@ -102,4 +102,6 @@ class TableTests(SynchronousTestCase):
         root = compose(reactor, config, FileSystem(), Tasks(), Limits()).root
 
         doors = {name for name, value in vars(root).items() if hasattr(value, "handle")}
-        self.assertEqual(doors, {"_registry", "_packages", "_api", "_keys", "_tokens", "_nowhere", "_logins", "_page"})
+        self.assertEqual(
+            doors, {"_registry", "_packages", "_api", "_keys", "_tokens", "_openapi", "_nowhere", "_logins", "_page"}
+        )

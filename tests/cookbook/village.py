@@ -93,6 +93,7 @@ class Village:
     def state(self) -> Iterator[None]:
         """For the block, `/etc/pkgd` has the certificate and `/var/lib/pkgd` is empty; both are gone afterwards."""
         etc = Path("/etc/pkgd")
+        shutil.rmtree(etc, ignore_errors=True)  # in the cover: what the machine itself has there stays
         etc.mkdir()
         shutil.copy(self.certificates.chain, etc / "tls.crt")
         shutil.copy(self.certificates.key, etc / "tls.key")

@@ -96,8 +96,8 @@ class StatusTests(CommandCase):
         """When nobody reads on, it ends without a word, and does not write again."""
         streams = Streams(io.BytesIO(), ClosedPipe(), self.streams.errors)
 
-        self.assertEqual(self.run_command("alpine:3", streams=streams), 1)
-        self.assertEqual((streams.output.closed, self.errors()), (True, ""))
+        self.assertRaises(BrokenPipeError, self.run_command, "alpine:3", streams=streams)
+        self.assertEqual(self.errors(), "")
 
 
 class FormTests(CommandCase):

@@ -45,6 +45,7 @@ from pkgd.web.request import Request
 from pkgd.web.root import Root
 from pkgd.web.site import Handler, HttpLimits, Site
 from tests.fixtures import HeldBlocking, inline_index
+from tests.web.contract import contract_breaches
 from tests.web.disk import RecordingFileSystem
 from tests.web.handlers import Echo, HeldRequests
 from tests.web.memory import Client, settle
@@ -154,12 +155,15 @@ class Edge:
         return Client(self.clock, channel)
 
     def call(self, method: str, target: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Response:
-        """One request over a connection of its own, and its answer."""
+        """One request over a connection of its own, and its answer, which is as the API's document has it."""
         client = self.connect()
         client.request(method, target, headers, body)
         self.run()
         (answer,) = client.answers(method)
         client.lose()
+        if self.route == self.root.route:
+            found = list(contract_breaches(method, target, answer))
+            assert not found, found
         return answer
 
     def run(self) -> None:

@@ -23,13 +23,14 @@ from pkgd.auth.apikeys import ApiKeys, KeyRow
 from pkgd.auth.keycaps import AllowRow, allowance_document, checked_allowance
 from pkgd.auth.keymaking import KeyLimits, Wish, order_for
 from pkgd.auth.model import Access, Action, Identity
-from pkgd.errors import InvalidRequest, UnknownKey, UnknownRoute, Unsupported
+from pkgd.errors import InvalidRequest, UnknownKey
 from pkgd.sharing import Tasks
 from pkgd.web import errors
 from pkgd.web.gate import Gate, Grant
 from pkgd.web.request import Request
 from pkgd.web.respond import send_empty, send_json
-from pkgd.web.target import parse_path, parse_query
+from pkgd.web.routes import Routes
+from pkgd.web.target import parse_query
 
 __all__ = ["Browsers", "KeyApiParts", "KeysApi"]
 
@@ -90,6 +91,13 @@ class KeysApi:
         """
         self._parts = parts
         self._tasks = tasks or Tasks()
+        self.routes: Routes[Callable[..., Awaitable[None]]] = Routes(
+            [
+                ("/api/v1/keys", ("GET", "HEAD"), self._list),
+                ("/api/v1/keys", ("POST",), self._create),
+                ("/api/v1/keys/{key}", ("DELETE",), self._revoke),
+            ]
+        )
 
     def handle(self, request: Request) -> None:
         """Answer a request.
@@ -97,25 +105,12 @@ class KeysApi:
         :raises PkgdError: if it cannot be dispatched; whatever the handler raises, it answers.
         """
         request.route = "api_keys"
-        work: Callable[[Request, Grant], Awaitable[None]]
-        match parse_path(request.path), request.method:
-            case ["api", "v1", "keys"], b"GET" | b"HEAD":
-                work = self._list
-            case ["api", "v1", "keys"], b"POST":
-                work = self._create
-            case ["api", "v1", "keys"], _:
-                raise Unsupported("keys are listed and made here", ("GET", "HEAD", "POST"))
-            case ["api", "v1", "keys", identifier], b"DELETE" if identifier:
-                work = self._revoke
-            case ["api", "v1", "keys", identifier], _ if identifier:
-                raise Unsupported("a key can only be revoked", ("DELETE",))
-            case _:
-                raise UnknownRoute(request.path.decode("ascii", "replace")[:200])
-        self._tasks.start("request", self._answer(request, work))
+        work, values = self.routes.find(request)
+        self._tasks.start("request", self._answer(request, work, values))
 
-    async def _answer(self, request: Request, work: Callable[[Request, Grant], Awaitable[None]]) -> None:
+    async def _answer(self, request: Request, work: Callable[..., Awaitable[None]], values: list[str]) -> None:
         try:
-            await work(request, await self._admit(request))
+            await work(request, await self._admit(request), *values)
         except Exception:
             errors.answer(request, Failure())
 
@@ -147,8 +142,7 @@ class KeysApi:
         grant.record("create-key", f"key:{row.id}", owner=row.owner, label=row.label)
         send_json(request, 201, {**_shown(row), "key": text}, _NO_STORE)
 
-    async def _revoke(self, request: Request, grant: Grant) -> None:
-        identifier = parse_path(request.path)[-1]
+    async def _revoke(self, request: Request, grant: Grant, identifier: str) -> None:
         row = self._parts.keys.find(identifier)
         if row is None or not (self._is_own(row, grant) or grant.may(ADMIN)):
             raise UnknownKey(identifier[:40])

@@ -7,7 +7,7 @@ POST /api/v1/apt/<repo>/copy   {"source": …, "target": …, "name": …, "vers
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 
 from pkgd.auth.model import Access, Action, apt, rpm
 from pkgd.blocking import Blocking
-from pkgd.errors import InvalidRequest, UnknownRoute, Unsupported
+from pkgd.errors import InvalidRequest
 from pkgd.packages.apt import Wanted
 from pkgd.packages.records import Listed
 from pkgd.sharing import Tasks
@@ -24,7 +24,8 @@ from pkgd.web.gate import Gate, Grant
 from pkgd.web.packages.endpoint import Site, known_component, known_suite
 from pkgd.web.request import Request
 from pkgd.web.respond import send_json
-from pkgd.web.target import Query, parse_path, parse_query
+from pkgd.web.routes import Routes
+from pkgd.web.target import Query, parse_query
 
 __all__ = ["ApiV1"]
 
@@ -65,6 +66,12 @@ class ApiV1:
         self._site = site
         self._blocking = blocking
         self._tasks = tasks or Tasks()
+        self.routes: Routes[Callable[..., Awaitable[None]]] = Routes(
+            [
+                ("/api/v1/packages", ("GET", "HEAD"), self._packages),
+                ("/api/v1/apt/{repository}/copy", ("POST",), self._copy),
+            ]
+        )
 
     def handle(self, request: Request) -> None:
         """Answer a request.
@@ -72,17 +79,10 @@ class ApiV1:
         :raises PkgdError: if it cannot be dispatched; whatever the handler raises, it answers.
         """
         request.route = "api_v1"
-        match parse_path(request.path):
-            case ["api", "v1", "packages"]:
-                _check_method(request, b"GET", b"HEAD")
-                self._tasks.start("request", self._answer(request, self._packages(request)))
-            case ["api", "v1", "apt", repository, "copy"] if repository:
-                _check_method(request, b"POST")
-                self._tasks.start("request", self._answer(request, self._copy(request, repository)))
-            case _:
-                raise UnknownRoute(request.path.decode("ascii", "replace")[:200])
+        work, values = self.routes.find(request)
+        self._tasks.start("request", self._answer(request, work(request, *values)))
 
-    async def _answer(self, request: Request, work: Any) -> None:
+    async def _answer(self, request: Request, work: Awaitable[None]) -> None:
         try:
             await work
         except Exception:
@@ -186,12 +186,6 @@ def _access(repository: str) -> Access:
     if kind == "rpm":
         return rpm(name, Action.PULL)
     raise InvalidRequest("repository", "apt:NAME or rpm:NAME is needed")
-
-
-def _check_method(request: Request, *methods: bytes) -> None:
-    if request.method not in methods:
-        allowed = tuple(one.decode("ascii") for one in methods)
-        raise Unsupported(f"{request.method.decode('ascii')} is not among {', '.join(allowed)} here", allowed)
 
 
 def _rows(repository: str, suite: str, listed: Sequence[Listed], part: str | None) -> list[dict[str, Any]]:

@@ -46,6 +46,8 @@ def parse_alias(path: bytes, query: bytes, is_rpm: Callable[[str], bool]) -> Apt
             found: AptPath | RpmPath | None = _gitea_debian(owner, rest)
         case ["api", "packages", owner, "rpm", *rest] if owner:
             found = _gitea_rpm(owner, rest, parse_query(query).one("sign") == "true")
+        case ["api", "packages", owner, "rpm.repo"] if owner:
+            found = RpmPath(Kind.SETUP, owner)
         case ["api", "v4", "projects", project, "packages", "debian", file] if project and file:
             suite = parse_query(query).one("distribution")
             found = AptPath(Kind.INCOMING, project, file, suites=(suite,) if suite else ())

@@ -134,6 +134,8 @@ class AptEndpoints:
     @declares(Action.DELETE)
     async def delete(self, call: AptCall) -> None:
         """Take a package out of a suite, by its file's name."""
+        if not call.path.suites or not call.path.rest:
+            raise UnknownPackage("this path, to which packages are uploaded, names none")
         suite = known_suite(call.repository, call.path.suites[0])
         component = known_component(call.repository, suite, call.path.component)
         await call.repository.remove(suite.codename, component, call.path.rest)

@@ -41,6 +41,7 @@ class AliasTests(SynchronousTestCase):
                 RpmPath(Kind.PACKAGE, name, package=("hello", "1.0-1", "noarch")),
             )
         self.assertEqual(meaning(b"/api/packages/r/rpm/el9.repo"), RpmPath(Kind.SETUP, "r/el9"))
+        self.assertEqual(meaning(b"/api/packages/r/rpm.repo"), RpmPath(Kind.SETUP, "r"))
         self.assertEqual(meaning(b"/api/packages/r/rpm/repository.key"), RpmPath(Kind.KEY, "r"))
 
     def test_nexus(self) -> None:

@@ -58,6 +58,8 @@ UPLOADS = [
     Row("A package is published", "PUT", UPLOAD, 201, body=HELLO, headers={"Location": POOL}),
     Row("The URL's last part may say anything", "PUT", f"{PLACE}x.deb", 201, body=HELLO, headers={"Location": POOL}),
     Row("Gitea's call", "PUT", "/api/packages/main/debian/pool/stable/main/upload", 201, body=HELLO),
+    Row("What only takes uploads names nothing to be deleted", "DELETE", "/repository/main/", 404, body=b""),
+    Row("Nor where the suite is known", "DELETE", "/api/packages/main/debian/pool/stable/main/upload", 404),
     Row("Nexus's call", "POST", "/repository/main/", 201, {"Content-Type": "multipart/form-data"}, HELLO),
     Row("Artifactory's call", "PUT", "/artifactory/main/pool/a.deb;deb.distribution=stable", 201, body=HELLO),
     refused("An unknown suite is refused", "PUT", "/apt/main/sid/main/a.deb", 404, HELLO),

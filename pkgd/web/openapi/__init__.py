@@ -1,0 +1,1 @@
+"""`/api/openapi.json`: what is served, described for programs."""
