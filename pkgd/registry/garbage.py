@@ -17,11 +17,9 @@ written, so it works on a full disk.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
-import msgspec
 from attrs import define, field, frozen
 from twisted.logger import Logger
 
@@ -32,29 +30,15 @@ from pkgd.formats.names import RepositoryName
 from pkgd.progress import Progress
 from pkgd.registry.catalog import hosted_repositories
 from pkgd.registry.leases import Leases
+from pkgd.registry.naming import UnreadableManifest, namings
 from pkgd.sharing import KeyedLock
 from pkgd.state import Index
 from pkgd.storage.interfaces import Dated, Dating, ObjectStore
-from pkgd.storage.layout import (
-    blob_key,
-    blobs_prefix,
-    digest_of_file,
-    directories,
-    directory,
-    legacy_prefix,
-    manifests_prefix,
-    quarantine_key,
-    tag_of_legacy,
-)
-from pkgd.storage.whole import read_object
+from pkgd.storage.layout import blob_key, blobs_prefix, digest_of_file, directories, directory
 
 __all__ = ["Collector", "Found", "Policy"]
 
 log = Logger()
-
-_DIGEST = re.compile(rb"sha(?:256:[0-9a-f]{64}|512:[0-9a-f]{128})")
-# So many manifests are read in one hop.
-_BATCH = 64
 
 
 @frozen
@@ -93,10 +77,6 @@ class _Blob:
     place: str
     digest: Digest
     file: Dated = field(repr=False)
-
-
-class _Unreadable(Exception):
-    """A manifest of the repository cannot be read: nothing is known to be garbage."""
 
 
 class _Store(ObjectStore, Dating, Protocol):
@@ -154,13 +134,13 @@ class Collector:
         try:
             # Before the manifests are read: what comes in afterwards is no candidate.
             began, blobs = self._monotonic(), await self._blobs(name)
-            named = await self._named(name) if blobs else frozenset[str]()
+            named = await self._named(name) if blobs else set[str]()
             garbage = [one for one in blobs if str(one.digest) not in named]
             for one in garbage:
                 key = one.place, str(one.digest)
                 seen[key] = self._since.get(key, began)
                 await self._judge(name, one, policy, found, seen, began)
-        except (Storage, _Unreadable) as error:
+        except (Storage, UnreadableManifest) as error:
             found.problem = error.message if isinstance(error, Storage) else str(error)
             log.warn("no garbage of {name} was removed: {reason}", name=name, reason=found.problem)
         return found
@@ -214,53 +194,12 @@ class Collector:
                     found.append(_Blob(place, digest, file))
         return found
 
-    async def _named(self, name: RepositoryName) -> frozenset[str]:
+    async def _named(self, name: RepositoryName) -> set[str]:
         """Every digest that any manifest of the repository has in its text.
 
-        :raises _Unreadable: if one of them is damaged.
+        :raises UnreadableManifest: if one of them is damaged.
         """
-        keys: list[tuple[str, Digest | None]] = []
-        for place in directories(name):
-            for prefix in (manifests_prefix(place), legacy_prefix(place)):
-                for entry in await self._store.list(prefix):
-                    digest = digest_of_file(entry.name) if prefix == manifests_prefix(place) else None
-                    if digest is not None or (prefix == legacy_prefix(place) and tag_of_legacy(entry.name)):
-                        keys.append((f"{prefix}/{entry.name}", digest))
-        await self._check_quarantine(name, keys)
         named = set[str]()
-        for start in range(0, len(keys), _BATCH):
-            named |= await self._read(keys[start : start + _BATCH])
-        return frozenset(named)
-
-    async def _check_quarantine(self, name: RepositoryName, keys: Sequence[tuple[str, Digest | None]]) -> None:
-        """
-        :raises _Unreadable: if a manifest has been set aside, and not come back: nobody knows what it named.
-        """
-        present = {key for key, _ in keys}
-        for place in directories(name):
-            prefix = manifests_prefix(place)
-            for entry in await self._store.list(quarantine_key(prefix)):
-                if not entry.is_prefix and f"{prefix}/{entry.name}" not in present:
-                    raise _Unreadable(f"the manifest {prefix}/{entry.name} was damaged, and is in quarantine")
-
-    async def _read(self, keys: Sequence[tuple[str, Digest | None]]) -> set[str]:
-        named = set[str]()
-        for key, digest in keys:
-            data = await read_object(self._store, self._blocking, key)
-            if data is not None:  # else it has just been deleted
-                named |= await self._blocking.work(_digests_of, key, digest, data)
+        async for one in namings(self._store, self._blocking, name):
+            named |= one.names
         return named
-
-
-def _digests_of(key: str, digest: Digest | None, data: bytes) -> set[str]:
-    """
-    :raises _Unreadable: if the bytes are not those of the digest, or no JSON.
-    """
-    if digest is not None and Digest.of(data, digest.algorithm) != digest:
-        raise _Unreadable(f"the manifest {key} is damaged")
-    try:
-        # Written anew, so that no escape hides a digest.
-        plain = msgspec.json.encode(msgspec.json.decode(data))
-    except (ValueError, RecursionError) as error:
-        raise _Unreadable(f"the manifest {key} is no JSON") from error
-    return {one.decode() for one in _DIGEST.findall(plain)}

@@ -1,8 +1,9 @@
-"""Leases: blobs that a client has just been told of, and is about to name in a manifest.
+"""Leases: blobs and manifests that a client has just been told of, and is about to name in a manifest.
 
 A blob that no manifest names is garbage, unless somebody is pushing: between the upload of a layer, or the HEAD that
 finds it there, and the manifest, nothing names it. Whoever tells a client that a blob is here, or accepts a manifest
 that names it, touches its lease *before* he looks; whoever removes garbage asks for it, under the repository's lock.
+So it is with a manifest that no tag points to; and who takes the last tag from one touches it, too.
 
 All of it is in memory: after a restart nothing is garbage until it has been seen to be so twice, by this process.
 """
@@ -20,7 +21,7 @@ MAX_LEASES = 1 << 18
 
 
 class Leases:
-    """When each blob of each place was last touched, and which uploads are open, on the monotonic clock."""
+    """When each blob or manifest of each place was last touched, and which uploads are open, on the monotonic clock."""
 
     def __init__(self, monotonic: Callable[[], float], most: int = MAX_LEASES) -> None:
         self._monotonic = monotonic
@@ -31,7 +32,7 @@ class Leases:
         self._floor = float("-inf")
 
     def touch(self, place: str, digest: Digest) -> None:
-        """A client is being told of the blob, or a manifest that names it is being accepted."""
+        """A client is being told of the object, or a manifest that names it is being accepted, or loses a tag."""
         if len(self._touched) >= self._most:
             self._touched.clear()
             self._floor = self._monotonic()

@@ -7,7 +7,7 @@ answer. A repository's pushes and deletes follow one another; reads (`pkgd.regis
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from attrs import frozen
 from twisted.logger import Logger
@@ -91,6 +91,10 @@ class Manifests:
         self._sparse = sparse
         self._immutable = immutable
 
+    def touch(self, name: RepositoryName, digest: Digest) -> None:
+        """A client is about to be told whether the manifest is here: it stays for a while."""
+        self._blobs.leases.touch(directory(name), digest)
+
     # -- writing --
 
     async def put(
@@ -119,8 +123,9 @@ class Manifests:
             raise DigestMismatch(str(reference), str(digest))
         wanted = list(tags) if isinstance(reference, Digest) else [reference, *tags]
         async with self._locks.holding(name):
-            for one in (*manifest.blobs, *manifest.children):
-                self._blobs.leases.touch(directory(name), one.digest)
+            subject = [manifest.subject] if manifest.subject else []
+            for one in (digest, *(it.digest for it in (*manifest.blobs, *manifest.children, *subject))):
+                self.touch(name, one)
             await self._require_blobs(name, manifest)
             changes = await self._changes(name, wanted, digest)
             for change in changes:
@@ -128,8 +133,9 @@ class Manifests:
                 if change.moves and self._immutable.covers(name, change.tag):
                     raise ImmutableTag(name, change.tag)
             await write_manifest(self._store, self._blocking, name, digest, manifest, data)
-            for change in changes:
-                await self._point(name, change.tag, digest)
+            # Also those that do not change: a tag is as old as its last push.
+            for tag in dict.fromkeys(wanted):
+                await self._point(name, tag, digest)
             referrer = referrer_of(digest, len(data), manifest)
             await self._index.add_manifest(name, str(digest), wanted, referrer)
             warning = await self._absences(name, manifest)
@@ -161,6 +167,8 @@ class Manifests:
             current = await self._stored.target(name, tag)
             if current != digest:
                 changes.append(TagChange(tag, moves=current is not None))
+            if current is not None:
+                self.touch(name, current)
         return changes
 
     async def _point(self, name: RepositoryName, tag: Tag, digest: Digest) -> None:
@@ -168,22 +176,30 @@ class Manifests:
 
     # -- deleting --
 
-    async def delete(self, name: RepositoryName, reference: Reference) -> None:
+    async def delete(
+        self, name: RepositoryName, reference: Reference, check: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         """Remove a tag; or a manifest, and every tag on it. Durably.
 
+        :param check: asked while nothing else changes the repository; raises to refuse.
         :raises UnknownManifest: if there is none.
         :raises ImmutableTag: if it would take away a tag that is to stay, or what that leads to.
         """
         is_known = not isinstance(reference, Digest) or await self._is_known(name)
         async with self._locks.holding(name):
+            if check is not None:
+                await check()
             if isinstance(reference, Digest):
                 await self._delete_manifest(name, reference, is_known)
             else:
                 await self._delete_tag(name, reference)
 
     async def _delete_tag(self, name: RepositoryName, tag: Tag) -> None:
-        if self._immutable.covers(name, tag) and await self._stored.target(name, tag) is not None:
-            raise ImmutableTag(name, tag)
+        target = await self._stored.target(name, tag)
+        if target is not None:
+            if self._immutable.covers(name, tag):
+                raise ImmutableTag(name, tag)
+            self.touch(name, target)
         # Legacy files first: once the pointer that hides them is gone, they would be the tag again.
         found = await self._delete_legacy(name, tag)
         for place in directories(name):

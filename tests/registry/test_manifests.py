@@ -164,17 +164,21 @@ class PushTests(ManifestCase):
         self.assertEqual(about.subject, subject)
 
     def test_same_again(self) -> None:
-        """A push that changes nothing writes nothing."""
+        """A push that changes nothing writes nothing but its tag, which is as old as its last push."""
         fs = FaultyFileSystem()
         self.registry = Registry(self.mktemp(), fs)
         self.fill(self.registry)
         self.push("latest", self.image)
         fs.counts.clear()
 
-        self.push("latest", self.image)
-        self.push(str(self.digest), self.image, tags=("latest",))
-
+        self.push(str(self.digest), self.image)
         self.assertEqual((fs.counts["rename"], fs.counts["write"]), (0, 0))
+        os.utime(self.path(tag_key(APP, Tag("latest"))), (1, 1))
+
+        self.push("latest", self.image)
+
+        self.assertEqual((fs.counts["rename"], fs.counts["write"]), (1, 1))
+        self.assertGreater(os.stat(self.path(tag_key(APP, Tag("latest")))).st_mtime, 1)
 
     def test_malformed(self) -> None:
         """What is no manifest is refused, small or large, and nothing is stored."""
@@ -282,6 +286,47 @@ class MediaTypeTests(ManifestCase):
         """What an old tree has under a digest is served, whatever it is."""
         self.write(manifest_key(APP, Digest.of(b"odd")), b"odd")
         self.assertEqual(self.type_of(str(Digest.of(b"odd"))), "application/octet-stream")
+
+
+class LeaseTests(ManifestCase):
+    """Manifests that no tag points to stay for a while when somebody has to do with them."""
+
+    def touched(self, digest: Digest) -> float:
+        """When it was last touched."""
+        return self.registry.leases.last_touch(APP, digest)
+
+    def test_push(self) -> None:
+        """What is pushed is touched, what it names, its subject too, and the manifest that it takes a tag from."""
+        subject, child = Digest.of(b"subject"), Digest.of(b"child")
+        self.push("latest", self.image)
+        self.registry.clock.advance(5)
+
+        pushed = self.push("latest", image_index(child, subject=descriptor(subject)))
+
+        for one in (pushed.digest, subject, child, self.digest):
+            self.assertEqual(self.touched(one), 5)
+
+    def test_delete(self) -> None:
+        """Whoever loses a tag is touched."""
+        self.push("latest", self.image)
+        self.registry.clock.advance(5)
+
+        self.do(self.registry.manifests.delete(APP, Tag("latest")))
+
+        self.assertEqual(self.touched(self.digest), 5)
+
+    def test_check(self) -> None:
+        """Who deletes may look once more while nothing else changes, and refuse: then nothing goes."""
+        self.push("latest", self.image)
+
+        async def check() -> None:
+            self.assertFalse(self.begin(self.registry.push(APP, "latest", self.image)).called)
+            raise UnknownManifest("on second thoughts")
+
+        for reference in (Tag("latest"), self.digest):
+            self.refusal(self.registry.manifests.delete(APP, reference, check), UnknownManifest)
+
+        self.assertEqual(self.do(self.registry.pull(APP, "latest")), self.image)
 
 
 class WholenessTests(ManifestCase):

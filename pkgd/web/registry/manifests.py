@@ -44,7 +44,11 @@ class ManifestEndpoints:
 
         Nothing is converted: a converted manifest has another digest.
         """
-        found = await self._stored.get(call.name, parse_reference(call.path.argument))
+        reference = parse_reference(call.path.argument)
+        if isinstance(reference, Digest):
+            # Whoever finds that it is here need not push it before an index that names it.
+            self._manifests.touch(call.name, reference)
+        found = await self._stored.get(call.name, reference)
         headers = manifest_headers(found.digest, found.media_type)
         if not_modified(call.request, f'"{found.digest}"'):
             send_empty(call.request, 304, headers)
@@ -56,6 +60,8 @@ class ManifestEndpoints:
         found = self._stored.cached(call.name, call.path.argument)
         if found is None or len(found.data) > PIECE or b"if-none-match" in call.request.head.headers:
             return False
+        if ":" in call.path.argument:
+            self._manifests.touch(call.name, found.digest)
         send_whole(call.request, manifest_headers(found.digest, found.media_type), found.data)
         return True
 

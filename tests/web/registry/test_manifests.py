@@ -7,6 +7,7 @@ import json
 from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.auth.model import Access, Action, Principal
+from pkgd.formats.digest import Digest
 from pkgd.formats.oci import DOCKER_IMAGE, DOCKER_LIST, IMAGE, INDEX
 from tests.web.content import (
     BLOB,
@@ -375,6 +376,19 @@ class DeleteTests(ManifestCase):
 
         self.assertEqual(self.pull("latest").body, PLAIN)
         self.assertEqual(self.pull("v1").status, 404)
+
+
+class LeaseTests(ManifestCase):
+    """Who is told of a manifest by its digest may count on it for a while."""
+
+    def test_told(self) -> None:
+        """Whether it was read for that, was in memory, or was not there: somebody may be about to push it."""
+        for digest in (PLAIN_DIGEST, PLAIN_DIGEST, ABSENT):
+            self.edge.clock.advance(5)
+
+            self.edge.call("HEAD", MANIFESTS + digest)
+
+            self.assertEqual(self.edge.leases.last_touch(NAME, Digest.parse(digest)), self.edge.clock.seconds(), digest)
 
 
 class PolicyTests(Explained, ManifestCase):
