@@ -9,9 +9,9 @@ from pkgd.blocking import Blocking
 from pkgd.errors import PkgdError, Storage, UnknownPackage, UnknownRepository
 from pkgd.packages.aptfilling import Filling
 from pkgd.packages.aptindices import StanzaShape, component_of, is_contents_slot, is_udeb_slot, paths_of, read_listed
-from pkgd.packages.aptlistings import Found, Wanted, named, select, with_file
+from pkgd.packages.aptlistings import Found, Wanted, held, named, select, with_file
 from pkgd.packages.aptserving import AptServing
-from pkgd.packages.aptsuite import AptSuite
+from pkgd.packages.aptsuite import AptShelves, AptSuite
 from pkgd.packages.aptuploads import Prepared, Upload, Uploads, weight_of
 from pkgd.packages.drafts import Draft
 from pkgd.packages.generations import Gone
@@ -22,6 +22,7 @@ from pkgd.packages.pool import Pool
 from pkgd.packages.poolfiles import PoolFiles
 from pkgd.packages.publishing import Publisher
 from pkgd.packages.records import Added, AptSettings, Arrival, Listed, Removed, Served, Timers
+from pkgd.packages.removals import Held, Removal, removing
 from pkgd.packages.shelf import Shelf
 from pkgd.packages.signing import Signer
 from pkgd.packages.staging import Staging
@@ -97,13 +98,20 @@ class AptRepository:
         :raises SigningError: then those suites are published by the first upload.
         :raises Storage: then nothing can be published until it has succeeded.
         """
-        for publisher in self._publishers.values():
-            await publisher.load()
+        await self.load()
         self._filling.resume()
         for publisher in self._publishers.values():
             await publisher.ensure()
         self._sweeping.soon()
         self._filler.soon()
+
+    async def load(self) -> None:
+        """Read what is published, for who does not want to publish.
+
+        :raises Storage: if it cannot be read.
+        """
+        for publisher in self._publishers.values():
+            await publisher.load()
 
     # -- changes --
 
@@ -173,6 +181,16 @@ class AptRepository:
             raise UnknownPackage(path)
         return removed
 
+    async def remove_together(self, suite: str, removals: Sequence[Removal]) -> Sequence[Listed]:
+        """Take packages out of a suite in one generation; returns those that were there. See `removing`.
+
+        :raises UnknownRepository: for a suite that is not configured.
+        """
+        change = removing(AptShelves(self._suite(suite)), self._blocking, removals)
+        gone, _ = await self._publisher(suite).submit(change)
+        self._sweeping.soon()
+        return gone
+
     async def copy(self, source: str, target: str, wanted: Wanted) -> Sequence[Added]:
         """Publish packages of one suite in another, too, in the same components: all that are meant, or none.
 
@@ -210,6 +228,13 @@ class AptRepository:
         components = composer.settings.components if component is None else [component]
         found = await named(self._publisher(suite).published, components, name)
         return [read_listed(slot, key, text) for slot, key, text in found]
+
+    async def held(self, suite: str) -> Sequence[Held]:
+        """Likewise, with their sources.
+
+        :raises UnknownRepository: for a suite that is not configured.
+        """
+        return await held(self._publisher(suite).published, self._suite(suite).settings.components)
 
     async def open(self, path: str) -> Served:
         """A file that clients fetch, by its path below the repository, percent-decoded: `dists/…`, `pool/…`,

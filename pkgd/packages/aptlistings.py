@@ -6,11 +6,19 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from pkgd.packages.aptindices import component_of, is_contents_slot, own_architecture, paths_of, read_source_of
+from pkgd.packages.aptindices import (
+    component_of,
+    is_contents_slot,
+    own_architecture,
+    paths_of,
+    read_listed,
+    read_source_of,
+)
 from pkgd.packages.drafts import Published
 from pkgd.packages.leaves import Key
+from pkgd.packages.removals import Held
 
-__all__ = ["Found", "Wanted", "named", "select", "with_file"]
+__all__ = ["Found", "Wanted", "held", "named", "select", "with_file"]
 
 # Where a package is in a suite: index, key, stanza.
 Found = tuple[str, Key, bytes]
@@ -43,6 +51,12 @@ async def named(view: Published, components: Sequence[str], name: str | None) ->
         entries = await view.named(slot, name) if name is not None else [one async for one in view.all(slot)]
         found += [(slot, key, texts[0]) for key, texts in entries if key[2] == own_architecture(slot)]
     return found
+
+
+async def held(view: Published, components: Sequence[str]) -> list[Held]:
+    """All packages, with their sources."""
+    found = await named(view, components, None)
+    return [Held(read_listed(*one), read_source_of(one[2], one[1][0], one[1][1])) for one in found]
 
 
 async def select(view: Published, components: Sequence[str], wanted: Wanted) -> list[Found]:

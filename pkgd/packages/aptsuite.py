@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 
+from attrs import frozen
+
 from pkgd.errors import AlreadyExists, UnknownRepository
 from pkgd.formats.aptindex import IndexEntry, ReleaseFields, release_file
 from pkgd.formats.filehashes import FileHashes
@@ -17,6 +19,7 @@ from pkgd.packages.aptindices import (
     component_of,
     contents_slot,
     is_contents_slot,
+    is_udeb_slot,
     paths_of,
     read_listed,
     source_slot,
@@ -26,12 +29,12 @@ from pkgd.packages.drafts import Draft, Published, Readable
 from pkgd.packages.forms import SUFFIXES
 from pkgd.packages.generations import FileRef, Gone
 from pkgd.packages.indices import Index
-from pkgd.packages.leaves import Edits, Key, Shape
+from pkgd.packages.leaves import Edits, Entry, Key, Shape
 from pkgd.packages.pathlists import PathLists
-from pkgd.packages.records import AptSettings, SuiteSettings
+from pkgd.packages.records import AptSettings, Listed, SuiteSettings
 from pkgd.packages.signing import Signer
 
-__all__ = ["AptSuite"]
+__all__ = ["AptShelves", "AptSuite"]
 
 
 class AptSuite:
@@ -183,3 +186,22 @@ class AptSuite:
                     slot = binary_slot(component, one, kind)
                     if slot not in draft.slots:
                         draft.begin(slot, binary_slot(component, "all", kind))
+
+
+@frozen
+class AptShelves:
+    """Implements `Shelves`."""
+
+    suite: AptSuite
+
+    def slot_of(self, package: Listed) -> str:
+        """See `Shelves.slot_of`."""
+        return self.suite.slot(package.component, package.architecture, package.path.endswith(".udeb"))
+
+    def read(self, slot: str, entry: Entry) -> Listed:
+        """See `Shelves.read`."""
+        return read_listed(slot, entry[0], entry[1][0])
+
+    def take(self, draft: Draft, slot: str, entry: Entry) -> None:
+        """See `Shelves.take`."""
+        self.suite.take(draft, slot, entry[0], entry[1][0], is_udeb_slot(slot))

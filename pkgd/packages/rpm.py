@@ -28,8 +28,9 @@ from pkgd.packages.records import (
     Served,
     Timers,
 )
+from pkgd.packages.removals import Held, Removal, removing
 from pkgd.packages.rpmextras import EXTRAS, MAX_EXTRA, read_extra
-from pkgd.packages.rpmindices import PACKAGES, paths_of, read_listed
+from pkgd.packages.rpmindices import PACKAGES, RpmShelves, paths_of, read_listed
 from pkgd.packages.rpmmetadata import RpmMetadata, extra_slot, repo_file
 from pkgd.packages.rpmsigning import PackageSigning, Signed
 from pkgd.packages.rpmuploads import added, check_conflict, package_key, read_headers_of, read_upload
@@ -88,9 +89,13 @@ class RpmRepository:
 
     async def start(self) -> None:
         """See `AptRepository.start`."""
-        await self._publisher.load()
+        await self.load()
         await self._publisher.ensure()
         self._sweeping.soon()
+
+    async def load(self) -> None:
+        """See `AptRepository.load`."""
+        await self._publisher.load()
 
     # -- changes --
 
@@ -164,8 +169,7 @@ class RpmRepository:
             for key, texts in found:
                 if await draft.find(PACKAGES, key) is None:
                     raise UnknownPackage(path)
-                draft.remove(PACKAGES, key)
-                draft.gone.append(Gone(PACKAGES, key, (read_listed(texts[0]).path,)))
+                RpmShelves().take(draft, PACKAGES, (key, texts))
 
         if not found:
             raise UnknownPackage(path)
@@ -173,7 +177,17 @@ class RpmRepository:
         self._sweeping.soon()
         return Removed("", [read_listed(texts[0]) for _, texts in found], number)
 
+    async def remove_together(self, removals: Sequence[Removal]) -> Sequence[Listed]:
+        """See `AptRepository.remove_together`."""
+        gone, _ = await self._publisher.submit(removing(RpmShelves(), self._blocking, removals))
+        self._sweeping.soon()
+        return gone
+
     # -- reading --
+
+    async def held(self) -> Sequence[Held]:
+        """The packages, sorted; what they were built from is not looked for."""
+        return [Held(one) for one in await self.list()]
 
     async def list(self, name: str | None = None) -> Sequence[Listed]:
         """The packages, sorted."""

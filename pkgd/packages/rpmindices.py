@@ -9,10 +9,12 @@ from attrs import frozen
 
 from pkgd.errors import FailedStorage
 from pkgd.formats.repodata import DOCUMENTS, closing, opening
-from pkgd.packages.leaves import PACKAGES_CUT, Cut, Key
+from pkgd.packages.drafts import Draft
+from pkgd.packages.generations import Gone
+from pkgd.packages.leaves import PACKAGES_CUT, Cut, Entry, Key
 from pkgd.packages.records import Listed
 
-__all__ = ["PACKAGES", "FragmentShape", "WholeShape", "key_of", "paths_of", "read_listed"]
+__all__ = ["PACKAGES", "FragmentShape", "RpmShelves", "WholeShape", "key_of", "paths_of", "read_listed"]
 
 # What the one index of packages is called in its generation.
 PACKAGES = "packages"
@@ -79,6 +81,24 @@ class WholeShape:
     def key(self, text: bytes) -> Key:
         """See `Shape.key`."""
         return ("",)
+
+
+class RpmShelves:
+    """Implements `Shelves`."""
+
+    def slot_of(self, package: Listed) -> str:
+        """See `Shelves.slot_of`."""
+        return PACKAGES
+
+    def read(self, slot: str, entry: Entry) -> Listed:
+        """See `Shelves.read`."""
+        return read_listed(entry[1][0])
+
+    def take(self, draft: Draft, slot: str, entry: Entry) -> None:
+        """See `Shelves.take`."""
+        key, texts = entry
+        draft.remove(slot, key)
+        draft.gone.append(Gone(slot, key, (read_listed(texts[0]).path,)))
 
 
 def key_of(name: str, epoch: int, version: str, release: str, arch: str) -> Key:

@@ -20,7 +20,7 @@ def _suite(name: str, **more: Any) -> SuiteSettings:
     return SuiteSettings(codename=name, components=("main", "extra"), **more)
 
 
-class _AptCase(SynchronousTestCase):
+class AptCase(SynchronousTestCase):
     in_memory = True
 
     def setUp(self) -> None:
@@ -56,7 +56,7 @@ class _AptCase(SynchronousTestCase):
         return sorted(key for key in self.ground.store.objects if "/pool/" in key)
 
 
-class AptPublishingTests(_AptCase):
+class AptPublishingTests(AptCase):
     """Uploads, and what clients read then."""
 
     def test_empty_suites_are_published_at_the_first_start(self) -> None:
@@ -145,7 +145,7 @@ class AptPublishingTests(_AptCase):
         self.assertEqual(len(self.versions("main/binary-amd64/Packages")), 15)
 
 
-class AptConflictTests(_AptCase):
+class AptConflictTests(AptCase):
     """What may be published once only, and what is refused."""
 
     def test_the_same_bytes_again_are_no_new_package(self) -> None:
@@ -195,7 +195,7 @@ class AptConflictTests(_AptCase):
         self.assertEqual(self.versions("main/binary-amd64/Packages"), ["hello 1.0", "other 1.0"])
 
 
-class AptChangeTests(_AptCase):
+class AptChangeTests(AptCase):
     """Removals and copies."""
 
     def test_a_removed_package_is_in_no_index(self) -> None:
@@ -261,7 +261,7 @@ class AptChangeTests(_AptCase):
         self.assertEqual(len(result(self.repository.list("stable", "main", "other"))), 1)
 
 
-class AptTogetherTests(_AptCase):
+class AptTogetherTests(AptCase):
     """Packages that are uploaded together: all are published, or none."""
 
     def together(self, *debs: bytes, suites: Sequence[str] = ("stable",)) -> Any:
@@ -325,7 +325,7 @@ class AptTogetherTests(_AptCase):
         self.assertEqual(self.pool(), [])
 
 
-class AptSourceTests(_AptCase):
+class AptSourceTests(AptCase):
     """Source packages."""
 
     def dsc(self, version: str, **files: bytes) -> bytes:
@@ -383,7 +383,7 @@ class AptSourceTests(_AptCase):
         self.assertEqual(len(found["main/binary-amd64/Packages"]), 1)
 
 
-class AptGenerationTests(_AptCase):
+class AptGenerationTests(AptCase):
     """Dates, restarts, and what stays for clients that hold an old Release."""
 
     def test_dates_never_go_back(self) -> None:

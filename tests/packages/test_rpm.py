@@ -41,7 +41,7 @@ class SlowSigner(FakeSigner):
         return await super().detach(data)
 
 
-class _RpmCase(SynchronousTestCase):
+class RpmCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.ground = Ground(self.mktemp())
         self.repository = self.made()
@@ -78,7 +78,7 @@ class _RpmCase(SynchronousTestCase):
         return sorted(key for key in self.ground.store.objects if "/Packages/" in key)  # type: ignore[attr-defined]
 
 
-class RpmPublishingTests(_RpmCase):
+class RpmPublishingTests(RpmCase):
     """Uploads, and what clients read then."""
 
     def test_an_empty_repository_is_published_at_the_first_start(self) -> None:
@@ -176,7 +176,7 @@ class RpmPublishingTests(_RpmCase):
         self.assertEqual(inner.generation, 1)
 
 
-class RpmGenerationTests(_RpmCase):
+class RpmGenerationTests(RpmCase):
     """What stays for clients that hold an old repomd.xml, and how they are led to one whole generation."""
 
     def test_the_mirrorlist_names_the_current_generation(self) -> None:
@@ -220,7 +220,7 @@ class RpmGenerationTests(_RpmCase):
         self.assertIn(b"\ngpgcheck=1\n", self.repository.repo_file("http://host/rpm/other"))
 
 
-class RpmExtraTests(_RpmCase):
+class RpmExtraTests(RpmCase):
     """Documents beside the packages."""
 
     def put(self, kind: str, data: bytes) -> int:
@@ -298,7 +298,7 @@ class RpmExtraTests(_RpmCase):
             self.put("prestodelta", b"<x/>")
 
 
-class RpmSigningTests(_RpmCase):
+class RpmSigningTests(RpmCase):
     """`sign_packages`."""
 
     def test_unsigned_packages_are_refused_where_signatures_are_required(self) -> None:
