@@ -50,6 +50,8 @@ from pkgd.registry.manifests import Manifests
 from pkgd.registry.referrers import Referrers
 from pkgd.registry.stored import StoredManifests
 from pkgd.registry.uploads import Uploads
+from pkgd.retention.packages import suites_of
+from pkgd.retention.retention import Retention
 from pkgd.scrub.cursor import CursorFile
 from pkgd.scrub.hashing import Hasher
 from pkgd.scrub.quarantine import Quarantine
@@ -60,7 +62,7 @@ from pkgd.storage.fsops import DurableTree, FileSystem
 from pkgd.storage.local import LocalStore
 from pkgd.storage.space import FreeSpace
 from pkgd.storage.spool import Spool
-from pkgd.upkeep import Scrubbing, Upkeep
+from pkgd.upkeep import Retaining, Scrubbing, Upkeep
 from pkgd.web.accesslog import AccessLog
 from pkgd.web.gate import Gate
 from pkgd.web.health import HealthApi, Readiness
@@ -124,6 +126,7 @@ class Parts:
     audit_log: LogFile
     upkeep: Upkeep
     scrubbing: Scrubbing
+    retaining: Retaining
     renew: Callable[[Config, Serving], Serving]
 
     @property
@@ -175,6 +178,12 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
         *(storage.store, storage.index, storage.ledger, storage.locks, storage.cached, storage.blocking)
     )
     scrubbing = _scrubbing(reactor, config, storage, quarantine, packages, metrics)
+    retention = Retention.of(
+        *(storage.store, storage.blocking, storage.stored, storage.contents, storage.blobs.leases),
+        _manifests(config, storage, _immutable(config, storage)),
+        lambda: suites_of(packages.current),
+    )
+    retaining = Retaining(config, retention, metrics, audit, time.monotonic)
     readiness = Readiness(
         storage.store, storage.space, lambda: storage.blocking.disk(storage.spool.probe), quarantine.count
     )
@@ -187,9 +196,10 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
         mirrors = _mirrors(reactor, config, storage, metrics, upstreams, mirror)
         door = MirrorEndpoints(mirrors, _origin_rules(config), catalog, storage.blocking, own_id)
         gate, browsers = authentication.gate, authentication.browsers
-        hosted = packages.compose(config, gate)
+        hosted, immutable = packages.compose(config, gate), _immutable(config, storage)
+        manifests = _manifests(config, storage, immutable)
         root = Root(
-            _registry(config, gate, storage, catalog, uploads, door, tasks),
+            _registry(config, gate, storage, catalog, uploads, (manifests, immutable), door, tasks),
             HealthApi(readiness, reactor, None if browsers is None else browsers.provider.state, started),
             MetricsApi(metrics, storage.blocking) if config.metrics.enabled else None,
             hosted.doors,
@@ -216,6 +226,8 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
             access_log.trusted = config.trusted_networks
             upkeep.settings = config.storage.gc
             scrubbing.settings = config.storage.scrub
+            retention.images.manifests = manifests
+            retaining.follow(config)
 
         return Serving(config, root, authentication, hosted, upstreams, limits, take_effect)
 
@@ -235,6 +247,7 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
         audit_log=audit_log,
         upkeep=upkeep,
         scrubbing=scrubbing,
+        retaining=retaining,
         renew=serve,
     )
 
@@ -290,32 +303,31 @@ def _storage(reactor: Any, config: Config, fs: FileSystem) -> _Storage:
     )
 
 
+def _immutable(config: Config, storage: _Storage) -> ImmutableTags:
+    globs = config.repositories.oci.immutable_tags
+    return ImmutableTags(globs, storage.contents, storage.stored, storage.blocking)
+
+
+def _manifests(config: Config, storage: _Storage, immutable: ImmutableTags) -> Manifests:
+    """What changes manifests and tags."""
+    return Manifests(
+        *(storage.store, storage.index, storage.blobs, storage.stored, storage.legacy, storage.contents),
+        *(storage.space, storage.blocking, storage.locks, Globs(config.repositories.oci.sparse), immutable),
+    )
+
+
 def _registry(
     config: Config,
     gate: Gate,
     storage: _Storage,
     catalog: Catalog,
     uploads: Uploads,
+    changing: tuple[Manifests, ImmutableTags],
     door: MirrorEndpoints,
     tasks: Tasks,
 ) -> RegistryApi:
     """`/v2/`."""
-    immutable = ImmutableTags(
-        config.repositories.oci.immutable_tags, storage.contents, storage.stored, storage.blocking
-    )
-    manifests = Manifests(
-        storage.store,
-        storage.index,
-        storage.blobs,
-        storage.stored,
-        storage.legacy,
-        storage.contents,
-        storage.space,
-        storage.blocking,
-        storage.locks,
-        Globs(config.repositories.oci.sparse),
-        immutable,
-    )
+    manifests, immutable = changing
     referrers = Referrers(storage.stored, storage.contents, storage.index, storage.locks)
     endpoints = [
         *ListingEndpoints(storage.contents, referrers, catalog).endpoints(),

@@ -124,12 +124,17 @@ class Daemon(Service):
         self._admin = AdminSocket(
             reactor,
             str(config.state_dir),
-            {"gc": parts.upkeep.collect, "scrub": parts.scrubbing.scrub},
+            {
+                "gc": parts.upkeep.collect,
+                "scrub": parts.scrubbing.scrub,
+                "retention": parts.retaining.retain,
+            },
             self._tasks,
             self._is_stopping,
         )
         self._upkeep = parts.upkeep
         self._scrubbing = parts.scrubbing
+        self._retaining = parts.retaining
         self._collecting = object()
         self._serving = parts.serving
         self._renew = parts.renew
@@ -239,6 +244,7 @@ class Daemon(Service):
         self._tasks.start("old generations", self._every(SWEEP_INTERVAL, self._sweep))
         self._start_collecting()
         self._tasks.start("scrub", self._scrub())
+        self._tasks.start("retention", self._retain())
         self._tasks.start("users", self._every(USERS_INTERVAL, self._refresh_users))
         self._tasks.start("issuers", self._authentication.federation.look())
         self._tasks.start("keys of tokens", self._every(KEYS_INTERVAL, self._refresh_keys))
@@ -318,6 +324,10 @@ class Daemon(Service):
     async def _scrub(self) -> None:
         await self._pause(self._scrubbing.interval)  # first what is begun at every start
         await self._every(self._scrubbing.interval, lambda: self._scrubbing.recur(Until(self._is_stopping)))
+
+    async def _retain(self) -> None:
+        await self._pause(self._retaining.look)
+        await self._every(self._retaining.look, lambda: self._retaining.recur(Until(self._is_stopping)))
 
     def _is_stopping(self) -> bool:
         return self._readiness.phase is Phase.DRAINING

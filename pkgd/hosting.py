@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from attrs import frozen
 from twisted.internet.defer import DeferredLock
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from pkgd.blocking import Blocking
@@ -36,7 +38,7 @@ from pkgd.web.packages.receiving import Receiver
 from pkgd.web.packages.rpm import RpmEndpoints
 from pkgd.web.packages.sets import Sets
 
-__all__ = ["PackageHost", "PackageParts", "apt_settings", "rpm_settings", "signers_of"]
+__all__ = ["PackageHost", "PackageParts", "apt_settings", "package_repositories", "rpm_settings", "signers_of"]
 
 log = Logger()
 
@@ -75,6 +77,8 @@ class PackageHost:
         self._waiting: list[_Repository] = []
         # Those that have yet to publish what a new configuration says.
         self._changed: list[_Repository] = []
+        # Those that are configured now.
+        self._current: list[_Repository] = []
         self.signers: _Signers = {}
         self._turn = DeferredLock()
 
@@ -82,6 +86,11 @@ class PackageHost:
     def repositories(self) -> list[_Repository]:
         """All of them that have been read, those too that are not configured any more."""
         return [one for one in self._all() if one not in self._waiting]
+
+    @property
+    def current(self) -> list[_Repository]:
+        """Those that are configured, and have been read."""
+        return [one for one in self._current if one not in self._waiting]
 
     def _all(self) -> list[_Repository]:
         return [*self._apt.values(), *self._rpm.values()]
@@ -137,6 +146,8 @@ class PackageHost:
             else:
                 self._rpm[rpm.name] = parts.site.rpm[rpm.name].repository
                 self._waiting.append(self._rpm[rpm.name])
+        sections = parts.config.repositories
+        self._current = [self._apt[one.name] for one in sections.apt] + [self._rpm[one.name] for one in sections.rpm]
 
     async def start_waiting(self) -> None:
         """Start the repositories that could not be started before, and publish what has changed.
@@ -184,6 +195,44 @@ class PackageHost:
         signer = signers[section.signing_key]
         settings, store = rpm_settings(section), self.store
         return RpmRepository(settings, store, self.spool, self._blocking, signer, self._reactor, signer)
+
+
+@frozen
+class _WallClock:
+    """For who has no reactor: nothing has to be waited for."""
+
+    def seconds(self) -> float:
+        """Seconds since the epoch."""
+        return time.time()
+
+    def callLater(self, delay: float, call: Callable[[], None]) -> IDelayedCall:
+        raise AssertionError("there is nobody to wait for")
+
+
+async def package_repositories(config: Config, blocking: Blocking, is_publishing: bool) -> list[_Repository]:
+    """Those of a configuration, loaded, for a command on the state of a daemon that is stopped.
+
+    :param is_publishing: whether something is to be published, for which keys are needed.
+    :raises Storage: if what is published cannot be read.
+    """
+    clock = _WallClock()
+    tree = DurableTree(str(config.state_dir), FileSystem(), config.storage.filesystem.fsync)
+    spool = Spool(tree, SPOOL)
+    store, signers = LocalStore(tree, blocking, spool), signers_of(clock, config, blocking)
+    if is_publishing:
+        for one in signers.values():
+            await one.start()
+    common = (store, spool, blocking)
+    found: list[_Repository] = [
+        AptRepository(apt_settings(one), *common, signers[one.signing_key], clock) for one in config.repositories.apt
+    ]
+    found += [
+        RpmRepository(rpm_settings(one), *common, signers[one.signing_key], clock, signers[one.signing_key])
+        for one in config.repositories.rpm
+    ]
+    for repository in found:
+        await repository.load()
+    return found
 
 
 def rpm_settings(section: RpmSection) -> RpmSettings:

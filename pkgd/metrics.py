@@ -109,6 +109,7 @@ class Metrics:
         self._gc_objects = self._plain(Counter, "gc_deleted_objects", "Blobs that no manifest named.")
         self._gc_last = self._plain(Gauge, "gc_last_run_timestamp_seconds", "When such blobs were last looked for.")
         self._corrupt = self._plain(Counter, "scrub_corrupt_objects", "Damaged objects that the scrub has found.")
+        self._retained = self._counter("retention_removed", "What rules of retention have removed.", "kind")
         self._samples: list[Callable[[], None]] = []
         self._in_flight = Gauge(
             "pkgd_http_requests_in_flight", "Requests that are being answered.", ["handler"], registry=self._registry
@@ -236,6 +237,13 @@ class Metrics:
         self._gc_objects.inc(objects)
         self._gc_bytes.inc(size)
         self._gc_last.set(now)
+
+    def removed_by_rule(self, kind: str) -> None:
+        """A tag, a manifest or a package was removed by a rule of retention.
+
+        :param kind: which of these three words.
+        """
+        self._retained(kind).inc()
 
     # -- the server --
 

@@ -10,14 +10,19 @@ from attrs import asdict
 from twisted.internet.defer import DeferredLock
 from twisted.logger import Logger
 
+from pkgd.auth.audit import Audit, Detail, Unaudited
+from pkgd.auth.model import Identity, Principal
 from pkgd.config import Config
 from pkgd.metrics import Metrics
 from pkgd.progress import Progress
 from pkgd.registry.garbage import Collector, Found, Policy
+from pkgd.retention.outcomes import Goner, Order, Outcome
+from pkgd.retention.retention import Retention
+from pkgd.retention.rules import Rule, Rules
 from pkgd.scrub.cursor import Cursor, CursorFile, Position
 from pkgd.scrub.scrubber import Findings, Scrubber
 
-__all__ = ["Scrubbing", "Upkeep"]
+__all__ = ["Retaining", "Scrubbing", "Upkeep", "rules_of"]
 
 log = Logger()
 
@@ -26,6 +31,10 @@ FIRST_PASS = 600.0
 # How often is looked whether it is time for a scrub, and how often is noted how far it is, in seconds.
 SCRUB_LOOK = 3600.0
 SCRUB_NOTE = 30.0
+# How often is looked whether it is time for retention, in seconds.
+RETENTION_LOOK = 600.0
+# Who removes, for the audit log.
+_BY_RULE = Identity(Principal(), via="retention")
 
 
 class Upkeep:
@@ -130,6 +139,95 @@ class Scrubbing:
         found = await self._scrubber.run(progress, after, note)
         self._metrics.corrupt(len(found.damage))
         return found
+
+
+class Retaining:
+    """What no rule of retention keeps is removed: by the clock, and when it is asked for.
+
+    :param monotonic: in seconds.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        retention: Retention,
+        metrics: Metrics,
+        audit: Audit | Unaudited,
+        monotonic: Callable[[], float],
+        is_alone: bool = False,
+    ) -> None:
+        self._retention = retention
+        self._metrics = metrics
+        self._audit = audit
+        self._monotonic = monotonic
+        self._is_alone = is_alone
+        self._last: float | None = None
+        self._turn = DeferredLock()
+        self.follow(config)
+
+    def follow(self, config: Config) -> None:
+        """Do as this configuration says, from now on."""
+        self.interval = config.repositories.retention.interval
+        self._grace = config.storage.gc.grace
+        self._rules = rules_of(config)
+
+    @property
+    def look(self) -> float:
+        """How often it is to be looked whether it is time, in seconds."""
+        return min(self.interval or RETENTION_LOOK, RETENTION_LOOK)
+
+    async def recur(self, progress: Progress) -> None:
+        """Remove what no rule keeps, if there are rules and it is time."""
+        now = self._monotonic()
+        is_time = self._last is None or now - self._last >= self.interval
+        if self._rules and self.interval and is_time:
+            self._last = now
+            await self._retain(True, progress)
+
+    async def retain(self, arguments: Mapping[str, Any], progress: Progress) -> Mapping[str, Any]:
+        """The job `retention`: `apply` is whether anything is removed."""
+        apply = bool(arguments.get("apply"))
+        found = await self._retain(apply, progress)
+        return {"applied": apply, "repositories": [asdict(one) for one in found]}
+
+    async def _retain(self, apply: bool, progress: Progress) -> list[Outcome]:
+        async with self._turn:
+            order = Order(apply, self._grace, self._is_alone, self._note, progress.is_over)
+            found = await self._retention.run(self._rules, order, progress)
+        count = sum(len(one.goes) for one in found)
+        if count and apply:
+            log.info("removed {count} tags, manifests and packages that no rule of retention keeps", count=count)
+        return found
+
+    def _note(self, resource: str, one: Goner) -> None:
+        """One has gone."""
+        self._metrics.removed_by_rule(one.kind)
+        repository, slash, suite = resource.partition("/") if resource.startswith("apt:") else (resource, "", "")
+        detail: dict[str, Detail] = {"rule": one.rule}
+        if one.kind == "package":
+            suites = [suite] if slash else None
+            detail |= {"suites": suites, "component": one.component, "package": one.name, "file": one.file}
+        else:
+            detail |= {"tag": one.name if one.kind == "tag" else None, "digest": one.digest}
+        self._audit.record("delete", _BY_RULE, repository, **detail)
+
+
+def rules_of(config: Config) -> Rules:
+    """The rules of retention of a configuration."""
+    return Rules(
+        [
+            Rule(
+                f"rules[{number}]",
+                tuple(one.resources),
+                None if one.tags is None else tuple(one.tags),
+                None if one.packages is None else tuple(one.packages),
+                one.newest,
+                one.pushed_within,
+                one.untagged,
+            )
+            for number, one in enumerate(config.repositories.retention.rules)
+        ]
+    )
 
 
 async def _forget(position: Position) -> None:

@@ -10,19 +10,32 @@ from contextlib import closing
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from pkgd.admin.client import ask
+from pkgd.auth.audit import Audit
 from pkgd.backup.places import Places
 from pkgd.blocking import InlineBlocking
 from pkgd.config import Config
 from pkgd.errors import AlreadyRunning, CommandFailed, ConfigError
+from pkgd.formats.globs import Globs
+from pkgd.hosting import package_repositories
 from pkgd.locking import lock_state
+from pkgd.logfile import LogFile
 from pkgd.metrics import Metrics
 from pkgd.packages.layout import SPOOL
 from pkgd.progress import Progress
+from pkgd.registry.blobs import Blobs
+from pkgd.registry.contents import ContentsReader
 from pkgd.registry.garbage import Collector
+from pkgd.registry.immutable import ImmutableTags
 from pkgd.registry.leases import Leases
+from pkgd.registry.legacy import LegacyManifests
+from pkgd.registry.manifests import Manifests
+from pkgd.registry.stored import StoredManifests
+from pkgd.retention.packages import suites_of
+from pkgd.retention.retention import Retention
 from pkgd.scrub.cursor import CursorFile
 from pkgd.scrub.hashing import Hasher
 from pkgd.scrub.quarantine import Quarantine
@@ -31,9 +44,10 @@ from pkgd.sharing import KeyedLock
 from pkgd.state import Index, InlineDatabase, Ledger
 from pkgd.storage.fsops import DurableTree, FileSystem, storage_errors
 from pkgd.storage.local import LocalStore
+from pkgd.storage.space import FreeSpace
 from pkgd.storage.spool import Spool
 from pkgd.terminal import bar_on
-from pkgd.upkeep import Scrubbing, Upkeep
+from pkgd.upkeep import Retaining, Scrubbing, Upkeep
 
 __all__ = ["carry_out"]
 
@@ -71,12 +85,12 @@ async def _here(config: Config, command: str, arguments: Mapping[str, Any], prog
         if not database.was_clean:
             _make_durable(tree)
         leases = Leases(time.monotonic)
-        collector = Collector(store, index, KeyedLock(), leases, blocking, time.monotonic, time.time)
-        jobs = {
-            "gc": Upkeep(config, collector, Metrics(), is_alone=True).collect,
-            "scrub": _scrubbing(config, store, index, ledger, blocking).scrub,
-        }
-        return await jobs[command](arguments, progress)
+        if command == "gc":
+            collector = Collector(store, index, KeyedLock(), leases, blocking, time.monotonic, time.time)
+            return await Upkeep(config, collector, Metrics(), is_alone=True).collect(arguments, progress)
+        if command == "scrub":
+            return await _scrubbing(config, store, index, ledger, blocking).scrub(arguments, progress)
+        return await _retain(config, tree, store, index, arguments, progress)
     finally:
         database.close()
 
@@ -89,6 +103,41 @@ def _scrubbing(config: Config, store: LocalStore, index: Index, ledger: Ledger, 
     stores = Stores(Places(str(config.state_dir), config.storage.filesystem.root), store, packages)
     scrubber = Scrubber(stores, quarantine, lambda: Hasher(blocking, None, 0), blocking)
     return Scrubbing(config, scrubber, CursorFile(packages, blocking), Metrics(), time.time)
+
+
+async def _retain(
+    config: Config,
+    tree: DurableTree,
+    store: LocalStore,
+    index: Index,
+    arguments: Mapping[str, Any],
+    progress: Progress,
+) -> Mapping[str, Any]:
+    """Retention; what it removes stands in the audit log, unless that is a stream of the daemon's."""
+    blocking, locks, leases = InlineBlocking(), KeyedLock(), Leases(time.monotonic)
+    legacy = LegacyManifests(store, store, blocking)
+    stored, contents = StoredManifests(store, store, blocking, legacy), ContentsReader(store, index, legacy, blocking)
+    immutable = ImmutableTags(config.repositories.oci.immutable_tags, contents, stored, blocking)
+    space, blobs = FreeSpace(tree, blocking, Clock(), 0), Blobs(store, index, locks, leases)
+    manifests = Manifests(
+        *(store, index, blobs, stored, legacy, contents, space, blocking, locks, Globs([]), immutable)
+    )
+    repositories = await package_repositories(config, blocking, bool(arguments.get("apply")))
+    path = None if config.logging.audit.file == "-" else config.logging.audit.file
+    log = LogFile(Clock(), blocking, path, "audit log")
+    try:
+        log.open()
+    except OSError as error:
+        raise ConfigError("logging.audit.file", f"{path}: {error.strerror}") from error
+    try:
+        suites = suites_of(repositories)
+        retention = Retention.of(store, blocking, stored, contents, leases, manifests, lambda: suites)
+        audit = Audit(log, time.time)
+        return await Retaining(config, retention, Metrics(), audit, time.monotonic, True).retain(arguments, progress)
+    finally:
+        log.close()
+        for one in repositories:
+            await one.finished()
 
 
 def _make_durable(tree: DurableTree) -> None:

@@ -57,12 +57,13 @@ ROOMS: dict[str, frozenset[str]] = {
     "federation": _FLOOR | {"formats", "auth", "outbound", "config"},
     "composition": _BELOW_WEB
     | {"state", "config", "outbound", "web", "hosting", "authentication", "authorization"}
-    | {"upkeep", "scrub", "backup"},
+    | {"upkeep", "scrub", "backup", "retention"},
     "scrub": _DOMAIN | {"storage", "packages", "backup"},
-    "upkeep": _FLOOR | {"config", "metrics", "registry", "scrub"},
+    "retention": _DOMAIN | {"storage", "registry", "packages"},
+    "upkeep": _FLOOR | {"auth", "config", "metrics", "registry", "retention", "scrub"},
     "upkeep_command": _FLOOR
     | {"admin", "config", "locking", "metrics", "rebuild", "registry", "state", "storage", "upkeep"}
-    | {"backup", "packages", "scrub", "terminal"},
+    | {"auth", "backup", "formats", "hosting", "packages", "retention", "scrub", "terminal"},
     "daemon": _BELOW_WEB
     | {"state", "config", "web", "outbound", "composition", "locking", "admin", "upkeep", "authentication"}
     | {"lag", "metrics", "watching"},

@@ -4,8 +4,8 @@ Unknown and repeated keys are errors that name the key and the nearest known one
 here but the configuration file itself, and a registry's password file when `read_password` is asked to.
 
 In here: `schema` (the sections; those of packages in `hosted`, of what they are made in `kinds`), `document` (YAML,
-environment, keys), `values`, `mirroring`, `hosting` and `authorization` (what types don't say, canonical forms),
-`passwords`.
+environment, keys), `values`, `mirroring`, `hosting`, `retention` and `authorization` (what types don't say, canonical
+forms), `passwords`.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from pkgd.config.hosting import check_hosting
 from pkgd.config.kinds import MASK, Duration, Secret, Size
 from pkgd.config.mirroring import UPSTREAM_VARIABLE, canonical_mirror, canonical_server
 from pkgd.config.passwords import read_client_secret, read_key_file, read_passphrase, read_password
+from pkgd.config.retention import Retention, RetentionRule, check_retention
 from pkgd.config.schema import (
     Access,
     Audit,
@@ -75,6 +76,8 @@ __all__ = [
     "OciRepositories",
     "Oidc",
     "Repositories",
+    "Retention",
+    "RetentionRule",
     "RpmRepository",
     "Rule",
     "Secret",
@@ -137,6 +140,7 @@ def parse(text: str, environment: Mapping[str, str], base: str) -> Config:
     config = structure(document)
     check(config)
     check_hosting(config)
+    check_retention(config.repositories.retention, config.repositories.apt, config.repositories.rpm)
     check_tag_globs(config.repositories.oci.immutable_tags, "repositories.oci.immutable_tags")
     config = msgspec.structs.replace(config, authorization=canonical_authorization(config.authorization))
     if config.auth is not None:

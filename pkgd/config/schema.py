@@ -1,7 +1,7 @@
 """The sections of the configuration, as frozen values with their defaults (docs/configuration.md has every key).
 
-What a type cannot say, `pkgd.config.values`, `pkgd.config.mirroring`, `pkgd.config.hosting` and
-`pkgd.config.authorization` check.
+What a type cannot say, `pkgd.config.values`, `pkgd.config.mirroring`, `pkgd.config.hosting`, `pkgd.config.retention`
+and `pkgd.config.authorization` check.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pkgd.config.auth import Auth
 from pkgd.config.authorization import Authorization
 from pkgd.config.hosted import AptRepository, RpmRepository, Signing
 from pkgd.config.kinds import MASK, Duration, Secret, Section, Size, Staleness
+from pkgd.config.retention import Retention
 from pkgd.formats.hosts import parse_configured_host
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "Mirror",
     "OciRepositories",
     "Repositories",
+    "Retention",
     "RpmRepository",
     "Secret",
     "Section",
@@ -123,6 +125,7 @@ class Repositories(Section, frozen=True):
     oci: OciRepositories = OciRepositories()
     apt: list[AptRepository] = msgspec.field(default_factory=lambda: [AptRepository(name="main")])
     rpm: list[RpmRepository] = msgspec.field(default_factory=lambda: [RpmRepository(name="main")])
+    retention: Retention = Retention()
 
 
 class UpstreamRegistry(Section, frozen=True):

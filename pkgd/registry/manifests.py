@@ -95,6 +95,10 @@ class Manifests:
         """A client is about to be told whether the manifest is here: it stays for a while."""
         self._blobs.leases.touch(directory(name), digest)
 
+    def is_immutable(self, name: RepositoryName, tag: str) -> bool:
+        """Whether the tag, once it is set, stays."""
+        return self._immutable.covers(name, tag)
+
     # -- writing --
 
     async def put(
