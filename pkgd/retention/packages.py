@@ -139,7 +139,7 @@ def _removals(held: Sequence[Held], decided: Sequence[tuple[_Group, Sequence[Ite
     old = {one for one in old if one.listed.architecture != _SOURCE or one.source not in needed}
     found = []
     for group, _ in decided:
-        those = [item.key for item in group.items]
+        those = [item.key for item in sorted(group.items, key=lambda one: one.order)]
         leaving = [one.listed for one in those if one in old]
         if leaving:
             found.append(Removal(leaving, [one.listed for one in those if one not in old]))

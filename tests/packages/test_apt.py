@@ -20,6 +20,17 @@ def _suite(name: str, **more: Any) -> SuiteSettings:
     return SuiteSettings(codename=name, components=("main", "extra"), **more)
 
 
+def made_dsc(version: str, **files: bytes) -> bytes:
+    """The .dsc of a source `hello` with these files, in whose names two underscores stand for a dot."""
+    rows = {name.replace("__", "."): hashes_of(data) for name, data in files.items()}
+    lists = [
+        "".join(f"\n {getattr(one, kind)} {one.size} {name}" for name, one in rows.items())
+        for kind in ("md5", "sha256")
+    ]
+    text = f"Format: 3.0 (quilt)\nSource: hello\nBinary: hello\nArchitecture: any\nVersion: {version}\n"
+    return (text + f"Files:{lists[0]}\nChecksums-Sha256:{lists[1]}\n").encode()
+
+
 class AptCase(SynchronousTestCase):
     in_memory = True
 
@@ -328,17 +339,8 @@ class AptTogetherTests(AptCase):
 class AptSourceTests(AptCase):
     """Source packages."""
 
-    def dsc(self, version: str, **files: bytes) -> bytes:
-        rows = {name.replace("__", "."): hashes_of(data) for name, data in files.items()}
-        lists = [
-            "".join(f"\n {getattr(one, kind)} {one.size} {name}" for name, one in rows.items())
-            for kind in ("md5", "sha256")
-        ]
-        text = f"Format: 3.0 (quilt)\nSource: hello\nBinary: hello\nArchitecture: any\nVersion: {version}\n"
-        return (text + f"Files:{lists[0]}\nChecksums-Sha256:{lists[1]}\n").encode()
-
     def send(self, version: str, sent: Sequence[str], **files: bytes) -> Any:
-        dsc = self.ground.arrival("hello.dsc", self.dsc(version, **files))
+        dsc = self.ground.arrival("hello.dsc", made_dsc(version, **files))
         arrivals = {
             name.replace("__", "."): self.ground.arrival(name, data) for name, data in files.items() if name in sent
         }
@@ -367,7 +369,7 @@ class AptSourceTests(AptCase):
         """So is one that is another than the .dsc says."""
         with self.assertRaises(InvalidPackage):
             self.send("1.0-1", [], hello_1__orig=b"tar")
-        dsc = self.ground.arrival("hello.dsc", self.dsc("1.0-1", hello_1__orig=b"tar"))
+        dsc = self.ground.arrival("hello.dsc", made_dsc("1.0-1", hello_1__orig=b"tar"))
         with self.assertRaises(InvalidPackage):
             files = {"hello_1.orig": self.ground.arrival("x", b"rat")}
             result(self.repository.add_source("stable", "main", dsc, files))
