@@ -84,6 +84,8 @@ async def _here(config: Config, command: str, arguments: Mapping[str, Any], prog
     try:
         if not database.was_clean:
             _make_durable(tree)
+            if command == "retention":  # which publishes
+                _make_durable(DurableTree(str(config.state_dir), FileSystem(), config.storage.filesystem.fsync))
         leases = Leases(time.monotonic)
         if command == "gc":
             collector = Collector(store, index, KeyedLock(), leases, blocking, time.monotonic, time.time)
@@ -122,8 +124,9 @@ async def _retain(
     manifests = Manifests(
         *(store, index, blobs, stored, legacy, contents, space, blocking, locks, Globs([]), immutable)
     )
-    repositories = await package_repositories(config, blocking, bool(arguments.get("apply")))
-    path = None if config.logging.audit.file == "-" else config.logging.audit.file
+    apply, path = bool(arguments.get("apply")), config.logging.audit.file
+    repositories = await package_repositories(config, blocking, is_publishing=apply)
+    path = path if apply and path != "-" else None
     log = LogFile(Clock(), blocking, path, "audit log")
     try:
         log.open()

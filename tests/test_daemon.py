@@ -889,6 +889,24 @@ class ConfigurationTests(DaemonCase):
 
         self.loop.until(lambda: len(daemon._pauses) == PAUSES - 1)
 
+    def test_retention(self) -> None:
+        """Rules that come with a new configuration are followed by and by; without any, everything has stayed."""
+        daemon = self.begin("")
+        self.push()
+        for tag in ("v1", "v2", "v3"):
+            self.assertEqual(self.call("PUT", f"/v2/{NAME}/manifests/{tag}", PLAIN).status, 201)
+        self.loop.advance(600)
+        self.write("repositories: {retention: {rules: [{resources: ['oci:team/**'], tags: ['v*'], newest: 1}]}}\n")
+        self.reload(daemon)
+        target = f"/v2/{NAME}/tags/list"
+        before = json.loads(self.call("GET", target).body)["tags"]
+
+        self.loop.advance(600)
+        self.loop.until(lambda: len(daemon._pauses) == PAUSES)
+
+        after = json.loads(self.call("GET", target).body)["tags"]
+        self.assertEqual((len(before), after), (4, ["latest", "v3"]))
+
     def test_uptime(self) -> None:
         """`/health` goes on counting from the start."""
         daemon = self.begin("")

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 
+from pkgd.blocking import InlineBlocking
+from pkgd.commands import retention
 from pkgd.commands.gc import lines
+from pkgd.config import Config
 from pkgd.errors import CommandFailed, ConfigError
 from pkgd.formats.digest import Digest
+from pkgd.formats.names import RepositoryName
+from pkgd.hosting import package_repositories
 from pkgd.locking import lock_state
+from pkgd.packages.apt import AptRepository
+from pkgd.packages.rpm import RpmRepository
 from pkgd.storage.layout import blob_key
 from pkgd.upkeep_command import carry_out
 from tests.config.cases import ConfigCase
-from tests.registry.fixtures import image
+from tests.packages.fixtures import Ground, made_deb, result
+from tests.packages.test_rpm import made_rpm
+from tests.registry.fixtures import Registry, image
 
 LAYER, GARBAGE = b"layer", b"garbage"
 
@@ -73,3 +83,78 @@ class CommandTests(ConfigCase):
 
         self.assertRaises(ConfigError, carry_out, config, "gc", {})
         self.assertFalse(os.path.exists("nowhere"))
+
+
+class RetentionTests(ConfigCase):
+    """`pkgd retention`, where no daemon runs."""
+
+    def setUp(self) -> None:
+        """A state with three tags of an image, and three versions of two packages."""
+        super().setUp()
+        self.state = os.path.abspath(self.mktemp())
+        self.audit = os.path.abspath(self.mktemp())
+        self.config = self.configured(
+            f"state_dir: {self.state}",
+            f"logging: {{audit: {{file: {self.audit}}}}}",
+            "repositories: {retention: {rules: [{resources: ['oci:**', 'apt:**', 'rpm:**'], newest: 2}]}}",
+        )
+        registry = Registry(os.path.join(self.state, "oci"))
+        for tag in ("v1", "v2", "v3"):
+            result(registry.push_image(RepositoryName("team/app"), tag, b"layer"))
+        for one in result(package_repositories(self.config, InlineBlocking(), True)):
+            result(one.start())
+            for version in ("1", "2", "3"):
+                self.upload(one, version)
+
+    def configured(self, *lines: str) -> Config:
+        """A configuration that is fast."""
+        fast = ("storage: {filesystem: {fsync: false}}", "signing: {keys: {default: {algorithm: ed25519}}}")
+        return self.read("\n".join([*fast, *lines]))
+
+    def upload(self, repository: AptRepository | RpmRepository, version: str) -> None:
+        """Publish a version of a package."""
+        ground = Ground(self.state, in_memory=False)
+        if isinstance(repository, AptRepository):
+            result(repository.add("stable", "main", ground.arrival("x.deb", made_deb(version=version))))
+        else:
+            result(repository.add(ground.arrival("x.rpm", made_rpm(version=version))))
+
+    def names(self, apply: bool) -> list[str]:
+        """What goes."""
+        found = carry_out(self.config, "retention", {"apply": apply})
+        self.lines = list(retention.lines(found))
+        return [it["name"] for one in found["repositories"] for it in one["goes"]]
+
+    def test_apply(self) -> None:
+        """A dry run says what goes; then it goes, and the audit log has it; then there is nothing left to go."""
+        gone = ["v1", "hello 1 amd64", "hello 1-1 x86_64"]
+        self.assertEqual(self.names(False), gone)
+        self.assertEqual(self.lines[-1], "nothing has been removed: --apply does it")
+        self.assertFalse(os.path.exists(self.audit))
+
+        self.assertEqual(self.names(True), gone)
+
+        self.assertEqual(self.lines[-1], "in all 3 removed, 6 tags and packages kept by rules with limits")
+        self.assertIn("oci:team/app: tag v1 removed: rules[0]: not among the newest 2, pushed 2", self.lines[0])
+        with open(self.audit, encoding="utf-8") as file:
+            self.assertEqual([json.loads(line)["action"] for line in file], ["delete"] * 3)
+        self.assertEqual(self.names(True), [])
+
+    def test_no_keys(self) -> None:
+        """A dry run makes no signing keys, nor anything else, of a state that has none."""
+        rules = "[{resources: ['apt:**'], newest: 1}]"
+        config = self.configured(f"state_dir: {self.mktemp()}", f"repositories: {{retention: {{rules: {rules}}}}}")
+        os.makedirs(str(config.state_dir))
+
+        carry_out(config, "retention", {"apply": False})
+
+        self.assertNotIn("keys", os.listdir(str(config.state_dir)))
+
+    def test_audit_log(self) -> None:
+        """Where the audit log cannot be written, nothing goes."""
+        os.mkdir(self.audit)
+
+        self.assertRaises(ConfigError, self.names, True)
+
+        os.rmdir(self.audit)
+        self.assertEqual(len(self.names(False)), 3)
