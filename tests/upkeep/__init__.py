@@ -1,1 +1,1 @@
-"""The state kept in order under load: garbage collection and the scrub, with a real server."""
+"""The state kept in order under load: garbage collection, the scrub and retention, with a real server."""

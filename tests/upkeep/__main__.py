@@ -1,4 +1,4 @@
-"""Garbage collection and the scrub with a real server: `python -m tests.upkeep [--operations N]`."""
+"""Garbage collection, the scrub and retention with a real server: `python -m tests.upkeep [--operations N]`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.backup.__main__ import free_port
 from tests.upkeep.flips import flips
+from tests.upkeep.rules import rules
 from tests.upkeep.soak import soak
 
 
@@ -27,6 +28,7 @@ def main() -> int:
     print(f"seed {seed}, in {directory}")
     parts: dict[str, Callable[[Path], list[str]]] = {
         "flips": lambda place: flips(place, free_port(), options.flips, seed),
+        "rules": lambda place: rules(place, free_port(), seed),
         "soak": lambda place: soak(place, free_port(), options.operations, 0, seed),
         "kills": lambda place: soak(place, free_port(), options.operations // 3, options.kills, seed),
     }
