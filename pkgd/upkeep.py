@@ -188,7 +188,11 @@ class Retaining:
         """The job `retention`: `apply` is whether anything is removed."""
         apply = bool(arguments.get("apply"))
         found = await self._retain(apply, progress)
-        return {"applied": apply, "repositories": [asdict(one) for one in found]}
+        # One by one: whatever is in lists is made anew by attrs, which takes its time where much goes.
+        repositories = [
+            {**asdict(one, recurse=False), "goes": [asdict(it, recurse=False) for it in one.goes]} for one in found
+        ]
+        return {"applied": apply, "repositories": repositories}
 
     async def _retain(self, apply: bool, progress: Progress) -> list[Outcome]:
         async with self._turn:

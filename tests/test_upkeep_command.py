@@ -9,20 +9,21 @@ import time
 from pkgd.blocking import InlineBlocking
 from pkgd.commands import retention
 from pkgd.commands.gc import lines
-from pkgd.config import Config
+from pkgd.config import Config, masked
 from pkgd.errors import CommandFailed, ConfigError
 from pkgd.formats.digest import Digest
-from pkgd.formats.names import RepositoryName
+from pkgd.formats.names import RepositoryName, Tag
 from pkgd.hosting import package_repositories
 from pkgd.locking import lock_state
 from pkgd.packages.apt import AptRepository
 from pkgd.packages.rpm import RpmRepository
-from pkgd.storage.layout import blob_key
+from pkgd.storage.layout import blob_key, tag_key
 from pkgd.upkeep_command import carry_out
 from tests.config.cases import ConfigCase
 from tests.packages.fixtures import Ground, made_deb, result
 from tests.packages.test_rpm import made_rpm
 from tests.registry.fixtures import Registry, image
+from tests.test_main import run
 
 LAYER, GARBAGE = b"layer", b"garbage"
 
@@ -139,6 +140,19 @@ class RetentionTests(ConfigCase):
         with open(self.audit, encoding="utf-8") as file:
             self.assertEqual([json.loads(line)["action"] for line in file], ["delete"] * 3)
         self.assertEqual(self.names(True), [])
+
+    def test_left_alone(self) -> None:
+        """A repository that had to be left alone is said, and makes the exit status 1; the others are done."""
+        with open(os.path.join(self.state, "oci", tag_key("team/app", Tag("v2"))), "wb") as file:
+            file.write(b"{")
+        with open(self.mktemp(), "w", encoding="utf-8") as file:
+            json.dump(masked(self.config), file)
+
+        found = [run("retention", "-c", file.name, *words) for words in ([], ["--json"])]
+
+        self.assertEqual([one.status for one in found], [1, 1])
+        self.assertIn("oci:team/app: left alone: the tag v2 is damaged\n", found[0].output)
+        self.assertEqual([len(one["goes"]) for one in json.loads(found[1].output)["repositories"]], [0, 1, 1])
 
     def test_no_keys(self) -> None:
         """A dry run makes no signing keys, nor anything else, of a state that has none."""

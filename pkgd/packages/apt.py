@@ -234,7 +234,8 @@ class AptRepository:
 
         :raises UnknownRepository: for a suite that is not configured.
         """
-        return await held(self._publisher(suite).published, self._suite(suite).settings.components)
+        components = self._suite(suite).settings.components
+        return await self._blocking.work(held, await named(self._publisher(suite).published, components, None))
 
     async def open(self, path: str) -> Served:
         """A file that clients fetch, by its path below the repository, percent-decoded: `dists/…`, `pool/…`,

@@ -53,9 +53,8 @@ async def named(view: Published, components: Sequence[str], name: str | None) ->
     return found
 
 
-async def held(view: Published, components: Sequence[str]) -> list[Held]:
-    """All packages, with their sources."""
-    found = await named(view, components, None)
+def held(found: Sequence[Found]) -> list[Held]:
+    """Packages with their sources."""
     return [Held(read_listed(*one), read_source_of(one[2], one[1][0], one[1][1])) for one in found]
 
 

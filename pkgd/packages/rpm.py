@@ -187,7 +187,8 @@ class RpmRepository:
 
     async def held(self) -> Sequence[Held]:
         """The packages, sorted; what they were built from is not looked for."""
-        return [Held(one) for one in await self.list()]
+        entries = [one async for one in self._publisher.published.all(PACKAGES)]
+        return await self._blocking.work(lambda: [Held(read_listed(texts[0])) for _, texts in entries])
 
     async def list(self, name: str | None = None) -> Sequence[Listed]:
         """The packages, sorted."""

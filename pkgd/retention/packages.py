@@ -56,10 +56,14 @@ def suites_of(repositories: Sequence[AptRepository | RpmRepository]) -> list[Sui
 
 @frozen
 class _Group:
-    """Versions of a package of one name, component and architecture, and the rule that decides about them."""
+    """Versions of a package of one name, component and architecture, and the rule that decides about them.
+
+    The `surplus` goes unless it is young.
+    """
 
     rule: Rule
     items: Sequence[Item[Held]]
+    surplus: Sequence[Item[Held]]
 
 
 class PackageRetention:
@@ -75,7 +79,7 @@ class PackageRetention:
         try:
             held = await suite.held()
             groups = await self._blocking.work(_grouped, suite, rules, held)
-            decided = [(one, await self._going(suite, one)) for one in groups]
+            decided = [(one, await self._old(suite, one)) for one in groups if one.surplus]
             removals = await self._blocking.work(_removals, held, decided)
             rule_of = {item.key.listed: (one.rule, item.pushed) for one, old in decided for item in old}
             found.stays = sum(len(one.items) for one in groups) - sum(len(one.going) for one in removals)
@@ -93,14 +97,12 @@ class PackageRetention:
             found.problem = error.message
         return found
 
-    async def _going(self, suite: Suite, group: _Group) -> Sequence[Item[Held]]:
-        """Those that go by the rule; when a file came is only asked where that matters."""
-        now, rule = self._times.now(), group.rule
-        if rule.pushed_within is None:
-            return going(rule, group.items, now)
-        timeless = going(evolve(rule, pushed_within=None, newest=rule.newest or 0), group.items, now)
-        dated = {one.key: evolve(one, pushed=await self._pushed(suite, one.key.listed)) for one in timeless}
-        return going(rule, [dated.get(one.key, one) for one in group.items], now)
+    async def _old(self, suite: Suite, group: _Group) -> Sequence[Item[Held]]:
+        """Those of the surplus that are old enough to go; when a file came is only asked where that matters."""
+        if group.rule.pushed_within is None:
+            return group.surplus
+        dated = [evolve(one, pushed=await self._pushed(suite, one.key.listed)) for one in group.surplus]
+        return going(evolve(group.rule, newest=None), dated, self._times.now())
 
     async def _pushed(self, suite: Suite, listed: Listed) -> float | None:
         """When the file of a package came; None if it isn't there."""
@@ -128,7 +130,8 @@ def _grouped(suite: Suite, rules: Rules, held: Sequence[Held]) -> list[_Group]:
     for (name, *_), items in found.items():
         rule = deciding[name]
         if rule is not None:
-            groups.append(_Group(rule, items))
+            by_count = evolve(rule, newest=rule.newest or 0, pushed_within=None)
+            groups.append(_Group(rule, items, going(by_count, items, 0.0)))
     return groups
 
 
