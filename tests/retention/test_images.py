@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from itertools import product
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -289,13 +290,13 @@ class TagRaceTests(ImageCase):
             lambda: self.do(self.registry.push(APP, "outer", image_index(parent))),
             lambda: self.do(self.registry.push(APP, "about", self.made(3, subject=descriptor(parent)))),
         ]
-        for change in changes:
+        for change, grace in product(changes, (GRACE, 0)):
             self.begin_with(Registry(self.mktemp()))
             digests = [self.push_untagged(data, 30 * DAY) for data in (child, parent)]
             self.wait(GRACE + 1)
             self.between(change)
 
-            found = self.run_(UNTAGGED)
+            found = self.run_(UNTAGGED, grace=grace)
 
             self.assertEqual((found.goes, found.problem, self.has(*digests)), ([], "", [True, True]))
 
@@ -375,6 +376,19 @@ class UntaggedTests(ImageCase):
         self.run_(UNTAGGED)
 
         self.assertEqual(self.has(digest), [False])
+
+    def test_told_of_one(self) -> None:
+        """Who was told of a manifest may count on its signatures and on what it names, too; others go."""
+        child, other = self.made(1), self.push_untagged(self.made(9), 30 * DAY)
+        parent = self.push_untagged(image_index(child), 30 * DAY)
+        digests = [parent, self.push_untagged(child, 30 * DAY)]
+        digests.append(self.push_untagged(self.made(2, subject=descriptor(parent)), 30 * DAY))
+        self.wait(GRACE + 1)
+        self.registry.manifests.touch(APP, parent)
+
+        self.run_(UNTAGGED)
+
+        self.assertEqual((self.has(*digests), self.has(other)), ([True] * 3, [False]))
 
     def test_restart(self) -> None:
         """After a start nothing goes for a grace: nobody knows what clients were told before."""
