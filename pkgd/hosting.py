@@ -288,4 +288,4 @@ def _signer(name: str, key: SigningKey, config: Config, blocking: Blocking, reac
         folder = "keys" if name == "default" else f"keys-{name}"
         directory = os.path.join(str(config.state_dir), folder)
         opening = key_ring(directory, key.algorithm, read_passphrase(name, key), blocking, reactor)
-    return StartedSigner(name, opening, blocking, reactor)
+    return StartedSigner(name, opening)

@@ -38,8 +38,6 @@ def check_hosting(config: Config) -> None:
         _check_apt(f"repositories.apt[{at}]", apt, keys)
     for at, rpm in enumerate(repositories.rpm):
         _check_rpm(f"repositories.rpm[{at}]", rpm, keys)
-        if rpm.sign_packages != "keep" and config.signing.key(rpm.signing_key).backend == "gnupg":
-            raise ConfigError(f"repositories.rpm[{at}].sign_packages", "has to be keep: only native keys sign packages")
 
 
 def _check_apt(path: str, repository: AptRepository, keys: set[str]) -> None:

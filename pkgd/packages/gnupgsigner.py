@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from subprocess import Popen
 from threading import Timer
 from typing import Any
@@ -19,7 +19,7 @@ from twisted.logger import Logger
 
 from pkgd.blocking import Blocking
 from pkgd.errors import InvalidKey, SigningError
-from pkgd.formats.openpgp import Certificate, armored, read_certificates
+from pkgd.formats.openpgp import Certificate, armored, dearmored, read_certificates
 from pkgd.packages.signing import verified
 
 __all__ = ["GnupgSettings", "GnupgSigner"]
@@ -45,7 +45,7 @@ class GnupgSettings:
 
 
 class GnupgSigner:
-    """A `Signer` with one key of GnuPG's."""
+    """A `Signer` and `HeaderSigner` with one key of GnuPG's."""
 
     def __init__(
         self, blocking: Blocking, settings: GnupgSettings, certificate: Certificate, clock: Callable[[], float]
@@ -77,6 +77,14 @@ class GnupgSigner:
     async def detach(self, data: bytes) -> bytes:
         """See `Signer`."""
         return await self._blocking.work(self._sign, data, clearsign=False, detach=True)
+
+    async def sign_header(self, header: bytes) -> bytes:
+        """See `HeaderSigner`."""
+        return dearmored(await self.detach(header))
+
+    def certificates(self) -> Sequence[Certificate]:
+        """See `HeaderSigner`."""
+        return [self._certificate]
 
     def public_keys(self) -> bytes:
         """See `Signer`."""

@@ -12,12 +12,12 @@ from attrs import frozen
 from twisted.logger import Logger
 
 from pkgd.blocking import Blocking
-from pkgd.errors import InvalidKey, PkgdError, SigningError
-from pkgd.formats.openpgp import Certificate, PrivateKey, read_private_keys, rpm_header_signature
+from pkgd.errors import PkgdError, SigningError
+from pkgd.formats.openpgp import Certificate, PrivateKey, read_private_keys
 from pkgd.packages.gnupgsigner import GnupgSettings, GnupgSigner
 from pkgd.packages.keyring import KeyRing, default_user_id
 from pkgd.packages.records import Clock
-from pkgd.packages.signing import NativeSigner, Signer
+from pkgd.packages.signing import NativeSigner
 from pkgd.secretfiles import read_secret_file
 
 __all__ = ["StartedSigner", "gnupg_key", "key_file", "key_ring"]
@@ -27,30 +27,27 @@ log = Logger()
 
 @frozen
 class Opened:
-    """What signs, the keys that may also sign the headers of rpm packages, and when keys expire, by fingerprint."""
+    """What signs, and when its keys expire, by fingerprint."""
 
-    signer: Signer
-    keys: Sequence[PrivateKey]
+    signer: NativeSigner | GnupgSigner
     expiries: Mapping[str, int]
 
     @classmethod
     def native(cls, blocking: Blocking, keys: Sequence[PrivateKey], clock: Clock) -> Opened:
         """With keys of ours."""
-        return cls(NativeSigner.of(blocking, keys, clock.seconds), keys, {one.fingerprint: one.expires for one in keys})
+        return cls(NativeSigner.of(blocking, keys, clock.seconds), {one.fingerprint: one.expires for one in keys})
 
 
 class StartedSigner:
     """Implements `Signer` and `HeaderSigner`."""
 
-    def __init__(self, name: str, opening: Callable[[], Awaitable[Opened]], blocking: Blocking, clock: Clock) -> None:
+    def __init__(self, name: str, opening: Callable[[], Awaitable[Opened]]) -> None:
         """
         :param name: what the configuration calls the key.
         :param opening: reads the keys.
         """
         self._name = name
         self._opening = opening
-        self._blocking = blocking
-        self._clock = clock
         self._opened: Opened | None = None
         self.problem = "its keys have not been read yet"
 
@@ -75,19 +72,12 @@ class StartedSigner:
         return self._ready().signer.public_keys()
 
     async def sign_header(self, header: bytes) -> bytes:
-        """See `HeaderSigner`: by the first key that can."""
-        now = int(self._clock.seconds())
-        usable = [key for key in self._ready().keys if not key.problem(now)]
-        if not usable:
-            raise SigningError(f"the signing key {self._name} cannot sign packages")
-        try:
-            return await self._blocking.work(rpm_header_signature, usable[0], header, now)
-        except InvalidKey as error:
-            raise SigningError(error.message) from error
+        """See `HeaderSigner`."""
+        return await self._ready().signer.sign_header(header)
 
     def certificates(self) -> Sequence[Certificate]:
         """See `HeaderSigner`."""
-        return [key.certificate for key in self._ready().keys]
+        return self._ready().signer.certificates()
 
     @property
     def is_usable(self) -> bool:
@@ -130,10 +120,10 @@ def key_file(path: str, passphrase: str | None, blocking: Blocking, clock: Clock
 
 
 def gnupg_key(settings: GnupgSettings, blocking: Blocking, clock: Clock) -> Callable[[], Awaitable[Opened]]:
-    """Opens a key of GnuPG's, which signs no packages."""
+    """Opens a key of GnuPG's."""
 
     async def opening() -> Opened:
         signer = await GnupgSigner.open(blocking, settings, clock.seconds)
-        return Opened(signer, (), {settings.fingerprint.lower(): signer.expires})
+        return Opened(signer, {settings.fingerprint.lower(): signer.expires})
 
     return opening

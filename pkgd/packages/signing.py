@@ -21,6 +21,7 @@ from pkgd.formats.openpgp import (
     cleartext,
     dearmored,
     detached,
+    rpm_header_signature,
     signed_by,
     text_signed_by,
 )
@@ -89,16 +90,35 @@ class NativeSigner:
         """See `Signer`."""
         return armored(b"".join(key.certificate.encode() for key in self._keys), "PUBLIC KEY BLOCK")
 
+    async def sign_header(self, header: bytes) -> bytes:
+        """See `HeaderSigner`: by the first key that can."""
+        return await self._blocking.work(self._sign_header, header)
+
+    def certificates(self) -> Sequence[Certificate]:
+        """See `HeaderSigner`."""
+        return [key.certificate for key in self._keys]
+
+    def _sign_header(self, header: bytes) -> bytes:
+        now = int(self._clock())
+        try:
+            return rpm_header_signature(self._usable(now)[0], header, now)
+        except InvalidKey as error:
+            raise SigningError(error.message) from error
+
     def _sign(self, operation: _Operation, content: bytes) -> bytes:
         now = int(self._clock())
-        usable = [key for key in self._keys if not key.problem(now)]
-        if not usable:
-            raise SigningError(f"signing key {self._keys[-1].fingerprint}: {self._keys[-1].problem(now)}")
+        usable = self._usable(now)
         try:
             signed = operation(usable, content, now)
         except InvalidKey as error:
             raise SigningError(error.message) from error
         return verified(signed, content, [key.certificate for key in usable], now)
+
+    def _usable(self, now: int) -> Sequence[PrivateKey]:
+        usable = [key for key in self._keys if not key.problem(now)]
+        if not usable:
+            raise SigningError(f"signing key {self._keys[-1].fingerprint}: {self._keys[-1].problem(now)}")
+        return usable
 
 
 def verified(signed: bytes, content: bytes, certificates: Sequence[Certificate], now: int) -> bytes:

@@ -45,7 +45,7 @@ class ExpiryTests(SynchronousTestCase):
         async def opening() -> Opened:
             return Opened.native(InlineBlocking(), keys, self.clock)
 
-        return StartedSigner("release", opening, InlineBlocking(), self.clock)
+        return StartedSigner("release", opening)
 
     def test_before_the_keys_are_read(self) -> None:
         """Nothing is known, and nothing said."""

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.blocking import InlineBlocking
 from pkgd.errors import SigningError
-from pkgd.formats.openpgp import cleartext, detached, read_certificates
+from pkgd.formats.openpgp import cleartext, detached, read_certificates, signed_by
 from pkgd.packages.gnupgsigner import GnupgSettings, GnupgSigner
 from tests.formats.openpgp.keyfiles import NOW, key
 from tests.formats.openpgp.made import SIGN, Maker, lifetime
@@ -117,6 +117,16 @@ class SignTests(GnupgCase):
             self.assertIn(expected, arguments)
         for unwanted in ("passphrase", "loopback", "--default-key"):
             self.assertNotIn(unwanted, arguments)
+
+    def test_sign_header(self) -> None:
+        """The header of an rpm is signed as other data are; what is handed out is the packet."""
+        signature = detached([self.key], b"header", NOW)
+        signer = self.signer(f"cat >/dev/null; cat {self.write('out', signature)}")
+
+        packet = self.result(signer.sign_header(b"header"))
+
+        keys = [key for one in signer.certificates() for key in one.usable_keys(NOW)]
+        self.assertIsNotNone(signed_by(packet, b"header", keys))
 
     def test_public_keys(self) -> None:
         """The public key is what clients are given, without its key ring's ornaments."""

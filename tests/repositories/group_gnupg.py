@@ -13,6 +13,7 @@ def cases(bench: Bench) -> Iterator[Case]:
     group = _Group(bench)
     yield Case("apt installs", group.apt)
     yield Case("dnf installs", group.dnf)
+    yield Case("sign_packages: require: its signature is one of ours", group.require)
     yield Case("pkgd keeps no secret key of its own for it", group.no_key)
 
 
@@ -35,6 +36,14 @@ class _Group:
         dnf = self._bench.dnf("main")
         dnf("install", "toolbox")
         must("toolbox-1.0" in dnf.installed(), f"it is installed: {dnf.installed()}")
+
+    def require(self) -> None:
+        libs = self._bench.workshop.toolbox("1.0")["toolbox-libs"]
+        self._web.put(f"/rpm/requiring/{libs.name}", libs).must_be(400)
+        self._web.put(f"/rpm/signing/{libs.name}", libs).must_be(201)
+        (listed,) = self._web.json("/api/v1/packages?repository=rpm:signing&name=toolbox-libs")["packages"]
+        signed = self._web.get(f"/rpm/signing/{listed['path']}")
+        self._web.call("PUT", f"/rpm/requiring/{libs.name}", signed).must_be(201)
 
     def no_key(self) -> None:
         found = [one.name for one in (self._bench.server.folder / "state/keys").glob("default*")]

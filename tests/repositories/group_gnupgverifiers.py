@@ -9,5 +9,5 @@ from tests.repositories.bench import Bench, Case
 
 
 def cases(bench: Bench) -> Iterator[Case]:
-    """The cases; packages of rpm stay as they are."""
-    return verifiers.cases(bench, packages_are_signed=False)
+    """The cases."""
+    return verifiers.cases(bench)

@@ -9,5 +9,5 @@ from tests.repositories.bench import Bench, Case
 
 
 def cases(bench: Bench) -> Iterator[Case]:
-    """The cases; packages of rpm are signed, too."""
-    return verifiers.cases(bench, packages_are_signed=True)
+    """The cases."""
+    return verifiers.cases(bench)

@@ -149,11 +149,6 @@ class WithGnupg(PackageServer):
                 self._gpg("--passphrase", "", "--quick-generate-key", user, algorithm, "sign", "never")
         return {**KEYS, **{name: self._key(name) for name in self.key_types}}
 
-    def repositories(self) -> dict[str, Any]:
-        """Without those whose packages are signed, for which GnuPG's keys are of no use."""
-        rpm = [one for one in REPOSITORIES["rpm"] if "sign_packages" not in one]
-        return {**REPOSITORIES, "rpm": rpm}
-
     def _key(self, name: str) -> dict[str, Any]:
         listed = self._gpg("--with-colons", "-K", f"{name}@example.org").splitlines()
         fingerprint = next(line.split(":")[9] for line in listed if line.startswith("fpr:"))
@@ -232,6 +227,10 @@ class SwitchedContents(PackageServer):
 
 
 KEY_TYPES = ("rsa3072", "rsa4096", "ed25519")
+_OF_EACH_KEY = {
+    "apt": [{"name": one, "signing_key": one} for one in KEY_TYPES],
+    "rpm": [{"name": one, "signing_key": one, "sign_packages": "sign"} for one in KEY_TYPES],
+}
 
 
 class WithNativeKeys(PackageServer):
@@ -243,24 +242,17 @@ class WithNativeKeys(PackageServer):
 
     def repositories(self) -> dict[str, Any]:
         """Two for each key."""
-        return _of_each_key("sign")
+        return _OF_EACH_KEY
 
 
 class WithGnupgKeys(WithGnupg):
-    """The same, with keys that GnuPG has, which sign no packages."""
+    """The same, with keys that GnuPG has."""
 
     key_types = KEY_TYPES
 
     def repositories(self) -> dict[str, Any]:
         """Two for each key."""
-        return _of_each_key("keep")
-
-
-def _of_each_key(sign_packages: str) -> dict[str, Any]:
-    return {
-        "apt": [{"name": one, "signing_key": one} for one in KEY_TYPES],
-        "rpm": [{"name": one, "signing_key": one, "sign_packages": sign_packages} for one in KEY_TYPES],
-    }
+        return _OF_EACH_KEY
 
 
 def _certificates(folder: Path) -> Certificates:
