@@ -55,9 +55,13 @@ ROOMS: dict[str, frozenset[str]] = {
     "authentication": _BELOW_WEB
     | {"state", "config", "outbound", "web", "authorization", "federation", "logins", "provider"},
     "federation": _FLOOR | {"formats", "auth", "outbound", "config"},
+    "stores": _FLOOR | {"config", "registry", "state", "storage"},
+    "mirroring": _BELOW_WEB | {"config", "outbound", "web", "authorization", "stores"},
     "composition": _BELOW_WEB
     | {"state", "config", "outbound", "web", "hosting", "authentication", "authorization"}
-    | {"upkeep", "scrub", "backup", "retention"},
+    | {"upkeep", "scrub", "backup", "stores", "mirroring", "retention"},
+    "recurring": _FLOOR | {"composition", "config", "packages"},
+    "reloading": _FLOOR | {"composition", "config", "recurring", "web"},
     "scrub": _DOMAIN | {"storage", "packages", "backup"},
     "retention": _DOMAIN | {"storage", "registry", "packages"},
     "upkeep": _FLOOR | {"auth", "config", "metrics", "registry", "retention", "scrub"},
@@ -65,8 +69,8 @@ ROOMS: dict[str, frozenset[str]] = {
     | {"admin", "config", "locking", "metrics", "rebuild", "registry", "state", "storage", "upkeep"}
     | {"auth", "backup", "formats", "hosting", "packages", "retention", "scrub", "terminal"},
     "daemon": _BELOW_WEB
-    | {"state", "config", "web", "outbound", "composition", "locking", "admin", "upkeep", "authentication"}
-    | {"lag", "metrics", "watching"},
+    | {"state", "config", "web", "outbound", "composition", "locking", "admin", "authentication"}
+    | {"lag", "metrics", "watching", "recurring", "reloading"},
     "sdnotify": frozenset(),
     "tap": frozenset(["config", "daemon", "sdnotify"]),
     "prefetch": frozenset(["errors", "formats"]),

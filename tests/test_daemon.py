@@ -377,7 +377,7 @@ class TroubleTests(DaemonCase):
         """Let ten seconds pass, and wait for the probe that is due then."""
         for seconds in (0, 10):
             self.loop.advance(seconds)
-            self.loop.until(lambda: len(daemon._pauses) == PAUSES)
+            self.loop.until(lambda: len(daemon._recurring.pauses) == PAUSES)
 
     def test_read_only(self) -> None:
         """On a read-only storage pulls are served, pushes refused for the moment, and `/ready` is degraded."""
@@ -490,7 +490,7 @@ class StopTests(DaemonCase):
         async def fail() -> None:
             raise RuntimeError("not foreseen")
 
-        daemon._serving.upstreams.close = fail  # type: ignore[method-assign]
+        daemon._present.serving.upstreams.close = fail  # type: ignore[method-assign]
         self.finish(daemon.stopService())
 
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
@@ -631,7 +631,7 @@ class ReloadTests(DaemonCase):
         daemon.reload()
         self.loop.until(lambda: "bob" in source.table.hashes)
 
-        self.loop.until(lambda: len(daemon._pauses) == PAUSES)
+        self.loop.until(lambda: len(daemon._recurring.pauses) == PAUSES)
         write("alice", "bob", "carol")
         self.loop.advance(2)
         self.loop.until(lambda: "carol" in source.table.hashes)
@@ -665,7 +665,7 @@ class ReloadTests(DaemonCase):
         daemon.startService()
         self.loop.until(lambda: self.urls)
         self.addCleanup(self.stop, daemon)
-        files: Any = daemon._certificates
+        files: Any = daemon._present.certificates
         before = files._context
 
         pair.renew()
@@ -707,11 +707,11 @@ class ConfigurationTests(DaemonCase):
         """Let the daemon look for another file, and do what it does then."""
         for seconds in (0, 10):
             self.loop.advance(seconds)
-            self.loop.until(lambda: len(daemon._pauses) == PAUSES)
+            self.loop.until(lambda: len(daemon._recurring.pauses) == PAUSES)
 
     def gauge(self, daemon: Daemon) -> bytes:
         """Whether the metrics say that it has succeeded."""
-        lines = daemon._mirror.metrics.render()[0].splitlines()
+        lines = daemon._parts.mirror.metrics.render()[0].splitlines()
         return next(line for line in lines if line.startswith(b"pkgd_config_last_reload_successful "))[-3:]
 
     def test_rules(self) -> None:
@@ -870,24 +870,24 @@ class ConfigurationTests(DaemonCase):
     def test_garbage(self) -> None:
         """Garbage is collected as the new configuration says, also where it was not at all before."""
         daemon = self.begin("storage: {gc: {interval: 0s}}\n")
-        self.loop.until(lambda: len(daemon._pauses) == PAUSES - 1)
+        self.loop.until(lambda: len(daemon._recurring.pauses) == PAUSES - 1)
 
         self.write("storage: {gc: {interval: 1h, grace: 10m, dry_run: true}}\n")
         self.reload(daemon)
 
-        self.assertEqual((daemon._upkeep.interval, daemon._upkeep.settings.grace), (3600, 600))
-        self.loop.until(lambda: len(daemon._pauses) == PAUSES)
+        self.assertEqual((daemon._parts.upkeep.interval, daemon._parts.upkeep.settings.grace), (3600, 600))
+        self.loop.until(lambda: len(daemon._recurring.pauses) == PAUSES)
 
     def test_garbage_ends(self) -> None:
         """Where it is not to be collected any more, the last one wakes and ends."""
         daemon = self.begin("storage: {gc: {interval: 1m}}\n")
-        self.loop.until(lambda: len(daemon._pauses) == PAUSES)
+        self.loop.until(lambda: len(daemon._recurring.pauses) == PAUSES)
 
         self.write("storage: {gc: {interval: 0s}}\n")
         self.reload(daemon)
         self.loop.advance(60)
 
-        self.loop.until(lambda: len(daemon._pauses) == PAUSES - 1)
+        self.loop.until(lambda: len(daemon._recurring.pauses) == PAUSES - 1)
 
     def test_retention(self) -> None:
         """Rules that come with a new configuration are followed by and by; without any, everything has stayed."""
