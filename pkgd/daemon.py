@@ -1,7 +1,8 @@
 """The daemon's life: a configuration in, one service out. What it consists of, `pkgd.composition` makes.
 
-Start: lock the state, listen, prepare the storage, then `/ready`. Stop: `/ready` says no, wait for
-load balancers, stop listening, let requests finish, drop what is left, close.
+Start: lock the state, listen, prepare the storage, then `/ready`. Stop: `/ready` says no and every answer is its
+connection's last, wait for load balancers, stop listening, let requests finish, drop what is left, let publishes
+finish, close.
 """
 
 from __future__ import annotations
@@ -15,13 +16,9 @@ from contextlib import ExitStack
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet import tcp
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
-from twisted.python.failure import Failure
 
 from pkgd.admin.server import AdminSocket
 from pkgd.authentication import Authentication
@@ -30,8 +27,10 @@ from pkgd.composition import compose
 from pkgd.config import Config, hints
 from pkgd.config.reloading import ConfigFile
 from pkgd.errors import ConfigError, NotReady, PkgdError
+from pkgd.listening import Listening
 from pkgd.locking import lock_state
 from pkgd.outbound.settings import Limits
+from pkgd.patience import Patience
 from pkgd.recurring import Recurring
 from pkgd.reloading import CONFIGURATION_INTERVAL, Reloading
 from pkgd.sharing import Tasks
@@ -48,14 +47,11 @@ from pkgd.web.request import Request
 from pkgd.web.requestmetrics import RequestMetrics
 from pkgd.web.site import Handler, Site
 from pkgd.web.tls import CertificateFiles
-from pkgd.web.transport import Transport
 
 __all__ = ["Daemon"]
 
 log = Logger()
 
-# How many connections may wait to be accepted; the system has a limit of its own.
-BACKLOG = 4096
 # How long the stop waits for connections that it has dropped.
 ABORT_SECONDS = 1.0
 
@@ -83,9 +79,12 @@ class Daemon(Service):
         self._reactor = reactor
         self._announce = announce
         self._stopping = stopping
-        self._ports: list[IListeningPort] = []
+        self._listening = Listening(reactor)
+        self._patience = Patience(reactor)
         self._tasks = Tasks()
         self._lock_fd: int | None = None
+        # Whether the storage has been prepared: it stays so during the stop, unless that comes before.
+        self._is_prepared = False
         parts = self._parts = compose(reactor, config, fs or FileSystem(), self._tasks, outbound)
         self._present = parts.present
         self._readiness = parts.readiness
@@ -110,7 +109,7 @@ class Daemon(Service):
 
     def _route(self, request: Request) -> Handler:
         handler = self._present.serving.root.route(request)
-        if self._readiness.phase is Phase.STARTING and isinstance(
+        if not self._is_prepared and isinstance(
             handler, RegistryApi | PackagesApi | ApiV1 | KeysApi | TokenApi | LoginApi
         ):
             raise NotReady()
@@ -180,29 +179,26 @@ class Daemon(Service):
             metrics = self._parts.mirror.metrics
             metrics.sampled(certificate_expiry(metrics, certificates))
             factory = TLSMemoryBIOFactory(certificates, False, self._site, clock=self._reactor)
-        for description in self._config.server.listen:
-            try:
-                port = _result(serverFromString(self._reactor, description).listen(factory))
-            except Exception as error:
-                raise ConfigError("server.listen", f"{description}: {error}") from error
-            if isinstance(port, tcp.Port):
-                port.transport = Transport
-                # Twisted's 50 are too few for clients that all come at once: those beyond are reset.
-                port.socket.listen(BACKLOG)
-            self._ports.append(port)
+        self._listening.open(self._config.server.listen, factory)
 
     async def _prepare(self) -> None:
         """Bring the storage into a known state, then serve."""
-        try:
-            await self._parts.blocking.disk(self._prepare_storage)
-        except PkgdError as error:
-            log.error("the storage cannot be written: {reason}; content that is there is served", reason=error.message)
-        await self._start_packages()
-        await self._authentication.look()
-        await self._readiness.probe()
-        if self._readiness.phase is not Phase.STARTING:
-            return
-        self._readiness.phase = Phase.SERVING
+        async with self._reloading.turn:
+            try:
+                await self._parts.blocking.disk(self._prepare_storage)
+            except PkgdError as error:
+                log.error("the storage cannot be written: {why}; content that is there is served", why=error.message)
+            await self._start_packages()
+            await self._authentication.look()
+            await self._readiness.probe()
+            if self._readiness.is_draining():
+                return
+            self._is_prepared = True
+            self._readiness.phase = Phase.SERVING
+        self._serve()
+
+    def _serve(self) -> None:
+        """Say that requests are answered, and begin with what recurs."""
         # What has been made so far stays; the collector need not walk it again and again.
         gc.freeze()
         log.info("pkgd {version} serves {url}", version=built().version, url=self._url())
@@ -236,8 +232,7 @@ class Daemon(Service):
 
     def _url(self) -> str:
         scheme = "http" if self._present.certificates is None else "https"
-        host: Any = self._ports[0].getHost()
-        return f"{scheme}://{getattr(host, 'host', 'localhost')}:{getattr(host, 'port', '')}"
+        return f"{scheme}://{self._listening.address}"
 
     # -- the stop --
 
@@ -246,10 +241,15 @@ class Daemon(Service):
         Service.stopService(self)
         return Deferred.fromCoroutine(self._stop())
 
+    def hurry(self) -> None:
+        """Wait no more for load balancers and requests: whoever stops us has no time. What is begun is still ended."""
+        self._patience.end()
+
     async def _stop(self) -> None:
         """Whatever goes wrong on the way: what is open is closed, or the process would not end."""
         self._stopping()
         self._readiness.phase = Phase.DRAINING
+        self._site.leave()
         try:
             await self._drain()
         except Exception:
@@ -260,19 +260,15 @@ class Daemon(Service):
     async def _drain(self) -> None:
         """Let requests finish, and give up what the mirror is doing."""
         shutdown = self._config.server.shutdown
-        if shutdown.delay:
-            await self._wait(shutdown.delay)
+        await self._patience.wait(shutdown.delay)
         await self._admin.close()
-        for port in self._ports:
-            stopped = port.stopListening()
-            if stopped is not None:
-                await stopped
+        await self._listening.close()
         drained = self._site.drain()
+        await self._patience.wait(shutdown.drain, drained)
         if not drained.called:
-            await self._wait_for(drained, shutdown.drain)
-            self._site.abort()
+            log.warn("{count} connections are dropped: their requests take too long", count=self._site.abort())
             # Connections end on the next turn, which is when their requests are logged.
-            await self._wait_for(drained, ABORT_SECONDS)
+            await Patience(self._reactor).wait(ABORT_SECONDS, drained)
         self._recurring.wake()
         # What waits for an upstream must not hold up the stop until that has answered.
         self._parts.mirror.fills.give_up()
@@ -298,40 +294,9 @@ class Daemon(Service):
             closing.callback(self._lag.stop)
         log.info("pkgd has stopped")
 
-    async def _wait(self, seconds: float) -> None:
-        pause: Deferred[None] = Deferred()
-        self._reactor.callLater(seconds, pause.callback, None)
-        await pause
-
-    async def _wait_for(self, event: Deferred[None], seconds: float) -> None:
-        """Wait for an event, but no longer than `seconds`."""
-        done: Deferred[None] = Deferred()
-
-        def finish(_: object = None) -> None:
-            if not done.called:
-                done.callback(None)
-
-        event.addBoth(finish)
-        timer = self._reactor.callLater(seconds, finish)
-        await done
-        if timer.active():
-            timer.cancel()
-
 
 def _raise_file_limit() -> None:
     """Allow as many descriptors as the system grants: a connection takes one, and its file another."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:  # a service manager that has set both may have forbidden us to
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _result(listening: Deferred[IListeningPort]) -> IListeningPort:
-    """The result of a Deferred that has fired already, as `listen` of every local endpoint has."""
-    results: list[Any] = []
-    listening.addBoth(results.append)
-    if not results:
-        raise ConfigError("server.listen", "the endpoint does not open at once")
-    if isinstance(results[0], Failure):
-        results[0].raiseException()
-    port: IListeningPort = results[0]
-    return port

@@ -30,7 +30,7 @@ RETIRED_SECONDS = 60.0
 
 
 class Reloading:
-    """See the module.
+    """See the module. Whoever has the `turn` is not reloaded meanwhile.
 
     :param source: the configuration file; None if there is none that could change.
     """
@@ -46,7 +46,7 @@ class Reloading:
         self._recurring = recurring
         self._source = source
         self._retired: list[tuple[float, Serving]] = []
-        self._turn = DeferredLock()
+        self.turn = DeferredLock()
 
     def reload(self) -> Deferred[None]:
         """SIGHUP: read the configuration and what it names, ask back ends and issuers anew, and open the logs anew.
@@ -58,7 +58,7 @@ class Reloading:
     async def look(self) -> None:
         """Follow the file if it has changed, and close what is not used any more of those before."""
         if self._source is not None and await self._parts.blocking.disk(self._source.has_changed):
-            await self._turn.run(lambda: Deferred.fromCoroutine(self._follow()))
+            await self.turn.run(lambda: Deferred.fromCoroutine(self._follow()))
         await self._close_retired()
 
     async def close(self) -> None:
@@ -67,7 +67,7 @@ class Reloading:
             await one.close()
 
     async def _reload(self) -> None:
-        await self._turn.run(lambda: Deferred.fromCoroutine(self._reconfigure()))
+        await self.turn.run(lambda: Deferred.fromCoroutine(self._reconfigure()))
         await self._recurring.refresh_certificates()
         await self._recurring.refresh_users()
         await self._recurring.refresh_keys()

@@ -70,9 +70,12 @@ ROOMS: dict[str, frozenset[str]] = {
     | {"auth", "backup", "formats", "hosting", "packages", "retention", "scrub", "terminal"},
     "daemon": _BELOW_WEB
     | {"state", "config", "web", "outbound", "composition", "locking", "admin", "authentication"}
-    | {"lag", "metrics", "watching", "recurring", "reloading"},
+    | {"lag", "metrics", "watching", "recurring", "reloading", "listening", "patience"},
     "sdnotify": frozenset(),
-    "tap": frozenset(["config", "daemon", "sdnotify"]),
+    "signals": frozenset(),
+    "patience": frozenset(),
+    "listening": frozenset(["errors", "web"]),
+    "tap": frozenset(["config", "daemon", "errors", "sdnotify", "signals"]),
     "prefetch": frozenset(["errors", "formats"]),
     "upload": frozenset(["errors", "prefetch", "pkgd", "terminal"]),
     "locking": frozenset(["errors"]),
@@ -86,7 +89,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "commands": frozenset(
         ["errors", "pkgd", "config", "logs", "tap", "web", "prefetch", "upload", "signing_command", "rebuild"]
         + ["auth", "authorization", "online_check", "logins", "options", "state", "built", "clientsetup", "backup"]
-        + ["blocking", "logfile", "upkeep_command", "terminal"]
+        + ["blocking", "logfile", "upkeep_command", "terminal", "signals"]
     ),
     "__main__": frozenset(["errors", "built", "commands", "login", "terminal"]),
     "door": frozenset(["tap"]),
