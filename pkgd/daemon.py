@@ -26,7 +26,7 @@ from pkgd.built import built
 from pkgd.composition import compose
 from pkgd.config import Config, hints
 from pkgd.config.reloading import ConfigFile
-from pkgd.errors import ConfigError, NotReady, PkgdError
+from pkgd.errors import ConfigError, PkgdError
 from pkgd.listening import Listening
 from pkgd.locking import lock_state
 from pkgd.outbound.settings import Limits
@@ -36,16 +36,11 @@ from pkgd.reloading import CONFIGURATION_INTERVAL, Reloading
 from pkgd.sharing import Tasks
 from pkgd.storage.fsops import FileSystem, storage_errors
 from pkgd.watching import certificate_expiry, watch
-from pkgd.web.api.keys import KeysApi
-from pkgd.web.api.packages import ApiV1
-from pkgd.web.auth.login import LoginApi
-from pkgd.web.auth.token import TokenApi
 from pkgd.web.health import Phase
-from pkgd.web.packages.api import PackagesApi
-from pkgd.web.registry.api import RegistryApi
 from pkgd.web.request import Request
 from pkgd.web.requestmetrics import RequestMetrics
 from pkgd.web.site import Handler, Site
+from pkgd.web.starting import Starting
 from pkgd.web.tls import CertificateFiles
 
 __all__ = ["Daemon"]
@@ -83,8 +78,6 @@ class Daemon(Service):
         self._patience = Patience(reactor)
         self._tasks = Tasks()
         self._lock_fd: int | None = None
-        # Whether the storage has been prepared: it stays so during the stop, unless that comes before.
-        self._is_prepared = False
         parts = self._parts = compose(reactor, config, fs or FileSystem(), self._tasks, outbound)
         self._present = parts.present
         self._readiness = parts.readiness
@@ -103,17 +96,13 @@ class Daemon(Service):
         requests = RequestMetrics(reactor.seconds)
         limits = parts.present.serving.http_limits
         self._site = Site(reactor, parts.blocking, limits, self._route, parts.access_log, requests.record)
+        self._starting = Starting(reactor, self._site)
         self._lag = watch(reactor, parts.mirror.metrics, requests, self._site, parts.blocking)
         self._recurring = Recurring(reactor, parts, self._tasks)
         self._reloading = Reloading(reactor, parts, self._tasks, self._site, self._recurring, source)
 
     def _route(self, request: Request) -> Handler:
-        handler = self._present.serving.root.route(request)
-        if not self._is_prepared and isinstance(
-            handler, RegistryApi | PackagesApi | ApiV1 | KeysApi | TokenApi | LoginApi
-        ):
-            raise NotReady()
-        return handler
+        return self._starting.instead_of(self._present.serving.root.route(request))
 
     @property
     def patience(self) -> float:
@@ -144,6 +133,7 @@ class Daemon(Service):
         _raise_file_limit()
         self._open_state()
         self._listen()
+        self._starting.begin()
         # Last: threads would keep a process whose start has failed alive.
         self._parts.blocking.start()
         self._lag.start()
@@ -193,12 +183,12 @@ class Daemon(Service):
             await self._readiness.probe()
             if self._readiness.is_draining():
                 return
-            self._is_prepared = True
             self._readiness.phase = Phase.SERVING
         self._serve()
 
     def _serve(self) -> None:
         """Say that requests are answered, and begin with what recurs."""
+        self._starting.end()
         # What has been made so far stays; the collector need not walk it again and again.
         gc.freeze()
         log.info("pkgd {version} serves {url}", version=built().version, url=self._url())
@@ -250,6 +240,7 @@ class Daemon(Service):
         self._stopping()
         self._readiness.phase = Phase.DRAINING
         self._site.leave()
+        self._starting.give_up()
         try:
             await self._drain()
         except Exception:

@@ -23,6 +23,7 @@ from pkgd.formats.oci import IMAGE
 from pkgd.signing_command import SigningKeys
 from pkgd.web.channel import GRACE_SECONDS
 from pkgd.web.site import STOP_TICK, Site
+from pkgd.web.starting import PATIENCE
 from tests.loop import Loop
 from tests.packages.fixtures import made_deb
 from tests.web.certificates import Pair
@@ -163,21 +164,47 @@ class DaemonCase(SynchronousTestCase):
 class StartTests(DaemonCase):
     """From nothing to serving."""
 
-    def test_probes_while_starting(self) -> None:
-        """From the first moment the port answers: alive, not ready, no registry yet; then all of it."""
+    def test_while_starting(self) -> None:
+        """From the first moment the port answers: alive, and not ready; other requests wait until they can be."""
         daemon = self.make()
         self.addCleanup(self.stop, daemon)
         daemon.startService()
         clients = [self.connect() for _ in range(3)]
         for client, target in zip(clients, ("/health", "/ready", "/v2/"), strict=True):
             client.request("GET", target)
-        starting = [client.answer for client in clients]
+        self.assertEqual([[answer.status for answer in client.answers()] for client in clients], [[200], [503], []])
 
         self.loop.until(lambda: self.urls)
 
-        self.assertEqual([answer.status for answer in starting], [200, 503, 503])
-        self.assertEqual(starting[2].header("Retry-After"), "5")
+        self.assertEqual(clients[2].answer.status, 200)
         self.assertEqual([self.call("GET", target).status for target in ("/health", "/ready", "/v2/")], [200] * 3)
+
+    def test_long_start(self) -> None:
+        """A start that takes long keeps nobody waiting: they are to come again."""
+        daemon = self.make()
+        self.addCleanup(self.stop, daemon)
+        daemon.startService()
+        clients = [self.connect() for _ in range(2)]
+        clients[0].request("GET", "/v2/")
+        self.loop.advance(PATIENCE)
+        clients[1].request("GET", "/apt/main/dists/stable/InRelease")
+
+        self.assertEqual([client.answer.status for client in clients], [503, 503])
+        self.assertEqual(clients[0].answer.header("Retry-After"), "5")
+
+    def test_left_while_starting(self) -> None:
+        """Who leaves while the daemon starts is logged, and nothing more is done for them."""
+        daemon = self.make()
+        daemon.startService()
+        client = self.connect()
+        client.request("POST", UPLOADS)
+        client.lose()
+        self.loop.until(lambda: self.urls)
+
+        self.stop(daemon)
+
+        with open(self.path("access.log"), encoding="ascii") as file:
+            self.assertIn(" 499 ", file.read())
 
     def test_announced(self) -> None:
         """The URL is announced once, when requests will be answered."""
@@ -347,10 +374,11 @@ class PackageTests(DaemonCase):
         self.assertEqual([self.call("GET", one).body for one in targets], before)
 
     def test_starting(self) -> None:
-        """Until they are there, requests are to come again."""
+        """While the start takes long, requests are to come again."""
         daemon = self.make()
         daemon.startService()
         self.addCleanup(self.stop, daemon)
+        self.loop.advance(PATIENCE)
 
         for target in (self.RELEASE, "/rpm/main/mirrorlist", "/api/v1/packages", "/repository/main/"):
             self.assertEqual(self.call("GET", target).status, 503, target)

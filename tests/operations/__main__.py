@@ -14,6 +14,8 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from tests.operations import reloads
+from tests.operations.handover import restarts
 from tests.operations.stops import early, endless, two_signals, under_load
 
 
@@ -32,6 +34,10 @@ def main() -> int:
         ),
         "a client that never ends is cut": endless,
         "two signals at once are one, a later one hurries": two_signals,
+        "broken and good configurations under load": lambda place: reloads.under_load(place, chance),
+        "restarts with a socket that somebody else keeps": lambda place: restarts(
+            place, max(options.rounds // 2, 1), chance
+        ),
         "SIGTERM during the start": lambda place: early(place, 6),
     }
     failed = passed = 0
