@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from attrs import define, frozen
@@ -88,10 +88,14 @@ class Serving:
     http_limits: HttpLimits
     take_effect: Callable[[], None]
 
-    async def close(self) -> None:
-        """End what others are asked, and close all connections to them."""
-        await self.upstreams.close()
-        await self.authentication.close()
+    async def close(self, others: Sequence[Serving] = ()) -> None:
+        """End what others are asked, and close all connections to them.
+
+        :param others: those that may have something in common with it, which stays open.
+        """
+        if all(one.upstreams is not self.upstreams for one in others):
+            await self.upstreams.close()
+        await self.authentication.close([one.authentication for one in others])
 
 
 @define
@@ -162,7 +166,8 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
     def serve(config: Config, before: Serving | None) -> Serving:
         old = None if before is None else before.authentication
         authentication = authenticate(reactor, config, metrics, audit, tasks, before=old)
-        upstreams = make_upstreams(reactor, config, metrics, outbound, own_id)
+        asked = None if before is None else before.upstreams
+        upstreams = make_upstreams(reactor, config, metrics, outbound, own_id, asked)
         mirrors = make_mirrors(reactor, config, stores, metrics, upstreams, mirror)
         door = MirrorEndpoints(mirrors, origin_rules(config), catalog, stores.blocking, own_id)
         gate, browsers = authentication.gate, authentication.browsers

@@ -114,16 +114,23 @@ def origin_rules(config: Config) -> OriginRules:
     )
 
 
-def make_upstreams(reactor: Any, config: Config, metrics: Metrics, limits: Limits, own_id: str) -> Upstreams:
+def make_upstreams(
+    reactor: Any, config: Config, metrics: Metrics, limits: Limits, own_id: str, before: Upstreams | None = None
+) -> Upstreams:
     """The endpoints of all hosts; those that are configured are made at once, so that their files are looked at.
 
     :param limits: how patient to be with them.
     :param own_id: what this mirror calls itself in `Via`.
+    :param before: those of the configuration before this one: if they are the same, they stay, with their
+        connections, tokens, and what is known of who fails.
     :raises ConfigError: if a file that the configuration names cannot be used.
     """
     mirror = config.mirror
     buffers = BufferPool(count=OUTBOUND_BUFFERS)
     credentials = {host: _credentials(host, config) for host in mirror.registries}
+    made_of = (mirror.registries, mirror.upstream_mirror, mirror.upstream_only, mirror.fallback, credentials)
+    if before is not None and before.made_of == made_of:
+        return before
     written = {*mirror.registries, *(host for host in mirror.fallback if host not in MirrorSection().fallback)}
 
     def make(host: str, base: str, is_mirror: bool) -> Upstream:
@@ -145,6 +152,7 @@ def make_upstreams(reactor: Any, config: Config, metrics: Metrics, limits: Limit
         parents,
         lambda host: make(host, str(mirror.registry(host).url), is_mirror=False),
         direct=not mirror.upstream_only,
+        made_of=made_of,
     )
     for host in mirror.registries:
         upstreams.of(host)

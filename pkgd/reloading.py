@@ -67,11 +67,17 @@ class Reloading:
             await one.close()
 
     async def _reload(self) -> None:
-        await self.turn.run(lambda: Deferred.fromCoroutine(self._reconfigure()))
-        await self._recurring.refresh_certificates()
-        await self._recurring.refresh_users()
-        await self._recurring.refresh_keys()
-        self._present.serving.authentication.federation.forget()
+        try:
+            # What cannot be used changes nothing, and is said once: it would be found again here.
+            if await self.turn.run(lambda: Deferred.fromCoroutine(self._reconfigure())):
+                await self._recurring.refresh_certificates()
+                await self._recurring.refresh_users()
+                await self._recurring.refresh_keys()
+                self._present.serving.authentication.federation.forget()
+        finally:
+            await self._reopen_logs()
+
+    async def _reopen_logs(self) -> None:
         for one in (self._parts.access_log, self._parts.audit_log):
             try:
                 await self._parts.blocking.disk(one.reopen)
@@ -83,10 +89,12 @@ class Reloading:
         if self._source is not None and await self._parts.blocking.disk(self._source.has_changed):
             await self._reconfigure()
 
-    async def _reconfigure(self) -> None:
-        """Read the configuration anew, and follow it."""
-        if self._source is None or self._parts.readiness.is_draining():
-            return
+    async def _reconfigure(self) -> bool:
+        """Read the configuration anew, and follow it; returns whether what is in use is what the file says."""
+        if self._source is None:
+            return True
+        if self._parts.readiness.is_draining():
+            return False
         metrics = self._parts.mirror.metrics
         try:
             kept = keep_fixed(self._present.serving.config, await self._parts.blocking.disk(self._source.read))
@@ -94,14 +102,15 @@ class Reloading:
         except PkgdError as error:
             log.error("the configuration stays as it was: {reason}", reason=error.message)
             metrics.reloaded(False, self._reactor.seconds())
-            return
+            return False
         if self._parts.readiness.is_draining():
-            return
+            return False
         self._turn_to(new, kept)
         metrics.reloaded(True, self._reactor.seconds())
         log.info("the configuration has been read anew")
         self._tasks.start("issuers", new.authentication.federation.look())
         await self._parts.packages.start_waiting()
+        return True
 
     async def _prepare(self, kept: Kept) -> Serving:
         """Make what a configuration says, and read what it names. Nothing changes.
@@ -137,4 +146,4 @@ class Reloading:
         for since, one in list(self._retired):
             if now - since >= RETIRED_SECONDS and one.upstreams.is_idle:
                 self._retired.remove((since, one))
-                await one.close()
+                await one.close([self._present.serving, *(other for _, other in self._retired)])

@@ -52,8 +52,9 @@ ROOMS: dict[str, frozenset[str]] = {
     "hosting": _BELOW_WEB | {"config", "web"},
     "provider": _BELOW_WEB | {"config", "outbound", "web", "logins"},
     "logins": _BELOW_WEB | {"config", "state", "web"},
+    "users": _FLOOR | {"auth", "config", "metrics"},
     "authentication": _BELOW_WEB
-    | {"state", "config", "outbound", "web", "authorization", "federation", "logins", "provider"},
+    | {"state", "config", "outbound", "web", "authorization", "federation", "logins", "provider", "users"},
     "federation": _FLOOR | {"formats", "auth", "outbound", "config"},
     "stores": _FLOOR | {"config", "registry", "state", "storage"},
     "mirroring": _BELOW_WEB | {"config", "outbound", "web", "authorization", "stores"},

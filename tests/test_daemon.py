@@ -682,7 +682,7 @@ class ReloadTests(DaemonCase):
         self.loop.until(lambda: self.urls)
         self.addCleanup(self.stop, daemon)
         self.assertEqual(self.call("GET", "/v2/").status, 401)
-        source: Any = daemon._authentication._passwords.source  # type: ignore[union-attr]
+        source: Any = daemon._authentication._users.source  # type: ignore[union-attr]
 
         write("alice", "bob")
         daemon.reload()
@@ -940,6 +940,22 @@ class ConfigurationTests(DaemonCase):
         self.assertEqual(after[0], keys.export(None).encode("ascii"))
         self.assertNotEqual(after[0], before[0])
         self.assertGreater(len(after[1]), len(before[1]))
+
+    def test_upstreams(self) -> None:
+        """Upstreams that are the same go on; others are closed a while after, when nobody asks them any more."""
+        registry = "mirror: {registries: {a.example: {}}}\n"
+        daemon = self.begin(registry)
+        before = daemon._present.serving.upstreams
+        (client,) = (one._client for one in before.of("a.example"))
+        found = []
+        for text in (f"{registry}limits: {{upload_size: 1MiB}}\n", registry.replace("a.", "b.")):
+            self.write(text)
+            self.reload(daemon)
+            for _ in range(7):
+                self.look(daemon)
+            found.append((daemon._present.serving.upstreams is before, client._closed))
+
+        self.assertEqual(found, [(True, False), (False, True)])
 
     def test_garbage(self) -> None:
         """Garbage is collected as the new configuration says, also where it was not at all before."""
