@@ -11,12 +11,34 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from tests.operations import reloads
+from tests.operations import reloads, stops
 from tests.operations.handover import restarts
-from tests.operations.stops import early, endless, two_signals, under_load
+from tests.operations.server import DOORS
+
+# Most of each part is waiting for a process.
+_AT_ONCE = 2
+
+Part = Callable[[Path, random.Random], Coroutine[Any, Any, list[str]]]
+
+
+def parts(rounds: int) -> dict[str, Part]:
+    """What is tried, each in a directory of its own."""
+    return {
+        "SIGTERM under load loses no request, and nothing acknowledged": lambda place, chance: stops.under_load(
+            place, rounds, chance
+        ),
+        "broken and good configurations under load": reloads.under_load,
+        "restarts with a socket that somebody else keeps": lambda place, chance: restarts(
+            place, (rounds + 1) // 2, chance
+        ),
+        "a client that never ends is cut": lambda place, _: stops.endless(place),
+        "two signals at once are one, a later one hurries": lambda place, _: stops.two_signals(place),
+        "SIGTERM during the start": lambda place, _: stops.early(place, len(DOORS) * ((rounds + 2) // 4)),
+    }
 
 
 def main() -> int:
@@ -26,37 +48,26 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1 << 32))
     parser.add_argument("--only", default="")
     options = parser.parse_args()
-    directory, chance = Path(tempfile.mkdtemp(prefix="pkgd-operations-")), random.Random(options.seed)
+    directory = Path(tempfile.mkdtemp(prefix="pkgd-operations-"))
     print(f"seed {options.seed}, in {directory}")
-    parts: dict[str, Callable[[Path], Coroutine[Any, Any, list[str]]]] = {
-        "SIGTERM under load loses no request, and nothing acknowledged": lambda place: under_load(
-            place, options.rounds, chance
-        ),
-        "a client that never ends is cut": endless,
-        "two signals at once are one, a later one hurries": two_signals,
-        "broken and good configurations under load": lambda place: reloads.under_load(place, chance),
-        "restarts with a socket that somebody else keeps": lambda place: restarts(
-            place, max(options.rounds // 2, 1), chance
-        ),
-        "SIGTERM during the start": lambda place: early(place, 6),
-    }
-    failed = passed = 0
-    for number, (name, part) in enumerate(parts.items()):
-        if options.only not in name:
-            continue
+
+    def run(number: int, name: str, part: Part) -> bool:
         began = time.monotonic()
         try:
-            failures = asyncio.run(part(directory / str(number)))
+            failures = asyncio.run(part(directory / str(number), random.Random(options.seed + number)))
         except Exception as error:
             failures = [repr(error)]
-        failed += bool(failures)
-        passed += not failures
-        print(f"{'FAILED' if failures else 'ok'}: {name} ({time.monotonic() - began:.1f} s)")
-        for one in failures[:15]:
-            print(f"  {one}")
+        said = [f"{'FAILED' if failures else 'ok'}: {name} ({time.monotonic() - began:.1f} s)", *failures[:15]]
+        print("\n  ".join(said), flush=True)
+        return not failures
+
+    chosen = [(at, name, part) for at, (name, part) in enumerate(parts(options.rounds).items()) if options.only in name]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        results = list(pool.map(lambda one: run(*one), chosen))
+    failed = results.count(False)
     if not failed:
         shutil.rmtree(directory)
-    print(f"{passed} passed, {failed} failed")
+    print(f"{results.count(True)} passed, {failed} failed")
     return 1 if failed else 0
 
 
