@@ -10,7 +10,7 @@ from enum import Enum
 
 from attrs import define, field
 
-from tests.operations.server import AUTHORIZATION
+from tests.operations.server import AUTHORIZATION, Pkgd
 
 __all__ = ["Client", "Exchange", "Fate"]
 
@@ -46,8 +46,8 @@ class Client:
 
     count = 0
 
-    def __init__(self, port: int, keeps: bool, log: list[Exchange]) -> None:
-        self._port = port
+    def __init__(self, server: Pkgd, keeps: bool, log: list[Exchange]) -> None:
+        self._server = server
         self._keeps = keeps
         self._log = log
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -71,7 +71,9 @@ class Client:
         self._log.append(exchange)
         try:
             if self._streams is None:
-                self._streams = await asyncio.open_connection("127.0.0.1", self._port, limit=_PIECE)
+                self._streams = await asyncio.open_connection(
+                    "127.0.0.1", self._server.port, limit=_PIECE, ssl=self._server.tls
+                )
             exchange.fate = Fate.UNANSWERED
             reader, writer = self._streams
             sending = asyncio.ensure_future(self._send(writer, exchange, method, target, body, headers or {}))

@@ -30,8 +30,8 @@ async def restarts(directory: Path, rounds: int, chance: random.Random) -> list[
         try:
             server.write(mirrored(upstream))
             server.start()
-            content = await seed(server.port, upstream.port, chance)
-            load = Load(server.port, content, chance)
+            content = await seed(server, upstream, chance)
+            load = Load(server, content, chance)
             load.start()
             for _ in range(rounds):
                 await asyncio.sleep(0.5)

@@ -49,10 +49,10 @@ async def push_blob(client: Client, data: bytes) -> str:
     return digest
 
 
-async def seed(port: int, upstream: int, chance: random.Random) -> Content:
+async def seed(server: Pkgd, upstream: Pkgd, chance: random.Random) -> Content:
     """Push what is pulled later, and what the upstream has."""
     log: list[Exchange] = []
-    client, content = Client(port, True, log), Content()
+    client, content = Client(server, True, log), Content()
     content.small = await push_blob(client, chance.randbytes(_SMALL))
     content.large = await push_blob(client, chance.randbytes(_LARGE))
     _, content.manifest = await push_image(client, content.small, _SMALL, "latest")
@@ -79,10 +79,10 @@ class Load:
     `wrong` says what was answered, and not as it had to be.
     """
 
-    def __init__(self, port: int, content: Content, chance: random.Random) -> None:
+    def __init__(self, server: Pkgd, content: Content, chance: random.Random) -> None:
         self.log: list[Exchange] = []
         self.wrong: list[str] = []
-        self._port = port
+        self._server = server
         self._content = content
         self._chance = chance
         self._stopped = False
@@ -109,7 +109,7 @@ class Load:
         await self._running
 
     async def _loop(self, kind: Callable[[Client], Coroutine[Any, Any, None]], keeps: bool) -> None:
-        client = Client(self._port, keeps, self.log)
+        client = Client(self._server, keeps, self.log)
         # Who finds nobody there goes home; a lost connection is a reason to try again.
         while not self._stopped and not client.refused:
             await kind(client)
@@ -185,7 +185,7 @@ async def _slowly(pieces: list[bytes]) -> AsyncIterator[bytes]:
 
 async def missing(server: Pkgd, content: Content) -> list[str]:
     """What was acknowledged, and is not there."""
-    client = Client(server.port, True, [])
+    client = Client(server, True, [])
 
     async def has(target: str, digest: str) -> bool:
         answer = await client.ask("GET", target)

@@ -30,8 +30,8 @@ async def under_load(directory: Path, chance: random.Random) -> list[str]:
         base = mirrored(upstream)
         server.write(base)
         server.start()
-        content = await seed(server.port, upstream.port, chance)
-        load = Load(server.port, content, chance)
+        content = await seed(server, upstream, chance)
+        load = Load(server, content, chance)
         load.start()
         rotation = _Rotation(server)
         for name, (spoil, mend, why) in _broken(server, base).items():

@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from typing import Any
 import bcrypt
 
 from tests.backup.__main__ import free_port
+from tests.web.certificates import Pair
 
 __all__ = ["AUTHORIZATION", "DOORS", "Pkgd"]
 
@@ -38,7 +40,8 @@ PATIENCE = 60.0
 class Pkgd:
     """One server on a directory of its own; it may be started again and again.
 
-    `more` is what its configuration has besides, section by section; `listener` a socket that it gets from its parent.
+    `more` is what its configuration has besides, section by section; `listener` a socket that it gets from its parent;
+    `tls` is how clients speak to it, once `speak_tls` has been called.
     """
 
     def __init__(self, directory: Path, more: Mapping[str, Any] | None = None, door: str = "pkgd serve") -> None:
@@ -47,6 +50,7 @@ class Pkgd:
         self.port = free_port()
         self.door = door
         self.listener: socket.socket | None = None
+        self.tls: ssl.SSLContext | None = None
         self.config = directory / "pkgd.yaml"
         self.log = directory / "pkgd.log"
         self.users = directory / "users"
@@ -80,6 +84,21 @@ class Pkgd:
     @property
     def _endpoint(self) -> str:
         return f"tcp:{self.port}:interface=127.0.0.1" if self.listener is None else "systemd:domain=INET:name=http"
+
+    def speak_tls(self, does: bool) -> Mapping[str, Any]:
+        """Whether it speaks TLS from its next start on; returns what `server` has to say of that."""
+        self.tls = None
+        if not does:
+            return {}
+        pair = Pair(str(self.directory / "tls"))
+        self.tls = ssl.create_default_context()
+        self.tls.check_hostname, self.tls.verify_mode = False, ssl.CERT_NONE
+        return {"tls": {"certificate": pair.certificate, "key": pair.key}}
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if self.tls is None:
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=PATIENCE, context=self.tls)
 
     # -- the process --
 
@@ -140,7 +159,7 @@ class Pkgd:
 
     def get(self, target: str) -> int | None:
         """The status of a GET on a connection of its own; None where there is no answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        connection = self._connection()
         with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
             connection.request("GET", target, headers={"Authorization": AUTHORIZATION, "User-Agent": "probe"})
             return connection.getresponse().status
@@ -148,7 +167,7 @@ class Pkgd:
 
     def text(self, target: str) -> str:
         """The body of a GET."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        connection = self._connection()
         with contextlib.closing(connection):
             connection.request("GET", target, headers={"Authorization": AUTHORIZATION, "User-Agent": "probe"})
             return connection.getresponse().read().decode("utf-8", "replace")

@@ -63,12 +63,15 @@ async def under_load(directory: Path, rounds: int, chance: random.Random) -> lis
     try:
         server.write(mirrored(upstream))
         server.start()
-        content = await seed(server.port, upstream.port, chance)
+        content = await seed(server, upstream, chance)
         everything = list(content.upstream)
         for number in range(rounds):
             server.door = list(DOORS)[number % len(DOORS)]
             delay = 2.0 if number % 2 else 0.0
-            server.write({**mirrored(upstream), "server": {"shutdown": {"delay": f"{delay}s"}}})
+            if server.is_running:
+                server.stop()
+            tls = server.speak_tls(number % 4 in (1, 2))
+            server.write({**mirrored(upstream), "server": {"shutdown": {"delay": f"{delay}s"}, **tls}})
             failures += await _round(server, content, chance, delay, fates)
             content.upstream[:] = chance.sample(everything, len(everything))
             shutil.rmtree(server.directory / "state" / "oci" / "origin.example", ignore_errors=True)
@@ -86,10 +89,8 @@ async def under_load(directory: Path, rounds: int, chance: random.Random) -> lis
 
 async def _round(server: Pkgd, content: Content, chance: random.Random, delay: float, fates: Counter[str]) -> list[str]:
     since = server.said
-    if server.is_running:
-        server.stop()
     await asyncio.to_thread(server.start)
-    load = Load(server.port, content, chance)
+    load = Load(server, content, chance)
     load.start()
     await asyncio.sleep(_WORK)
     stopped = time.monotonic()
@@ -111,7 +112,8 @@ async def _round(server: Pkgd, content: Content, chance: random.Random, delay: f
         failures.append(f"exit status {status}")
     before = sum(1 for one in load.log if one.sent is not None and one.sent <= stopped)
     fates.update(f"{'early' if one not in late else 'late'} {one.fate.value}" for one in load.log)
-    print(f"  {server.door}, delay {delay} s: {before} requests before, {len(late)} after; stopped in {ended:.1f} s")
+    kind = f"{server.door}{'' if server.tls is None else ', TLS'}"
+    print(f"  {kind}, delay {delay} s: {before} requests before, {len(late)} after; stopped in {ended:.1f} s")
     return failures
 
 
