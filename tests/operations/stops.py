@@ -74,7 +74,7 @@ async def under_load(directory: Path, rounds: int, chance: random.Random) -> lis
             server.write({**mirrored(upstream), "server": {"shutdown": {"delay": f"{delay}s"}, **tls}})
             failures += await _round(server, content, chance, delay, fates)
             content.upstream[:] = chance.sample(everything, len(everything))
-            shutil.rmtree(server.directory / "state" / "oci" / "origin.example", ignore_errors=True)
+            shutil.rmtree(server.directory / "state" / "oci" / "__mirror__", ignore_errors=True)
         server.start()
         failures += [f"acknowledged, and not there: {one}" for one in await missing(server, content)]
         print(
