@@ -375,7 +375,7 @@ class ConfigurationTests(DaemonCase):
         before = json.loads(self.call("GET", target).body)["tags"]
 
         self.loop.advance(600)
-        self.loop.until(lambda: len(daemon._pauses) == PAUSES)
+        self.loop.until(lambda: len(daemon._recurring.pauses) == PAUSES)
 
         after = json.loads(self.call("GET", target).body)["tags"]
         self.assertEqual((len(before), after), (4, ["latest", "v3"]))
