@@ -144,7 +144,8 @@ class _Maker:
         question = Question(
             section.url,
             section.method,
-            self._service if section.request_body == "service" else None,
+            None if section.request_body == "none" else self._service,
+            section.request_body == "scopes",
             tuple(section.token_fields),
         )
         call = BackEndCall(question, client)
@@ -158,13 +159,14 @@ class _Maker:
             section.on_reject,
             section.timeout,
             section.cache_ttl,
+            section.trust_access,
         )
         self.backends.append(ApiBackEnd(settings, call, verifier, self._reactor, self._now, self._is_local))
         remote = keys if isinstance(keys, RemoteKeys) else None
         self.vouchers.append(Voucher(path, name, client, remote, call, _is_any_plain(urls)))
         if section.accept_direct and section.issuer is not None:
             mapper = ByClaims(section.username_claim, section.groups_claim)
-            self.issuers.append(Issuer(section.issuer, Verifier(keys, rules), mapper))
+            self.issuers.append(Issuer(section.issuer, Verifier(keys, rules), mapper, section.trust_access))
 
     def add_workload(self, section: Workload, path: str) -> None:
         """An issuer of tokens for jobs and services."""

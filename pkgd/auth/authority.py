@@ -16,8 +16,8 @@ from attrs import evolve, frozen
 
 from pkgd.auth.credentials import Basic, looks_like_jwt, parse_authorization
 from pkgd.auth.model import ANONYMOUS, Identity
-from pkgd.auth.scopes import NarrowedCap, TokenCap
-from pkgd.auth.sources import Immediate, Narrowing, PasswordSource, Remembering, TokenSource, Verdict
+from pkgd.auth.scopes import NarrowedCap, Scope, TokenCap
+from pkgd.auth.sources import Immediate, Narrowing, PasswordSource, Remembering, TokenSource, Verdict, Widening
 from pkgd.auth.throttle import Throttle
 from pkgd.auth.tokens import AccessTokens
 from pkgd.errors import AuthUnavailable, Throttled, Unauthenticated
@@ -71,6 +71,7 @@ class Authority:
         every: list[PasswordSource | TokenSource] = [*sources.tokens, *sources.passwords]
         self._named = {one.name: one for one in every}
         self._narrowing = {name: one for name, one in self._named.items() if isinstance(one, Narrowing)}
+        self._widening = {name: one for name, one in self._named.items() if isinstance(one, Widening)}
         self._tokens = tokens
         self._throttle = throttle
         self._now = now
@@ -78,11 +79,14 @@ class Authority:
         # What tokens have been found to say, by the header; only what is verified gets in here.
         self._seen: OrderedDict[tuple[bytes, str | None], Identity] = OrderedDict()
 
-    def identify_at_once(self, header: bytes | None, address: str | None) -> Identity | None:
+    def identify_at_once(
+        self, header: bytes | None, address: str | None, asked: Sequence[Scope] = ()
+    ) -> Identity | None:
         """Who it is, or None if that takes waiting.
 
         :param header: the value of Authorization.
         :param address: where the request comes from.
+        :param asked: what a password is shown for.
         :raises Unauthenticated: if the credentials are wrong for sure.
         """
         if header is None:
@@ -92,7 +96,7 @@ class Authority:
             return self._still(seen)
         credentials = parse_authorization(header)
         if isinstance(credentials, Basic):
-            return self._remembered(credentials, address)
+            return self._remembered(credentials, address, asked)
         found = self._check_at_once(credentials.token, address)
         if found is not None:
             return found
@@ -104,29 +108,34 @@ class Authority:
             self._seen.popitem(last=False)
         return self._still(identity)
 
-    async def identify(self, header: bytes | None, address: str | None, local_only: bool = False) -> Identity:
+    async def identify(
+        self, header: bytes | None, address: str | None, local_only: bool = False, asked: Sequence[Scope] = ()
+    ) -> Identity:
         """Who it is.
 
+        :param asked: what a password is shown for.
         :param local_only: the credentials may be another server's: they are shown to nobody outside this process.
         :raises Unauthenticated: if the credentials are wrong.
         :raises Throttled: if there were too many wrong ones of late.
         :raises AuthUnavailable: if it cannot be told now.
         """
-        identity = self.identify_at_once(header, address)
+        identity = self.identify_at_once(header, address, asked)
         if identity is not None:
             return identity
         assert header is not None, "who shows nothing is known at once"
         credentials = parse_authorization(header)
         if isinstance(credentials, Basic):
-            return await self.log_in(credentials, address, local_only)
+            return await self.log_in(credentials, address, local_only, asked)
         return _at(await self._ask_token(credentials.token, "the token is not valid"), address)
 
-    async def log_in(self, credentials: Basic, address: str | None, local_only: bool = False) -> Identity:
+    async def log_in(
+        self, credentials: Basic, address: str | None, local_only: bool = False, asked: Sequence[Scope] = ()
+    ) -> Identity:
         """Whose user name and password these are.
 
         :raises PkgdError: as `identify`.
         """
-        known = self._remembered(credentials, address)
+        known = self._remembered(credentials, address, asked)
         if known is not None:
             return known
         user, password = credentials.user, credentials.password
@@ -138,7 +147,7 @@ class Authority:
                 raise
         try:
             self._throttle.check(user, address)
-            verdict = await self._ask(user, password, local_only)
+            verdict = await self._ask(credentials, local_only, asked)
         except (Throttled, AuthUnavailable) as error:
             self._count("throttled" if isinstance(error, Throttled) else "unavailable")
             raise
@@ -167,12 +176,17 @@ class Authority:
     # -- tokens --
 
     def _still(self, identity: Identity) -> Identity:
-        """What a token says, if that still holds; as narrow as what it was given for is now."""
+        """What a token says, if that still holds; as narrow, and as wide, as what it was given for is now."""
         if not self.is_current(identity):
             raise Unauthenticated("the token has been revoked")
         if not self._narrowing:
             return identity
-        source = self._narrowing.get(self._source_of(identity))
+        name = self._source_of(identity)
+        widening = self._widening.get(name)
+        granted = None if widening is None else widening.widens(identity)
+        if granted is not None:
+            identity = evolve(identity, principal=evolve(identity.principal, granted=granted))
+        source = self._narrowing.get(name)
         cap = None if source is None else source.narrows(identity)
         if cap is None or not isinstance(identity.cap, TokenCap):
             return identity
@@ -214,7 +228,7 @@ class Authority:
         """Whether it is an API key or a workload's token by its form, and so nobody's password."""
         return looks_like_jwt(password) or any(one.recognises(password) for one in self._sources.tokens)
 
-    def _remembered(self, credentials: Basic, address: str | None) -> Identity | None:
+    def _remembered(self, credentials: Basic, address: str | None, asked: Sequence[Scope]) -> Identity | None:
         """Who it is if that is known at once: by a key, or because the one who knows the user has lately said so."""
         found = self._check_at_once(credentials.password, address, credentials.user)
         if found is not None:
@@ -222,19 +236,19 @@ class Authority:
         for source in self._sources.passwords:
             if not isinstance(source, Remembering):
                 return None
-            known = source.remembered(credentials.user, credentials.password)
+            known = source.remembered(credentials.user, credentials.password, asked)
             if known is not Verdict.UNKNOWN:
                 return None if known is None else _at(known, address)
         return None
 
-    async def _ask(self, user: str, password: str, local_only: bool) -> Identity | Verdict:
+    async def _ask(self, credentials: Basic, local_only: bool, asked: Sequence[Scope]) -> Identity | Verdict:
         """Ask who may know the user, in order."""
         unavailable: AuthUnavailable | None = None
         for source in self._sources.passwords:
             if local_only and source.remote:
                 continue
             try:
-                verdict = await source.check(user, password)
+                verdict = await source.check(credentials.user, credentials.password, asked)
             except AuthUnavailable as error:
                 if not source.remote:
                     raise
@@ -249,7 +263,7 @@ class Authority:
         if unavailable is not None:
             raise unavailable
         if self._sources.unknown is not None and not local_only:
-            await self._sources.unknown.pretend(password)
+            await self._sources.unknown.pretend(credentials.password)
         return Verdict.UNKNOWN
 
 

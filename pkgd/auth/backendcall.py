@@ -30,13 +30,15 @@ _TOKEN_KINDS = ("application/jwt", "text/plain")
 class Question:
     """How a back end is asked.
 
-    `service` is what this server is called, for the body; None sends no body.
+    `service` is what this server is called, for the body; None sends no body. With `tells_scopes` the body also has
+    what the user wants to do.
     `token_fields` are the members of the answer that may have the token, in this order.
     """
 
     url: str
     method: Literal["POST", "GET"] = "POST"
     service: str | None = None
+    tells_scopes: bool = False
     token_fields: Sequence[str] = field(default=("token", "access_token", "jwt", "id_token"))
 
     @property
@@ -51,22 +53,24 @@ class BackEndCall:
     def __init__(self, question: Question, client: Client) -> None:
         self._question = question
         self._client = client
-        self._body: bytes | None = None
         self._headers = {"Accept": "application/json, application/jwt"}
-        if question.method == "POST":
-            self._body = b""
-            if question.service is not None:
-                self._body = msgspec.json.encode({"service": question.service})
-                self._headers["Content-Type"] = "application/json"
+        if question.method == "POST" and question.service is not None:
+            self._headers["Content-Type"] = "application/json"
 
-    async def ask(self, user: str, password: str, now: float) -> str | None:
+    @property
+    def tells_scopes(self) -> bool:
+        """Whether what it answers may depend on the scopes."""
+        return self._question.tells_scopes
+
+    async def ask(self, user: str, password: str, scopes: Sequence[str], now: float) -> str | None:
         """The token that the back end answers with, or None if it does not accept the two.
 
+        :param scopes: what the user wants to do.
         :param now: seconds since the epoch.
         :raises Upstream: if it gives no answer that could be understood.
         """
         pair = b64encode(f"{user}:{password}".encode()).decode("ascii")
-        answer = await self._send({"Authorization": f"Basic {pair}"})
+        answer = await self._send({"Authorization": f"Basic {pair}"}, scopes)
         try:
             return await self._read(answer, now)
         finally:
@@ -81,9 +85,19 @@ class BackEndCall:
         answer.close()
         return answer.status
 
-    async def _send(self, headers: dict[str, str]) -> Answer:
+    async def _send(self, headers: dict[str, str], scopes: Sequence[str] = ()) -> Answer:
         sent = {**self._headers, "X-Request-Id": str(uuid.uuid4()), **headers}
-        return await self._client.request(self._question.method, self._question.url, sent, self._body)
+        return await self._client.request(self._question.method, self._question.url, sent, self._body(scopes))
+
+    def _body(self, scopes: Sequence[str]) -> bytes | None:
+        question = self._question
+        if question.method == "GET":
+            return None
+        if question.service is None:
+            return b""
+        return msgspec.json.encode(
+            {"service": question.service, **({"scopes": list(scopes)} if question.tells_scopes else {})}
+        )
 
     async def _read(self, answer: Answer, now: float) -> str | None:
         host, status = self._question.host, answer.status

@@ -15,11 +15,12 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from pkgd.auth.backendcall import BackEndCall
-from pkgd.auth.claims import access_of, cap_of, groups_of, told, user_of
+from pkgd.auth.claims import access_of, cap_of, granted_by, groups_of, told, user_of
 from pkgd.auth.credentials import looks_like_jwt
 from pkgd.auth.jwtverify import Claims, Verifier
 from pkgd.auth.model import Cap, Identity, Principal
 from pkgd.auth.remembered import Remembered
+from pkgd.auth.scopes import Scope, canonical_scopes
 from pkgd.auth.sources import Verdict
 from pkgd.errors import AuthUnavailable, TokenRefused, Upstream, UpstreamBusy, UpstreamTimeout, UpstreamUnavailable
 from pkgd.formats.globs import Globs
@@ -41,6 +42,7 @@ class BackEndSettings:
 
     `users` are globs of the names that are ever sent there. `username_claim` None is the first of the usual ones.
     `on_reject` says whether its no is the last word. `timeout` is for all of one question, in seconds.
+    `trust_access` lets the claim `access` of its tokens allow what no rule does.
     """
 
     name: str
@@ -51,6 +53,7 @@ class BackEndSettings:
     on_reject: Literal["next", "stop"] = "next"
     timeout: float = 10.0
     cache_ttl: float = field(default=60.0)
+    trust_access: bool = False
 
 
 class ApiBackEnd:
@@ -86,21 +89,24 @@ class ApiBackEnd:
 
     # -- what the authority asks --
 
-    async def check(self, user: str, password: str) -> Identity | Verdict:
+    async def check(self, user: str, password: str, asked: Sequence[Scope] = ()) -> Identity | Verdict:
         """See `PasswordSource`."""
         if not self._is_asked_about(user, password):
             return Verdict.UNKNOWN
-        key = self._remembered.key(user, password)
+        scopes = self._told(asked)
+        key = self._remembered.key(user, password, scopes)
         found = self._remembered.find(key)
         if found is True:
-            found = await self._flights.join(key, lambda: self._ask(key, user, password)) or False
+            found = await self._flights.join(key, lambda: self._ask(key, user, password, scopes)) or False
         return found if isinstance(found, Identity) else self._refusal
 
-    def remembered(self, user: str, password: str) -> Identity | Literal[Verdict.UNKNOWN] | None:
+    def remembered(
+        self, user: str, password: str, asked: Sequence[Scope] = ()
+    ) -> Identity | Literal[Verdict.UNKNOWN] | None:
         """See `Remembering`."""
         if not self._is_asked_about(user, password):
             return Verdict.UNKNOWN
-        found = self._remembered.find(self._remembered.key(user, password))
+        found = self._remembered.find(self._remembered.key(user, password, self._told(asked)))
         if isinstance(found, Identity):
             return found
         return None if found or self.settings.on_reject == "stop" else Verdict.UNKNOWN
@@ -112,6 +118,10 @@ class ApiBackEnd:
     def narrows(self, identity: Identity) -> Cap | None:
         """See `Narrowing`."""
         return cap_of(identity.stamp)
+
+    def widens(self, identity: Identity) -> Cap | None:
+        """See `Widening`."""
+        return granted_by(identity.stamp) if self.settings.trust_access else None
 
     def forget(self) -> None:
         """Ask again, whoever comes."""
@@ -132,13 +142,17 @@ class ApiBackEnd:
         named = bool(user) and ":" not in user
         return named and bool(password) and self._users.match(user) and not looks_like_jwt(password)
 
-    async def _ask(self, key: bytes, user: str, password: str) -> Identity | None:
+    def _told(self, asked: Sequence[Scope]) -> tuple[str, ...]:
+        """What it is told of the scopes: whatever its answer may depend on is a part of what is remembered."""
+        return canonical_scopes(asked) if self._call.tells_scopes else ()
+
+    async def _ask(self, key: bytes, user: str, password: str, scopes: Sequence[str]) -> Identity | None:
         """Ask, and remember the answer.
 
         :raises AuthUnavailable: if there is none.
         """
         try:
-            identity = await self._within_time(user, password)
+            identity = await self._within_time(user, password, scopes)
         except Upstream as error:
             raise self._unavailable(error.message) from None
         except TokenRefused as error:
@@ -153,17 +167,17 @@ class ApiBackEnd:
         log.warn("the back end {name} cannot tell who a user is: {why}", name=self.settings.name, why=why)
         return AuthUnavailable(f"the back end {self.settings.name} gives no answer")
 
-    async def _within_time(self, user: str, password: str) -> Identity | None:
-        asking = Deferred.fromCoroutine(self._ask_in_turn(user, password))
+    async def _within_time(self, user: str, password: str, scopes: Sequence[str]) -> Identity | None:
+        asking = Deferred.fromCoroutine(self._ask_in_turn(user, password, scopes))
         try:
             return await asking.addTimeout(self.settings.timeout, self._clock)
         except TimeoutError:
             raise UpstreamTimeout(self.settings.name, "does not answer in time") from None
 
-    async def _ask_in_turn(self, user: str, password: str) -> Identity | None:
+    async def _ask_in_turn(self, user: str, password: str, scopes: Sequence[str]) -> Identity | None:
         await self._places.acquire()
         try:
-            token = await self._ask_guarded(user, password)
+            token = await self._ask_guarded(user, password, scopes)
         finally:
             self._places.release()
         if token is None:
@@ -172,12 +186,12 @@ class ApiBackEnd:
         claims = await self._verifier.verify(token, now)
         return self._identity(user, claims, self._verifier.rules.check(claims, now))
 
-    async def _ask_guarded(self, user: str, password: str) -> str | None:
+    async def _ask_guarded(self, user: str, password: str, scopes: Sequence[str]) -> str | None:
         """Ask through the breaker. An answer that makes no sense is one: it may be about this user alone."""
         self._breaker.check()
         answered = False
         try:
-            token = await self._call.ask(user, password, self._now())
+            token = await self._call.ask(user, password, scopes, self._now())
             answered = True
             return token
         except UpstreamBusy as error:
@@ -200,7 +214,11 @@ class ApiBackEnd:
         name = self._name(user, claims)
         access = access_of(claims)
         principal = Principal(
-            name, groups_of(claims, self.settings.groups_claim), self._verifier.rules.issuer, told(claims)
+            name,
+            groups_of(claims, self.settings.groups_claim),
+            self._verifier.rules.issuer,
+            told(claims),
+            granted=granted_by(access) if self.settings.trust_access else None,
         )
         return Identity(principal, self.name, access, cap_of(access), expires)
 

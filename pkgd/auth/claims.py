@@ -13,18 +13,29 @@ from typing import Any
 from attrs import frozen
 
 from pkgd.auth.jwtverify import Claims
-from pkgd.auth.model import Access
-from pkgd.auth.scopes import Scope, TokenCap, format_scopes, parse_scopes
+from pkgd.auth.scopes import MAX_SCOPES, AccessCap, GrantedAccess, Scope, TokenCap, format_scopes, parse_scopes
 from pkgd.errors import InvalidRequest, TokenRefused
 from pkgd.formats.globs import Globs
 
-__all__ = ["CLAIM", "AccessCap", "Requirements", "Template", "access_of", "cap_of", "groups_of", "told", "user_of"]
+__all__ = [
+    "CLAIM",
+    "Requirements",
+    "Template",
+    "access_of",
+    "cap_of",
+    "granted_by",
+    "groups_of",
+    "told",
+    "user_of",
+]
 
 MAX_NAME = 256
 MAX_GROUPS = 256
 MAX_CLAIMS = 64
 MAX_VALUE = 512
 MAX_VALUES = 64
+# What an access token can carry on of it, with room for the rest of the token.
+MAX_ACCESS = 4096
 
 USER_CLAIMS = ("preferred_username", "username", "sub")
 CLAIM = re.compile(r"\$\{claims\.([A-Za-z0-9_./:-]{1,128})\}")
@@ -69,39 +80,44 @@ def told(claims: Claims) -> dict[str, str | tuple[str, ...]]:
 # -- `access`: what a token is meant for --
 
 
-@frozen
-class AccessCap:
-    """What an issuer's `access` claim narrows its user's rights to; as docker's tokens have it."""
-
-    tokens: TokenCap
-
-    def covers(self, access: Access) -> bool:
-        """See `Cap`."""
-        return self.tokens.covers(access)
-
-
 def access_of(claims: Claims) -> str:
     """The claim `access` as one text, "" if there is none: what an access token carries on as its `stamp`.
 
-    :raises TokenRefused: if it is not as docker's tokens have it; then nobody knows how narrow it was meant.
+    One that is null is an empty list, as Go writes that.
+
+    :raises TokenRefused: if it is not as docker's tokens have it, or too long: nobody knows how narrow it was meant.
     """
-    value = claims.get("access")
-    if value is None:
+    if "access" not in claims:
         return ""
+    value = [] if claims["access"] is None else claims["access"]
     if not isinstance(value, list):
         raise TokenRefused("the token's access is no list")
-    return _NARROWED + format_scopes(_scope(one) for one in value)
+    text = _NARROWED + format_scopes(_scope(one) for one in value)
+    if len(value) > MAX_SCOPES or len(text) > MAX_ACCESS:
+        raise TokenRefused(f"the token's access has more than {MAX_SCOPES} entries, or {MAX_ACCESS} bytes")
+    return text
+
+
+def cap_of(access: str) -> AccessCap | None:
+    """The cap that a text of `access_of` stands for."""
+    tokens = _tokens_of(access)
+    return None if tokens is None else AccessCap(tokens)
+
+
+def granted_by(access: str) -> GrantedAccess | None:
+    """What a text of `access_of` allows, if its issuer is trusted with that."""
+    tokens = _tokens_of(access)
+    return None if tokens is None else GrantedAccess(tokens)
 
 
 @lru_cache(maxsize=1024)
-def cap_of(access: str) -> AccessCap | None:
-    """The cap that a text of `access_of` stands for."""
+def _tokens_of(access: str) -> TokenCap | None:
     if not access.startswith(_NARROWED):
         return None
     try:
-        return AccessCap(TokenCap.of(parse_scopes([access.removeprefix(_NARROWED)])))
+        return TokenCap.of(parse_scopes([access.removeprefix(_NARROWED)]))
     except InvalidRequest:
-        return AccessCap(TokenCap.of(()))
+        return TokenCap.of(())
 
 
 def _scope(entry: Any) -> Scope:

@@ -50,12 +50,20 @@ class Access:
         return f"{self.action.value} {self.resource}"
 
 
+class Cap(Protocol):
+    """What credentials narrow their owner's rights to: the access of a token, the scope of an API key."""
+
+    def covers(self, access: Access) -> bool:
+        """Whether it is within; never says that it is allowed."""
+
+
 @frozen
 class Principal:
     """Who asks. The name is None for the anonymous.
 
     `groups` are those that the policy may name. `issuer` is whose token says so, for workloads of CI services and the
     like; `claims` are that token's, as strings or lists of them. `address` is where the request comes from.
+    `granted` is what that issuer allows it by itself, where the configuration trusts it with that.
     """
 
     name: str | None = None
@@ -63,6 +71,7 @@ class Principal:
     issuer: str | None = None
     claims: Mapping[str, str | tuple[str, ...]] = field(default=Factory(dict), hash=False)
     address: str | None = None
+    granted: Cap | None = None
 
     @property
     def owner(self) -> str | None:
@@ -71,13 +80,6 @@ class Principal:
         None is nobody in particular. An issuer's URL has no spaces, so that no name passes for another's of an issuer.
         """
         return None if self.name is None else f"{self.issuer or ''} {self.name}"
-
-
-class Cap(Protocol):
-    """What credentials narrow their owner's rights to: the access of a token, the scope of an API key."""
-
-    def covers(self, access: Access) -> bool:
-        """Whether it is within; never says that it is allowed."""
 
 
 @frozen

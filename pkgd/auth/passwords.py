@@ -11,7 +11,7 @@ import hmac
 import os
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from threading import get_native_id
 from typing import Any, Literal, Protocol
@@ -23,6 +23,7 @@ from twisted.python.threadpool import ThreadPool
 
 from pkgd.auth.htpasswd import Table
 from pkgd.auth.model import Identity, Principal
+from pkgd.auth.scopes import Scope
 from pkgd.auth.sources import Verdict
 from pkgd.errors import AuthUnavailable
 from pkgd.sharing import SingleFlight
@@ -114,7 +115,9 @@ class HtpasswdPasswords:
         self._right: OrderedDict[bytes, float] = OrderedDict()
         self._flights: SingleFlight[bool] = SingleFlight()
 
-    def remembered(self, user: str, password: str) -> Identity | Literal[Verdict.UNKNOWN] | None:
+    def remembered(
+        self, user: str, password: str, asked: Sequence[Scope] = ()
+    ) -> Identity | Literal[Verdict.UNKNOWN] | None:
         """Whether exactly this was right less than a minute ago."""
         hashed = self.table.hashes.get(user)
         if hashed is None:
@@ -122,7 +125,7 @@ class HtpasswdPasswords:
         until = self._right.get(self._digest(user, password, hashed))
         return self._identity(user) if until is not None and until > self._now() else None
 
-    async def check(self, user: str, password: str) -> Identity | Verdict:
+    async def check(self, user: str, password: str, asked: Sequence[Scope] = ()) -> Identity | Verdict:
         """Look at the table: what isn't in it is unknown, without any work."""
         hashed = self.table.hashes.get(user)
         if hashed is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from attrs import frozen
 
@@ -38,10 +38,10 @@ class Remembered:
         self._secret = secrets.token_bytes(32)
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
 
-    def key(self, user: str, password: str) -> bytes:
-        """What stands for a pair of them here."""
-        name, word = user.encode("utf-8"), password.encode("utf-8")
-        return hmac.digest(self._secret, len(name).to_bytes(4, "big") + name + word, "sha256")
+    def key(self, user: str, password: str, asked: Iterable[str] = ()) -> bytes:
+        """What stands for a pair of them here, and for what they were shown for if that matters."""
+        parts = [one.encode("utf-8") for one in (user, password, *asked)]
+        return hmac.digest(self._secret, b"".join(len(one).to_bytes(4, "big") + one for one in parts), "sha256")
 
     def find(self, key: bytes) -> Identity | bool:
         """Who it is; False if that was refused, True if it has to be asked."""

@@ -1,7 +1,8 @@
 """The policy that `authorization` in the configuration describes.
 
 Rules only allow, and all of them count: their order means nothing, and what none allows is refused. Admins may
-do everything. Requests ask again and again for the same, so decisions are remembered.
+do everything, and an issuer that is trusted with it (`trust_access`) allows its users what their tokens say. Requests
+ask again and again for the same, so decisions are remembered.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ _NO_RULE = Decision(False, "no rule allows it")
 _NO_RULES = Decision(False, "without rules, deleting is for admins, and the anonymous may nothing")
 _LISTING = Decision(True, "everybody may ask: what is shown is what may be pulled")
 _IDENTIFIED = Decision(True, "everybody who is known by name may")
+_BY_ISSUER = Decision(True, "the access claim of the user's own token (trust_access)")
 _ADMINS_ONLY = Decision(False, "only authorization.admins may")
 
 
@@ -99,6 +101,8 @@ class RulePolicy:
             return by_admins
         if ":" not in access.resource:
             return _of_server(principal, access)
+        if principal.granted is not None and principal.granted.covers(access):
+            return _BY_ISSUER
         found = (one.decide(principal, access) for one in self._rules)
         return next((one for one in found if one is not None), self._otherwise)
 

@@ -10,12 +10,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from pkgd.auth.model import Access, Action, Cap
 from pkgd.errors import InvalidRequest
 
-__all__ = ["NarrowedCap", "Scope", "TokenCap", "format_scopes", "may_list", "parse_scopes", "scope_of"]
+__all__ = [
+    "AccessCap",
+    "GrantedAccess",
+    "NarrowedCap",
+    "Scope",
+    "TokenCap",
+    "canonical_scopes",
+    "format_scopes",
+    "may_list",
+    "parse_scopes",
+    "scope_of",
+]
 
 MAX_SCOPES = 64
 MAX_LENGTH = 8 << 10
@@ -70,6 +81,11 @@ def format_scopes(scopes: Iterable[Scope]) -> str:
     return " ".join(map(str, scopes))
 
 
+def canonical_scopes(scopes: Iterable[Scope]) -> tuple[str, ...]:
+    """Scopes as texts, the same for the same ones in whatever order they and their actions are."""
+    return tuple(sorted({str(Scope(one.kind, one.name, tuple(sorted(set(one.actions))))) for one in scopes}))
+
+
 def scope_of(access: Access) -> Scope | None:
     """The scope that covers an access, as the client calls its resource; None if no scope names it."""
     word = _WORDS.get(access.action)
@@ -118,8 +134,41 @@ class NarrowedCap:
         return self.token.covers(access) and self.credentials.covers(access)
 
 
+@frozen
+class AccessCap:
+    """What an issuer's `access` claim narrows its user's rights to; as docker's tokens have it.
+
+    A mirrored repository is meant by what the client calls it, and by its whole name, with the host.
+    """
+
+    tokens: TokenCap
+
+    def covers(self, access: Access) -> bool:
+        """See `Cap`."""
+        return self.tokens.covers(access) or (access.asked is not None and self.tokens.covers(_in_full(access)))
+
+
+@frozen
+class GrantedAccess:
+    """What an issuer's `access` claim allows by itself: things in repositories, and nothing of the server's own.
+
+    A mirrored repository is meant only by its whole name: a name without the host would be anybody's.
+    """
+
+    tokens: TokenCap
+
+    def covers(self, access: Access) -> bool:
+        """See `Cap`."""
+        return ":" in access.resource and self.tokens.covers(_in_full(access))
+
+
 def may_list(cap: Cap | None, access: Access) -> bool:
     """Whether something may stand in a list: `registry:catalog:*` names none of what the catalog lists."""
     if isinstance(cap, NarrowedCap):
-        return cap.credentials.covers(access)
-    return cap is None or isinstance(cap, TokenCap) or cap.covers(access)
+        return isinstance(cap.credentials, AccessCap) or cap.credentials.covers(access)
+    return cap is None or isinstance(cap, TokenCap | AccessCap) or cap.covers(access)
+
+
+def _in_full(access: Access) -> Access:
+    """The same, by the whole name of its repository."""
+    return access if access.asked is None else evolve(access, asked=None)

@@ -6,12 +6,23 @@ case the next one is asked; one that cannot be asked raises `AuthUnavailable`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from typing import Literal, Protocol, runtime_checkable
 
 from pkgd.auth.model import Cap, Identity
+from pkgd.auth.scopes import Scope
 
-__all__ = ["Immediate", "Narrowing", "PasswordSource", "RefreshTokens", "Remembering", "TokenSource", "Verdict"]
+__all__ = [
+    "Immediate",
+    "Narrowing",
+    "PasswordSource",
+    "RefreshTokens",
+    "Remembering",
+    "TokenSource",
+    "Verdict",
+    "Widening",
+]
 
 
 class Verdict(Enum):
@@ -31,9 +42,10 @@ class PasswordSource(Protocol):
     remote: bool
     """Whether the password leaves this process. Such a source is not asked with credentials that may be foreign."""
 
-    async def check(self, user: str, password: str) -> Identity | Verdict:
+    async def check(self, user: str, password: str, asked: Sequence[Scope] = ()) -> Identity | Verdict:
         """Look at a user's password.
 
+        :param asked: what the credentials are shown for; who it is may be known for that alone.
         :raises AuthUnavailable: if it cannot be told now.
         """
 
@@ -77,7 +89,9 @@ class Immediate(Protocol):
 class Remembering(Protocol):
     """A password source that knows at once what it has lately accepted, so that a success is never delayed."""
 
-    def remembered(self, user: str, password: str) -> Identity | Literal[Verdict.UNKNOWN] | None:
+    def remembered(
+        self, user: str, password: str, asked: Sequence[Scope] = ()
+    ) -> Identity | Literal[Verdict.UNKNOWN] | None:
         """What it would say; None if it has to be asked. At once."""
 
 
@@ -90,6 +104,14 @@ class Narrowing(Protocol):
 
     def narrows(self, identity: Identity) -> Cap | None:
         """What the credentials behind an access token are meant for now; None is everything. At once."""
+
+
+@runtime_checkable
+class Widening(Protocol):
+    """A source that is trusted with saying what its users may, beside the policy."""
+
+    def widens(self, identity: Identity) -> Cap | None:
+        """What the credentials behind an access token allow by themselves now; None is nothing. At once."""
 
 
 class RefreshTokens(Protocol):

@@ -18,7 +18,7 @@ from attrs import frozen
 from pkgd.auth.model import Identity, Principal
 from pkgd.auth.scopes import Scope, TokenCap
 from pkgd.auth.tokenkeys import TokenKey, TokenKeys
-from pkgd.errors import Unauthenticated
+from pkgd.errors import InvalidRequest, Unauthenticated
 
 __all__ = ["AccessToken", "AccessTokens", "TokenSettings"]
 
@@ -88,7 +88,10 @@ class AccessTokens:
         self._now = now
 
     def mint(self, identity: Identity, scopes: Sequence[Scope]) -> AccessToken:
-        """A token for an identity, capped to these scopes; it ends with what vouches for the identity."""
+        """A token for an identity, capped to these scopes; it ends with what vouches for the identity.
+
+        :raises InvalidRequest: if it were too long to be accepted back.
+        """
         now, settings, principal = self._now(), self.settings, identity.principal
         lifetime = float(settings.lifetime)
         if identity.expires is not None:
@@ -117,6 +120,8 @@ class AccessTokens:
         assert key is not None, "the keys have been read before anybody is served"
         body: dict[str, Any] = msgspec.to_builtins(claims)
         text = jwt.encode(body, key.signing, key.algorithm, {"kid": key.kid})
+        if len(text) > MAX_SIZE:
+            raise InvalidRequest("scope", f"a token for all of this is longer than {MAX_SIZE >> 10} KiB: ask for less")
         # Clients take what is shorter for a minute anyway; the token itself keeps its own end.
         return AccessToken(text, issued, max(int(lifetime), MIN_LIFETIME))
 

@@ -12,7 +12,7 @@ from typing import Protocol
 from attrs import field, frozen
 from twisted.logger import Logger
 
-from pkgd.auth.claims import Requirements, Template, access_of, cap_of, groups_of, told, user_of
+from pkgd.auth.claims import Requirements, Template, access_of, cap_of, granted_by, groups_of, told, user_of
 from pkgd.auth.credentials import looks_like_jwt
 from pkgd.auth.jwtverify import Claims, Verifier, read_token
 from pkgd.auth.model import Cap, Identity, Principal
@@ -73,11 +73,12 @@ class ByClaims:
 
 @frozen
 class Issuer:
-    """Whose tokens are taken, and how."""
+    """Whose tokens are taken, and how. `trust_access` lets their claim `access` allow what no rule does."""
 
     url: str
     verifier: Verifier
     mapper: Mapper
+    trust_access: bool = False
 
     @property
     def via(self) -> str:
@@ -98,7 +99,7 @@ class Workloads:
         self, issuers: Iterable[Issuer], now: Callable[[], float], is_local: Callable[[str], bool] = lambda _: False
     ) -> None:
         self._issuers: Mapping[str, Issuer] = {one.url: one for one in issuers}
-        self._vias = frozenset(one.via for one in self._issuers.values())
+        self._by_via = {one.via: one for one in self._issuers.values()}
         self._now = now
         self._is_local = is_local
 
@@ -124,18 +125,24 @@ class Workloads:
 
     def is_current(self, identity: Identity) -> bool:
         """Whether the issuer is still one of ours."""
-        return identity.via in self._vias
+        return identity.via in self._by_via
 
     def narrows(self, identity: Identity) -> Cap | None:
         """See `Narrowing`."""
         return cap_of(identity.stamp)
+
+    def widens(self, identity: Identity) -> Cap | None:
+        """See `Widening`."""
+        issuer = self._by_via.get(identity.via)
+        return granted_by(identity.stamp) if issuer is not None and issuer.trust_access else None
 
     def _identity(self, issuer: Issuer, claims: Claims, expires: float) -> Identity:
         name, groups = issuer.mapper.principal(claims)
         if self._is_local(name):
             raise TokenRefused("the token's user has the name of one of this server's own")
         access = access_of(claims)
-        principal = Principal(name, groups, issuer.url, told(claims))
+        granted = granted_by(access) if issuer.trust_access else None
+        principal = Principal(name, groups, issuer.url, told(claims), granted=granted)
         return Identity(principal, issuer.via, access, cap_of(access), expires)
 
 

@@ -21,7 +21,7 @@ class ApiBackend(Section, frozen=True):
     name: str | None = None
     users: str | list[str] = "**"
     method: Literal["POST", "GET"] = "POST"
-    request_body: Literal["none", "service"] = "service"
+    request_body: Literal["none", "service", "scopes"] = "service"
     token_fields: list[str] = msgspec.field(default_factory=lambda: ["token", "access_token", "jwt", "id_token"])
     issuer: str | None = None
     audience: str | None = None
@@ -35,6 +35,7 @@ class ApiBackend(Section, frozen=True):
     username_claim: str | None = None
     match_username: Literal["exact", "casefold", "off"] = "exact"
     groups_claim: str = "groups"
+    trust_access: bool = False
     accept_direct: bool = False
     on_reject: Literal["next", "stop"] = "next"
     timeout: Duration = 10.0

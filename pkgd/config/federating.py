@@ -107,6 +107,8 @@ def _backend(section: ApiBackend, path: str) -> ApiBackend:
         raise ConfigError(f"{path}.timeout", "more than nothing and at most 60s are needed")
     if section.cache_ttl > _MAX_CACHE:
         raise ConfigError(f"{path}.cache_ttl", "at most 5m: so long somebody who is shut out still gets in")
+    if section.method == "GET" and section.request_body == "scopes":
+        raise ConfigError(f"{path}.request_body", "a GET has no body that scopes could be in", "method: POST")
     for key, words in (("users", section.user_globs), ("token_fields", section.token_fields)):
         if not words or not all(words):
             raise ConfigError(f"{path}.{key}", "at least one is needed")

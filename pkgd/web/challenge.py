@@ -15,7 +15,7 @@ from pkgd.web.target import parse_query
 if TYPE_CHECKING:
     from pkgd.web.request import Request
 
-__all__ = ["BASIC", "TOKEN_PATH", "Error", "bearer"]
+__all__ = ["BASIC", "TOKEN_PATH", "Error", "bearer", "scopes_of"]
 
 BASIC = 'Basic realm="pkgd", charset="UTF-8"'
 TOKEN_PATH = "/auth/token"  # noqa: S105
@@ -35,7 +35,7 @@ def bearer(
     :param description: why no token will do. docker shows this and not the body, and answers to HEAD have no body.
     """
     parts = [f'realm="{outside.url(request)}{TOKEN_PATH}"', f'service="{outside.service(request)}"']
-    scopes = _scopes(request, access)
+    scopes = scopes_of(request, access)
     if scopes:
         parts.append(f'scope="{format_scopes(scopes)}"')
     if error is not None:
@@ -45,7 +45,8 @@ def bearer(
     return f"Bearer {','.join(parts)}"
 
 
-def _scopes(request: Request, access: Access | None) -> list[Scope]:
+def scopes_of(request: Request, access: Access | None) -> list[Scope]:
+    """What a request is about, as a token for it would be asked for."""
     scope = None if access is None else scope_of(access)
     if scope is None or access is None:
         return []

@@ -7,7 +7,7 @@ cap), and words every refusal. A route declares the access that it needs; what h
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,9 +17,9 @@ from pkgd.auth.audit import Audit, Detail, Unaudited
 from pkgd.auth.authority import Authority
 from pkgd.auth.model import Access, Action, Identity, Principal
 from pkgd.auth.policy import Policy
-from pkgd.auth.scopes import NarrowedCap, TokenCap, may_list
+from pkgd.auth.scopes import MAX_SCOPES, NarrowedCap, Scope, TokenCap, may_list
 from pkgd.errors import Concealed, Denied, PkgdError, Throttled, Unauthenticated
-from pkgd.web.challenge import BASIC, Error, bearer
+from pkgd.web.challenge import BASIC, Error, bearer, scopes_of
 from pkgd.web.outside import Outside
 
 if TYPE_CHECKING:
@@ -99,31 +99,32 @@ class Gate:
         self._ignores_foreign = ignores_foreign
         self._audit = audit or Unaudited()
 
-    def admit_at_once(self, request: Request, access: Access | None) -> Grant | None:
+    def admit_at_once(self, request: Request, access: Access | None, also: Sequence[Access] = ()) -> Grant | None:
         """Let the request in or refuse it, as `admit`; None if that takes waiting."""
         address = self.outside.address(request)
         header = request.head.headers.get(b"authorization")
         if self._authority is None:
             return self._grant(request, anonymous(address), access)
         try:
-            identity = self._authority.identify_at_once(header, address)
+            identity = self._authority.identify_at_once(header, address, _asked(request, access, also))
         except Unauthenticated as error:
             if not self._is_open(access, address):
                 raise self._challenged(request, access, error.reason) from None
             identity = anonymous(address)
         return None if identity is None else self._grant(request, identity, access)
 
-    async def admit(self, request: Request, access: Access | None) -> Grant:
+    async def admit(self, request: Request, access: Access | None, also: Sequence[Access] = ()) -> Grant:
         """Let the request in, or refuse it.
 
         :param access: None for what is open by its nature; who comes with wrong credentials is refused there, too.
+        :param also: what the grant will be asked about besides: who vouches for a password may have to be told.
         :raises Unauthenticated: with the challenge, if it needs other credentials.
         :raises Denied: if the policy does not allow it.
         :raises Concealed: if the policy does not even allow to read it.
         :raises Throttled: after too many wrong credentials.
         :raises AuthUnavailable: if nobody can tell whose the credentials are.
         """
-        grant = self.admit_at_once(request, access)
+        grant = self.admit_at_once(request, access, also)
         if grant is not None:
             return grant
         assert self._authority is not None, "without an authority nothing takes waiting"
@@ -131,7 +132,7 @@ class Gate:
         header = request.head.headers.get(b"authorization")
         is_open = self._is_open(access, address)
         try:
-            identity = await self._authority.identify(header, address, local_only=is_open)
+            identity = await self._authority.identify(header, address, is_open, _asked(request, access, also))
         except (Unauthenticated, Throttled) as error:
             if is_open:
                 identity = anonymous(address)
@@ -215,6 +216,16 @@ class Gate:
 def anonymous(address: str | None) -> Identity:
     """Who shows nothing, from an address."""
     return Identity(Principal(address=address), presented=False)
+
+
+def _asked(request: Request, access: Access | None, also: Sequence[Access]) -> list[Scope]:
+    """What a password is shown for."""
+    if request.head.headers.get(b"authorization", b"")[:6].lower() != b"basic ":
+        return []
+    scopes = scopes_of(request, access)
+    for one in also[:MAX_SCOPES]:
+        scopes += scopes_of(request, one)
+    return scopes
 
 
 def _sentence(identity: Identity, access: Access, why: str) -> str:

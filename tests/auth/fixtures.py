@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import bcrypt
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 
 from pkgd.auth.authority import Authority, Sources
+from pkgd.auth.claims import cap_of, granted_by
 from pkgd.auth.htpasswd import Table, parse_htpasswd
 from pkgd.auth.model import Cap, Identity, Principal
 from pkgd.auth.passwords import HtpasswdPasswords, matches
+from pkgd.auth.scopes import Scope, format_scopes
 from pkgd.auth.sources import PasswordSource, TokenSource, Verdict
 from pkgd.auth.throttle import Rate, Throttle
 from pkgd.auth.tokenkeys import Algorithm, TokenKey, TokenKeys
 from pkgd.auth.tokens import AccessTokens, TokenSettings
 from pkgd.errors import AuthUnavailable
 
-__all__ = ["FakeSource", "FakeTokenSource", "HeldHashing", "InlineHashing", "Wall", "hashed", "keys", "table"]
+__all__ = [
+    "FakeIssuer",
+    "FakeSource",
+    "FakeTokenSource",
+    "HeldHashing",
+    "InlineHashing",
+    "Wall",
+    "hashed",
+    "keys",
+    "table",
+]
 
 _HASHES: dict[str, bytes] = {}
 
@@ -83,11 +97,13 @@ class FakeSource:
         self.name = name
         self.remote = remote
         self.asked: list[tuple[str, str]] = []
+        self.scopes: list[str] = []
         self.current = True
 
-    async def check(self, user: str, password: str) -> Identity | Verdict:
+    async def check(self, user: str, password: str, asked: Sequence[Scope] = ()) -> Identity | Verdict:
         """See `PasswordSource`."""
         self.asked.append((user, password))
+        self.scopes.append(format_scopes(asked))
         if isinstance(self.answer, AuthUnavailable):
             raise self.answer
         return self.answer
@@ -125,6 +141,18 @@ class FakeTokenSource:
     def narrows(self, identity: Identity) -> Cap | None:
         """See `Narrowing`."""
         return self.cap
+
+
+class FakeIssuer(FakeSource):
+    """A password source that narrows and widens whom it accepts to the scopes of `stamp`."""
+
+    def narrows(self, identity: Identity) -> Cap | None:
+        """See `Narrowing`."""
+        return cap_of(identity.stamp)
+
+    def widens(self, identity: Identity) -> Cap | None:
+        """See `Widening`."""
+        return granted_by(identity.stamp)
 
 
 class Wall:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import Any
 
+from attrs import evolve
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -14,7 +15,7 @@ from pkgd.auth.model import Access, Action, Identity, Principal, oci
 from pkgd.auth.scopes import TokenCap, parse_scopes
 from pkgd.auth.sources import PasswordSource, TokenSource, Verdict
 from pkgd.errors import AuthUnavailable, Throttled, Unauthenticated
-from tests.auth.fixtures import FakeSource, FakeTokenSource, Wall, table
+from tests.auth.fixtures import FakeIssuer, FakeSource, FakeTokenSource, Wall, table
 
 HERE = "192.0.2.7"
 CAROL = Identity(Principal("carol"), "api:a")
@@ -92,6 +93,15 @@ class PasswordTests(AuthorityCase):
         self.assertEqual(self.known(basic("carol", "x")).principal.name, "carol")
 
         self.assertEqual((first.asked, second.asked, third.asked), ([("carol", "x")], [("carol", "x")], []))
+
+    def test_asked(self) -> None:
+        """Who vouches for a password hears what it is shown for."""
+        source = FakeSource(CAROL)
+        self.build(source)
+        self.known(basic("carol", "x"), asked=parse_scopes(["repository:a:pull"]))
+        self.known(basic("carol", "x"))
+
+        self.assertEqual(source.scopes, ["repository:a:pull", ""])
 
     def test_rejected(self) -> None:
         """A rejection ends the search."""
@@ -259,6 +269,22 @@ class TokenTests(AuthorityCase):
         covered = [found.covers(one) for one in (oci("a", Action.PULL), oci("b", Action.PULL), oci("a", Action.PUSH))]
         self.assertEqual(covered, [True, False, False])
         self.assertTrue(found.covers(Access("registry", Action.LIST)) is False)
+
+    def test_widened(self) -> None:
+        """What a trusted issuer allows goes with the token, and no longer than the issuer is trusted with it."""
+        issuer = FakeIssuer(CAROL)
+        self.build(issuer, tokens=[FakeTokenSource()])
+        header = self.bearer(evolve(CAROL, stamp="access repository:a:pull"), "repository:a:pull,push")
+
+        granted = self.known(header).principal.granted
+        assert granted is not None
+        self.assertTrue(granted.covers(oci("a", Action.PULL)))
+        self.assertFalse(granted.covers(oci("a", Action.PUSH)))
+        self.assertIsNone(self.known(self.bearer(CAROL)).principal.granted)
+
+        issuer.widens = lambda identity: None  # type: ignore[method-assign]
+        self.assertIsNone(self.known(header).principal.granted)
+        self.assertTrue(self.known(header).covers(oci("a", Action.PULL)))
 
     def test_bounded(self) -> None:
         """What is remembered of tokens has an end."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
+from collections.abc import Sequence
 from typing import Any
 
 from attrs import evolve
@@ -18,7 +19,8 @@ from pkgd.auth.jwks import StaticKeys
 from pkgd.auth.jwtverify import TokenRules, Verifier
 from pkgd.auth.model import Action, Identity, oci
 from pkgd.auth.remembered import MAX_ENTRIES, REFUSED_SECONDS, Remembered
-from pkgd.auth.sources import PasswordSource, Remembering, Verdict
+from pkgd.auth.scopes import parse_scopes
+from pkgd.auth.sources import PasswordSource, Remembering, Verdict, Widening
 from pkgd.errors import AuthUnavailable, UpstreamUnavailable
 from pkgd.outbound.breaker import FAILURES, OPEN_SECONDS
 from tests.auth.issuing import ISSUER, NOW, Reply, Web, jwk, jwks, token
@@ -54,17 +56,19 @@ class BackEndCase(SynchronousTestCase):
             settings, call, verifier, self.clock, self.clock.seconds, lambda name: name in self.locals
         )
 
-    def begin(self, user: str = "alice", word: str = "right") -> Deferred[Identity | Verdict]:
+    def begin(
+        self, user: str = "alice", word: str = "right", asked: Sequence[str] = ()
+    ) -> Deferred[Identity | Verdict]:
         """Ask."""
-        return Deferred.fromCoroutine(self.backend.check(user, word))
+        return Deferred.fromCoroutine(self.backend.check(user, word, parse_scopes(asked)))
 
-    def check(self, user: str = "alice", word: str = "right") -> Identity | Verdict:
+    def check(self, user: str = "alice", word: str = "right", asked: Sequence[str] = ()) -> Identity | Verdict:
         """What it says at once."""
-        return self.successResultOf(self.begin(user, word))
+        return self.successResultOf(self.begin(user, word, asked))
 
-    def accepted(self, user: str = "alice", word: str = "right") -> Identity:
+    def accepted(self, user: str = "alice", word: str = "right", asked: Sequence[str] = ()) -> Identity:
         """Whom it accepts."""
-        found = self.check(user, word)
+        found = self.check(user, word, asked)
         assert isinstance(found, Identity), found
         return found
 
@@ -99,6 +103,27 @@ class QuestionTests(BackEndCase):
 
         self.assertEqual([body for _, body in self.web.sent], [b"", None])
         self.assertNotIn("Content-Type", self.web.sent[1][0])
+
+    def test_scopes(self) -> None:
+        """What the user wants to do, the same for the same in whatever order; an empty list where that is nothing."""
+        self.make(question=Question(URL, service="pkg.example.com", tells_scopes=True))
+        self.accepted(asked=["repository:b:push,pull", "apt:a:pull"])
+        self.accepted()
+
+        self.assertEqual(
+            [json.loads(body or b"") for _, body in self.web.sent],
+            [
+                {"service": "pkg.example.com", "scopes": ["apt:a:pull", "repository:b:pull,push"]},
+                {"service": "pkg.example.com", "scopes": []},
+            ],
+        )
+
+    def test_untold(self) -> None:
+        """Without being configured so, nobody is told."""
+        self.make(question=Question(URL, service="pkg.example.com"))
+        self.accepted(asked=["repository:secret/name:pull"])
+
+        self.assertNotIn(b"secret/name", self.web.sent[0][1] or b"")
 
     def test_not_asked(self) -> None:
         """Names that are not its, empty words, what is a token, and names that would be read otherwise."""
@@ -224,6 +249,32 @@ class AnswerTests(BackEndCase):
             self.assertTrue(cap.covers(oci("a", Action.PULL)))
             self.assertFalse(cap.covers(oci("a", Action.PUSH)))
 
+    def test_trusted(self) -> None:
+        """It allows something by itself only if it is trusted with that; that is so for a token of ours, too."""
+        self.web.answers[URL] = issued(access=[{"type": "repository", "name": "a", "actions": ["pull"]}])
+        found = self.accepted()
+        self.assertIsNone(found.principal.granted)
+        self.assertIsNone(self.backend.widens(found))
+
+        self.make(evolve(SETTINGS, trust_access=True))
+        found = self.accepted()
+
+        source: object = self.backend
+        self.assertIsInstance(source, Widening)
+        for granted in (found.principal.granted, self.backend.widens(found)):
+            assert granted is not None
+            self.assertTrue(granted.covers(oci("a", Action.PULL)))
+            self.assertFalse(granted.covers(oci("a", Action.PUSH)))
+        assert found.cap is not None
+        self.assertFalse(found.cap.covers(oci("b", Action.PULL)))
+
+    def test_trusted_without_access(self) -> None:
+        """A token without the claim is neither narrowed nor allowed anything."""
+        self.make(evolve(SETTINGS, trust_access=True))
+        found = self.accepted()
+
+        self.assertEqual((found.cap, found.principal.granted, self.backend.widens(found)), (None, None, None))
+
     def test_others(self) -> None:
         """What another has vouched for is none of its."""
         self.assertFalse(self.backend.is_current(evolve(self.accepted(), via="api:other")))
@@ -244,6 +295,35 @@ class MemoryTests(BackEndCase):
         self.failureResultOf(self.begin("bob", "right"), AuthUnavailable)
         self.clock.advance(2)
         self.assert_unavailable()
+
+    def test_what_was_asked(self) -> None:
+        """Where the answer may depend on what was asked for, it is good for that alone: a yes, a no, and a flight."""
+        self.make(question=Question(URL, service="x", tells_scopes=True))
+        self.web.answers[URL] = issued(access=[{"type": "repository", "name": "a", "actions": ["pull"]}])
+        a, b = ["repository:a:pull"], ["repository:b:pull"]
+        self.accepted(asked=a)
+        self.assertIsInstance(self.backend.remembered("alice", "right", parse_scopes(a)), Identity)
+        for other in (b, [], [*a, *b], ["repository:a:pull,push"]):
+            self.assertIsNone(self.backend.remembered("alice", "right", parse_scopes(other)))
+
+        self.web.answers[URL] = Reply(403)
+        self.assertIs(self.check(asked=b), Verdict.UNKNOWN)
+        self.assertEqual(self.accepted(asked=a).principal.name, "alice")
+        self.assertEqual(len(self.web.asked), 2)
+
+        self.clock.advance(SETTINGS.cache_ttl)
+        self.web.answers[URL] = Deferred
+        self.begin(asked=a)
+        self.begin(asked=b)
+        self.begin(asked=b)
+        self.assertEqual(len(self.web.asked), 4)
+
+    def test_what_was_not_told(self) -> None:
+        """Where it isn't told what is asked for, one answer is good for everything."""
+        self.accepted(asked=["repository:a:pull"])
+        self.accepted(asked=["repository:b:push"])
+
+        self.assertEqual(len(self.web.asked), 1)
 
     def test_token_ends(self) -> None:
         """It is not good beyond the token, less a margin."""
@@ -296,6 +376,9 @@ class MemoryTests(BackEndCase):
         self.assertIs(memory.find(keys[-1]), False)
         self.assertNotEqual(memory.key("a", "b:c"), memory.key("a:b", "c"))
         self.assertNotEqual(memory.key("ab", "c"), memory.key("a", "bc"))
+        self.assertNotEqual(memory.key("a", "b", ["c"]), memory.key("a", "bc"))
+        self.assertNotEqual(memory.key("a", "b", ["c", "d"]), memory.key("a", "b", ["cd"]))
+        self.assertNotEqual(memory.key("a", "b", [""]), memory.key("a", "b"))
         self.assertNotEqual(memory.key("a", "b"), Remembered(60, self.clock.seconds).key("a", "b"))
 
     def test_clock_set_back(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pkgd.auth.claims import Requirements, Template, access_of, cap_of, groups_of, told, user_of
+from pkgd.auth.claims import Requirements, Template, access_of, cap_of, granted_by, groups_of, told, user_of
 from pkgd.auth.model import Action, apt, oci
 from pkgd.errors import TokenRefused
 
@@ -69,9 +69,26 @@ class AccessTests(SynchronousTestCase):
         self.assertIsNone(cap_of(""))
 
     def test_too_much(self) -> None:
-        """More than can be carried on is nothing, and not everything."""
-        many: Any = cap_of(access_of({"access": [self.entry(name=f"a{n}") for n in range(100)]}))
-        self.assertFalse(many.covers(oci("a1", Action.PULL)))
+        """More than can be carried on is refused: a part of it would be narrower than it was meant."""
+        for value in (
+            [self.entry(name=f"a{n}") for n in range(65)],
+            [self.entry(name=f"{n}{'a' * 250}") for n in range(20)],
+        ):
+            self.assertRaises(TokenRefused, access_of, {"access": value})
+        self.assertIn(":a63:", access_of({"access": [self.entry(name=f"a{n}") for n in range(64)]}))
+
+    def test_null(self) -> None:
+        """null is an empty list, as Go writes one, and not the absence of the claim."""
+        nothing: Any = cap_of(access_of({"access": None}))
+        self.assertFalse(nothing.covers(oci("a", Action.PULL)))
+        self.assertEqual(access_of({}), "")
+
+    def test_granted(self) -> None:
+        """What it allows by itself is what it lists; without one, nothing."""
+        granted: Any = granted_by(access_of({"access": [self.entry(actions=["push"])]}))
+        self.assertTrue(granted.covers(oci("a", Action.OVERWRITE)))
+        self.assertFalse(granted.covers(oci("a", Action.PULL)))
+        self.assertIsNone(granted_by(access_of({})))
 
     def test_refused(self) -> None:
         """One that cannot be read is no reason to allow everything."""

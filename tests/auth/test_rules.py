@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.auth.model import Access, Action, Principal, apt, mirrored, oci, rpm
 from pkgd.auth.rules import Admins, Rule, RulePolicy
+from pkgd.auth.scopes import GrantedAccess, TokenCap, parse_scopes
 
 READ = frozenset([Action.PULL])
 WRITE = frozenset([Action.PULL, Action.PUSH])
@@ -151,6 +152,34 @@ class DefaultTests(SynchronousTestCase):
         """The decision says that it comes from there being no rules."""
         for action in (Action.PULL, Action.DELETE):
             self.assertIn("without rules", RulePolicy().decide(BOB, oci("a", action)).rule)
+
+
+class IssuerTests(SynchronousTestCase):
+    """What an issuer allows its users by itself, where it is trusted with that."""
+
+    def setUp(self) -> None:
+        """Dave's token may push to `x` and read an upstream's repository."""
+        scopes = ["repository:x:push", "repository:quay.io/a:pull", "admin:admin:*"]
+        self.granted = GrantedAccess(TokenCap.of(parse_scopes(scopes)))
+        self.dave = Principal("dave", granted=self.granted)
+
+    def test_allowed(self) -> None:
+        """What no rule allows it does, and the decision says so; the rest is up to the rules."""
+        policy = RulePolicy([PUBLIC], ADMINS)
+        decision = policy.decide(self.dave, oci("x", Action.PUSH))
+
+        self.assertEqual(
+            (decision.allowed, decision.rule), (True, "the access claim of the user's own token (trust_access)")
+        )
+        self.assertTrue(policy.allows(self.dave, mirrored("quay.io/a", True, "a")))
+        self.assertTrue(policy.allows(self.dave, oci("public/a", Action.PULL)))
+        for access in (oci("x", Action.PULL), oci("x", Action.DELETE), oci("y", Action.PUSH), apt("x", Action.PUSH)):
+            self.assertFalse(policy.allows(self.dave, access), access)
+        self.assertFalse(policy.allows(Principal("dave"), oci("x", Action.PUSH)))
+
+    def test_nothing_of_the_server(self) -> None:
+        """It makes nobody an administrator."""
+        self.assertFalse(RulePolicy([PUBLIC], ADMINS).allows(self.dave, Access("admin", Action.ENTER)))
 
 
 class PrivateTests(SynchronousTestCase):

@@ -5,7 +5,18 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.auth.model import Access, Action, apt, mirrored, oci, rpm
-from pkgd.auth.scopes import NarrowedCap, Scope, TokenCap, format_scopes, may_list, parse_scopes, scope_of
+from pkgd.auth.scopes import (
+    AccessCap,
+    GrantedAccess,
+    NarrowedCap,
+    Scope,
+    TokenCap,
+    canonical_scopes,
+    format_scopes,
+    may_list,
+    parse_scopes,
+    scope_of,
+)
 from pkgd.errors import InvalidRequest
 
 
@@ -104,3 +115,55 @@ class CapTests(SynchronousTestCase):
         both = NarrowedCap(token, narrow)
         self.assertEqual([may_list(both, oci(name, Action.PULL)) for name in "ab"], [True, False])
         self.assertFalse(both.covers(oci("a", Action.PULL)))
+
+    def test_canonical(self) -> None:
+        """The same scopes are the same texts, in whatever order, and however often, they stand."""
+        texts = ["repository:b:push,pull,push", "apt:a:pull"], ["apt:a:pull", "apt:a:pull", "repository:b:pull,push"]
+        first, second = (canonical_scopes(parse_scopes(one)) for one in texts)
+
+        self.assertEqual(first, ("apt:a:pull", "repository:b:pull,push"))
+        self.assertEqual(first, second)
+        twice = [Scope("apt", "a", ("pull",))] * 2
+        self.assertEqual(canonical_scopes(twice), ("apt:a:pull",))
+
+
+class IssuerCapTests(SynchronousTestCase):
+    """What the `access` claim of an issuer's token narrows to, and what it allows by itself."""
+
+    def tokens(self, *scopes: str) -> TokenCap:
+        """What is listed."""
+        return TokenCap.of(parse_scopes(scopes))
+
+    def test_narrows(self) -> None:
+        """A mirrored repository is meant by what the client calls it, or by its whole name."""
+        access = mirrored("docker.io/library/alpine", False, "library/alpine")
+        for name, covered in (("library/alpine", True), ("docker.io/library/alpine", True), ("alpine", False)):
+            self.assertEqual(AccessCap(self.tokens(f"repository:{name}:pull")).covers(access), covered, name)
+
+    def test_grants(self) -> None:
+        """It allows what is listed; a mirrored repository by its whole name only: a short one would be any host's."""
+        granted = GrantedAccess(self.tokens("repository:library/alpine:*", "repository:quay.io/a/b:pull"))
+
+        self.assertTrue(granted.covers(oci("library/alpine", Action.DELETE)))
+        for host in ("docker.io", "internal.example"):
+            self.assertFalse(granted.covers(mirrored(f"{host}/library/alpine", True, "library/alpine")), host)
+        self.assertTrue(granted.covers(mirrored("quay.io/a/b", True, "a/b")))
+        self.assertTrue(granted.covers(mirrored("quay.io/a/b", True)))
+        self.assertFalse(granted.covers(mirrored("quay.io/a/b/c", False, "a/b/c")))
+
+    def test_grants_nothing_of_the_server(self) -> None:
+        """Never what is the server's own, however it is written."""
+        granted = GrantedAccess(self.tokens("registry:catalog:*", "admin:admin:*", "repository:admin:*", "x:account:*"))
+
+        for resource in ("admin", "account", "registry"):
+            for action in Action:
+                self.assertFalse(granted.covers(Access(resource, action)), resource)
+
+    def test_lists(self) -> None:
+        """Where the catalog is listed, what stands in it is up to the policy, for a token bought with it, too."""
+        cap = AccessCap(self.tokens("registry:catalog:*"))
+
+        self.assertTrue(cap.covers(Access("registry", Action.LIST)))
+        self.assertTrue(may_list(cap, oci("a", Action.PULL)))
+        self.assertTrue(may_list(NarrowedCap(self.tokens("registry:catalog:*"), cap), oci("a", Action.PULL)))
+        self.assertFalse(cap.covers(oci("a", Action.PULL)))

@@ -126,6 +126,25 @@ class WorkloadTests(SynchronousTestCase):
         assert cap is not None
         self.assertTrue(cap.covers(oci("a", Action.PULL)))
 
+    def test_trusted(self) -> None:
+        """An issuer that is trusted with it allows what its tokens list; another's tokens list in vain."""
+        access = [{"type": "repository", "name": "a", "actions": ["pull"]}]
+        text = token("EdDSA", "corp", {"kid": "k"}, access=access)
+        self.assertIsNone(self.accepted(text).principal.granted)
+
+        trusted = Issuer(ISSUER, self.verifier(ISSUER, "corp"), ByClaims(None, "groups"), trust_access=True)
+        gitlab = Issuer(GITLAB, self.verifier(GITLAB, "gitlab"), ByClaims(None, "groups"))
+        self.source = Workloads([trusted, gitlab], lambda: NOW)
+        found = self.accepted(text)
+
+        for granted in (found.principal.granted, self.source.widens(found)):
+            assert granted is not None
+            self.assertTrue(granted.covers(oci("a", Action.PULL)))
+            self.assertFalse(granted.covers(oci("a", Action.PUSH)))
+        job = self.accepted(self.job(access=access))
+        self.assertEqual((job.principal.granted, self.source.widens(job)), (None, None))
+        self.assertIsNone(self.source.widens(evolve(found, via="workload:https://gone.example")))
+
     def test_no_longer(self) -> None:
         """An issuer that is gone from the configuration vouches for nothing."""
         found = self.accepted(self.job())

@@ -6,6 +6,7 @@ What the server is made of is its own; only who vouches for people (`Users`), an
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from attrs import evolve, frozen
@@ -17,6 +18,7 @@ from pkgd.auth.authority import Authority, Sources
 from pkgd.auth.granting import Granting
 from pkgd.auth.model import Access, Action, Identity, Principal
 from pkgd.auth.policy import AllowAll
+from pkgd.auth.scopes import Scope
 from pkgd.auth.sources import Verdict
 from pkgd.auth.throttle import Rate, Throttle
 from pkgd.auth.tokenkeys import TokenKeys
@@ -87,12 +89,14 @@ class Users:
         robot = self._known["robot"]
         self._known["robot"] = evolve(robot, principal=evolve(robot.principal, name="root"), cap=OnlyTeam())
 
-    async def check(self, user: str, password: str) -> Identity | Verdict:
+    async def check(self, user: str, password: str, asked: Sequence[Scope] = ()) -> Identity | Verdict:
         """Whether it is a person's password."""
         found = self.remembered(user, password)
         return Verdict.REJECTED if found is None else found
 
-    def remembered(self, user: str, password: str) -> Identity | Literal[Verdict.UNKNOWN] | None:
+    def remembered(
+        self, user: str, password: str, asked: Sequence[Scope] = ()
+    ) -> Identity | Literal[Verdict.UNKNOWN] | None:
         """The same, at once."""
         return self._known.get(user) if password == "secret" else None
 

@@ -81,6 +81,14 @@ class BackendTests(ConfigCase):
         self.refuse(issuer, "accept_direct")
         self.refuse(f"{issuer}, audience: pkg, secret_file: s", "accept_direct")
 
+    def test_scopes(self) -> None:
+        """A back end is told of scopes in the body, so that there has to be one; what else is in it has a name."""
+        (backend,) = auth(self.read(BACKEND.format(f"{URL}, request_body: scopes"))).basic_api_backends
+        self.assertEqual((backend.request_body, backend.trust_access), ("scopes", False))
+        self.refuse("request_body: scopes, method: GET", "request_body")
+        self.refuse("request_body: scope", "request_body")
+        self.refuse("trust_access: hunter2", "trust_access")
+
     def test_limits(self) -> None:
         """What would wait for ever, believe for ever, or ask nobody."""
         for rest, key in (

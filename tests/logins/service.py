@@ -56,7 +56,9 @@ class Service(BaseHTTPRequestHandler):
         known = STATE["users"].get(user)
         if known is None or known["password"] != password:
             return self._answer(401, b"no", "text/plain")
-        self._answer(200, known["answer"].encode())
+        # What depends on what the user wants to do is told by the text of the scopes.
+        scopes = " ".join(json.loads(body or b"{}").get("scopes", ()))
+        self._answer(200, known.get("answers", {}).get(scopes, known["answer"]).encode())
 
     def _misbehave(self, how: dict[str, Any]) -> None:
         """Answer with what was told, perhaps slowly."""

@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from pkgd.auth.model import Access, Action, Principal, mirrored, oci
+from pkgd.auth.model import Access, Action, Identity, Principal, mirrored, oci
 from pkgd.auth.sources import Verdict
 from pkgd.errors import AuthUnavailable, Unauthenticated
 from tests.auth.fixtures import FakeSource, table
@@ -71,6 +71,32 @@ class IdentityTests(SynchronousTestCase):
             self.assertEqual(answer.header("Docker-Distribution-Api-Version"), "registry/2.0")
             if method != "HEAD":
                 self.assertEqual(answer.code, "UNAUTHORIZED")
+
+    def test_told(self) -> None:
+        """Who vouches for a password hears which token would be needed for that."""
+        remote = FakeSource(Identity(Principal("carol"), "api:a"))
+        self.build(more=[remote])
+        carol = basic("carol", "x")
+        for method, target, scopes in (
+            ("GET", "/v2/", ""),
+            ("GET", "/v2/_catalog", "registry:catalog:*"),
+            ("GET", "/v2/a/b/tags/list", "repository:a/b:pull"),
+            ("PUT", "/v2/a/b/manifests/x", "repository:a/b:pull,push"),
+            (
+                "POST",
+                f"/v2/a/blobs/uploads/?mount=sha256:{'0' * 64}&from=b",
+                "repository:a:pull,push repository:b:pull",
+            ),
+            ("DELETE", "/apt/main/stable/main/x.deb", "apt:main:delete"),
+            ("GET", "/api/v1/packages?repository=rpm:el9", "rpm:el9:pull"),
+            ("GET", "/api/v1/packages", "apt:main:pull rpm:internal/el9:pull rpm:main:pull"),
+            ("POST", "/api/v1/apt/main/copy", "apt:main:pull,push"),
+            ("GET", "/auth/token?scope=repository:x:pull&scope=apt:y:push", "repository:x:pull apt:y:push"),
+        ):
+            self.call(method, target, carol)
+            self.assertEqual(remote.scopes[-1], scopes, target)
+        self.call("GET", "/v2/a/tags/list", self.edge.bearer("alice", "secret", "repository:a:pull"))
+        self.assertEqual(len(remote.scopes), 10)
 
     def test_basic(self) -> None:
         """Everywhere else the challenge is Basic, in text, and credentials that come unasked are good everywhere."""

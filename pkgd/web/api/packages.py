@@ -97,7 +97,7 @@ class ApiV1:
         if wanted is not None:
             grant = await self._gate.admit(request, _access(wanted))
         else:
-            grant = await self._gate.admit(request, None)
+            grant = await self._gate.admit(request, None, [_access(one) for one in self._names()])
         rows: list[dict[str, Any]] = []
         for repository in [wanted] if wanted is not None else self._readable(grant):
             rows += await self._of(repository, query, strict=wanted is not None)
@@ -106,9 +106,11 @@ class ApiV1:
         more = start + count < len(rows)
         send_json(request, 200, {"packages": page, "last": start + count if more else None}, _NO_STORE)
 
+    def _names(self) -> list[str]:
+        return sorted([*(f"apt:{one}" for one in self._site.apt), *(f"rpm:{one}" for one in self._site.rpm)])
+
     def _readable(self, grant: Grant) -> list[str]:
-        names = [*(f"apt:{one}" for one in self._site.apt), *(f"rpm:{one}" for one in self._site.rpm)]
-        return sorted(one for one in names if grant.may(_access(one)))
+        return [one for one in self._names() if grant.may(_access(one))]
 
     async def _of(self, name: str, query: Query, strict: bool) -> list[dict[str, Any]]:
         """The packages of a repository that fit.

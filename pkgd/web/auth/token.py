@@ -124,7 +124,7 @@ class TokenApi:
         header = request.head.headers.get(b"authorization")
         parts = self._parts
         identity = await self._identify(
-            order, lambda local_only: parts.authority.identify(header, order.address, local_only)
+            order, lambda local_only: parts.authority.identify(header, order.address, local_only, order.scopes)
         )
         request.user_name = identity.principal.name
         token, granted = self._mint(identity, order)
@@ -144,7 +144,8 @@ class TokenApi:
                 credentials = Basic(form.one("username") or "", form.one("password") or "")
                 parts = self._parts
                 identity = await self._identify(
-                    order, lambda local_only: parts.authority.log_in(credentials, order.address, local_only)
+                    order,
+                    lambda local_only: parts.authority.log_in(credentials, order.address, local_only, order.scopes),
                 )
                 refresh = None
             case "refresh_token":
