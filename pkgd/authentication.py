@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -19,14 +19,14 @@ from pkgd.auth.sources import TokenSource
 from pkgd.auth.throttle import Rate, Throttle
 from pkgd.auth.tokenkeys import TokenKeys
 from pkgd.auth.tokens import AccessTokens, TokenSettings
-from pkgd.authorization import make_policy, named_claims, named_groups
+from pkgd.authorization import make_policy, named_claims, named_groups, upstreams_meant
 from pkgd.blocking import Blocking
 from pkgd.config import Auth, Config
-from pkgd.errors import ConfigError, FailedStorage, InvalidName
+from pkgd.errors import ConfigError, FailedStorage
 from pkgd.federation import Federation, federate
+from pkgd.formats.names import RepositoryName
 from pkgd.logins import Logins
 from pkgd.metrics import Metrics
-from pkgd.mirror.origins import origin_at
 from pkgd.provider import BrowserLogins, browser_logins, wrong_password
 from pkgd.sharing import Tasks
 from pkgd.users import Users, users_of
@@ -201,6 +201,7 @@ def authenticate(
     metrics: Metrics,
     audit: Audit | Unaudited,
     tasks: Tasks,
+    is_hosted: Callable[[RepositoryName], Awaitable[bool]],
     now: Callable[[], float] = time.time,
     before: Authentication | None = None,
 ) -> Authentication:
@@ -208,6 +209,7 @@ def authenticate(
 
     :param audit: where it is noted who has done what, and who could not log in.
     :param tasks: where requests run.
+    :param is_hosted: whether there is a repository of a name here.
     :param now: seconds since the epoch.
     :param before: what the configuration before this one has made, and this one takes the place of.
     :raises ConfigError: if a file that the configuration names cannot be used.
@@ -240,7 +242,7 @@ def authenticate(
     throttle = _throttle(auth, reactor.seconds, None if lasting is None else lasting.throttle)
     sources = _sources(users, federation, logins, browsers)
     authority = Authority(sources, tokens, throttle, now, metrics.login, audit.failed_login, wrong)
-    granting = Granting(policy, authority, _upstreams(config), config.mirror_enabled)
+    granting = Granting(policy, authority, upstreams_meant(config), is_hosted)
     parts = TokenParts(authority, tokens, granting, keys, logins.refresh_tokens, auth.token.refresh_tokens, audit)
     door = TokenApi(parts, outside, ignores_foreign, tasks)
     gate = Gate(policy, authority, outside, ignores_foreign, audit)
@@ -284,19 +286,3 @@ def _throttle(auth: Auth, now: Callable[[], float], before: Throttle | None) -> 
 def _rate(text: str) -> Rate:
     count, _, unit = text.partition("/")
     return Rate(int(count), _SECONDS[unit])
-
-
-def _upstreams(config: Config) -> Callable[[str], list[str]]:
-    """The upstreams' repositories that a name in a scope is likely to mean."""
-    hosts = dict.fromkeys([*config.mirror.fallback, *config.mirror.registries])
-
-    def likely(name: str) -> list[str]:
-        found = [name] if config.mirror.path_prefix and "." in name.partition("/")[0] else []
-        for host in hosts:
-            try:
-                found.append(str(origin_at(host, name)))
-            except InvalidName:
-                continue
-        return found
-
-    return likely

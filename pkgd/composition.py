@@ -165,7 +165,7 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
 
     def serve(config: Config, before: Serving | None) -> Serving:
         old = None if before is None else before.authentication
-        authentication = authenticate(reactor, config, metrics, audit, tasks, before=old)
+        authentication = authenticate(reactor, config, metrics, audit, tasks, catalog.exists, before=old)
         asked = None if before is None else before.upstreams
         upstreams = make_upstreams(reactor, config, metrics, outbound, own_id, asked)
         mirrors = make_mirrors(reactor, config, stores, metrics, upstreams, mirror)

@@ -48,7 +48,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "packages": _DOMAIN | {"storage"},
     "auth": _DOMAIN | {"outbound", "metrics"},
     "web": _BELOW_WEB,
-    "authorization": frozenset(["auth", "config", "formats"]),
+    "authorization": frozenset(["errors", "auth", "config", "formats", "mirror"]),
     "hosting": _BELOW_WEB | {"config", "web"},
     "provider": _BELOW_WEB | {"config", "outbound", "web", "logins"},
     "logins": _BELOW_WEB | {"config", "state", "web"},

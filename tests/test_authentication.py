@@ -16,6 +16,7 @@ from pkgd.authentication import Authentication, authenticate
 from pkgd.blocking import InlineBlocking
 from pkgd.config import parse
 from pkgd.errors import ConfigError, Unauthenticated
+from pkgd.formats.names import RepositoryName
 from pkgd.metrics import Metrics
 from pkgd.sharing import Tasks
 from tests.auth.fixtures import hashed
@@ -25,6 +26,10 @@ from tests.web.auth.fixtures import basic
 from tests.web.recorder import recorded
 
 BASIC = "auth: {mode: basic, basic_htpasswd_file: users}\n"
+
+
+async def _never(name: RepositoryName) -> bool:
+    return False
 
 
 class AuthenticationCase(SynchronousTestCase):
@@ -50,7 +55,7 @@ class AuthenticationCase(SynchronousTestCase):
         self.metrics = Metrics()
         clock: Any = InlineReactor()
         config = parse(f"state_dir: state\n{text}", {}, self.base)
-        return authenticate(clock, config, self.metrics, Unaudited(), Tasks(), lambda: 1_750_000_000.0, before)
+        return authenticate(clock, config, self.metrics, Unaudited(), Tasks(), _never, lambda: 1_750_000_000.0, before)
 
     def is_let_in(self, found: Authentication, user: str, *other: str) -> bool:
         """Whether the user is there, with the password `secret` or another."""
@@ -114,17 +119,6 @@ class MadeTests(AuthenticationCase):
         text = BASIC.replace("users}", "users, token: {service: ours, lifetime: 10m}}")
         parts = self.make(text).door._parts  # type: ignore[union-attr]
         self.assertEqual((parts.tokens.settings.audience, parts.tokens.settings.lifetime), ("ours", 600))
-
-    def test_upstreams(self) -> None:
-        """What a name may mean: a host in front of it, the fallback list, and the registries that are configured."""
-        more = "mirror: {fallback: [docker.io], registries: {quay.io: {}}}\n"
-        granting = self.make(BASIC + more).door._parts.granting  # type: ignore[union-attr]
-
-        self.assertEqual(
-            [one.resource for one in granting._pulls("alpine")][1:],
-            ["mirror:docker.io/library/alpine", "mirror:quay.io/alpine"],
-        )
-        self.assertIn("mirror:ghcr.io/a/b", [one.resource for one in granting._pulls("ghcr.io/a/b")])
 
 
 class OidcTests(AuthenticationCase):

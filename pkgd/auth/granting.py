@@ -1,22 +1,28 @@
 """Which of the scopes that a token is asked for it gets: what the policy allows, as far as a name tells.
 
-A name alone does not say which upstream a later request means (`?ns=`), so with the mirror on every pull is granted: a
-scope is no permission, and the policy decides on the request itself.
+A name alone does not say which upstream a later request means (`?ns=`), so a pull is granted if there is one of which
+the policy allows it: a scope is no permission, and policy and credentials decide on the request itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from pkgd.auth.authority import Authority
 from pkgd.auth.model import Access, Action, Identity, Principal, mirrored
 from pkgd.auth.policy import Policy
 from pkgd.auth.scopes import Scope
+from pkgd.errors import InvalidName
+from pkgd.formats.names import RepositoryName
 
 __all__ = ["Granting"]
 
 _ACTIONS = {"pull": Action.PULL, "push": Action.PUSH, "delete": Action.DELETE}
 _KINDS = {"repository": "oci", "apt": "apt", "rpm": "rpm"}
+
+
+async def _never(name: RepositoryName) -> bool:
+    return False
 
 
 class Granting:
@@ -27,16 +33,17 @@ class Granting:
         policy: Policy,
         authority: Authority,
         upstreams: Callable[[str], Iterable[str]] = lambda name: (),
-        mirrors: bool = False,
+        is_hosted: Callable[[RepositoryName], Awaitable[bool]] = _never,
     ) -> None:
         """
-        :param upstreams: repositories of upstreams, `<host>/<name>`, that a name is likely to mean.
-        :param mirrors: whether it may mean those of any other upstream, too.
+        :param upstreams: repositories of upstreams, `<host>/<name>`, that a name may mean: of each host that makes a
+            difference to the policy.
+        :param is_hosted: whether there is a hosted repository of a name.
         """
         self._policy = policy
         self._authority = authority
         self._upstreams = upstreams
-        self._mirrors = mirrors
+        self._is_hosted = is_hosted
 
     def granted(self, identity: Identity, scopes: Sequence[Scope]) -> list[Scope]:
         """The scopes with what is granted of their actions, without those of which that is nothing."""
@@ -57,24 +64,40 @@ class Granting:
         return bool(scopes) and all(
             one.kind == "repository"
             and one.actions == ("pull",)
-            and any(self._policy.allows(principal, access) for access in self._pulls(one.name))
+            and any(self._policy.allows(principal, access) for access in [_hosted(one.name), *self._mirrored(one.name)])
             for one in scopes
         )
+
+    async def means_ours(self, scopes: Sequence[Scope], address: str | None) -> bool:
+        """Whether one of these is a hosted repository that not everybody may pull: then the credentials are for us."""
+        principal = Principal(address=address)
+        for one in scopes:
+            if not self._policy.allows(principal, _hosted(one.name)):
+                try:
+                    if await self._is_hosted(RepositoryName.parse(one.name)):
+                        return True
+                except InvalidName:
+                    continue
+        return False
 
     def _allows(self, identity: Identity, scope: Scope, action: str) -> bool:
         if (scope.kind, scope.name, action) == ("registry", "catalog", "*"):
             accesses = [Access("registry", Action.LIST)]
         elif scope.kind not in _KINDS or action not in _ACTIONS:
             return False
-        elif scope.kind == "repository" and action == "pull":
-            if self._mirrors:
-                return True
-            accesses = self._pulls(scope.name)
         else:
             accesses = [Access(f"{_KINDS[scope.kind]}:{scope.name}", _ACTIONS[action])]
-        return any(identity.covers(one) and self._policy.allows(identity.principal, one) for one in accesses)
+        if any(identity.covers(one) and self._policy.allows(identity.principal, one) for one in accesses):
+            return True
+        if scope.kind != "repository" or action != "pull":
+            return False
+        # What narrows the credentials may name a host that these aren't of: it counts at the request.
+        return any(self._policy.allows(identity.principal, one) for one in self._mirrored(scope.name))
 
-    def _pulls(self, name: str) -> list[Access]:
-        """What pulling a name may be."""
-        hosted = Access(f"oci:{name}", Action.PULL)
-        return [hosted, *(mirrored(one, False, name) for one in self._upstreams(name))]
+    def _mirrored(self, name: str) -> list[Access]:
+        """What pulling a name may be beside the hosted repository."""
+        return [mirrored(one, False, name) for one in self._upstreams(name)]
+
+
+def _hosted(name: str) -> Access:
+    return Access(f"oci:{name}", Action.PULL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -10,6 +11,7 @@ from pkgd.auth.model import Access, Action, Identity, Principal, apt, mirrored, 
 from pkgd.auth.policy import Decision
 from pkgd.auth.rules import RulePolicy
 from pkgd.auth.scopes import TokenCap, format_scopes, parse_scopes
+from pkgd.formats.names import RepositoryName
 from tests.auth.fixtures import FakeTokenSource, Wall
 
 ALICE = Identity(Principal("alice"), "htpasswd")
@@ -69,14 +71,25 @@ class GrantingTests(SynchronousTestCase):
         self.assertEqual(found, "registry:catalog:*")
 
     def test_mirror(self) -> None:
-        """With the mirror on a token may pull any name; without it, what is likely meant by the name counts."""
-        policy = Only(mirrored("docker.io/library/alpine", False))
-        off = Granting(policy, self.authority, lambda name: [f"docker.io/{name}"])
-        on = Granting(policy, self.authority, lambda name: [], mirrors=True)
+        """A pull is granted if there is an upstream of which the name may be pulled; nothing else ever is."""
+        granting = Granting(
+            Only(mirrored("quay.io/team/app", False)),
+            self.authority,
+            lambda name: [f"a.example/{name}", f"quay.io/{name}"],
+        )
 
-        for name, pulls in (("library/alpine", "repository:library/alpine:pull"), ("other", "")):
-            self.assertEqual(self.granted(off, ALICE, f"repository:{name}:pull,push"), pulls)
-            self.assertEqual(self.granted(on, ALICE, f"repository:{name}:pull,push"), f"repository:{name}:pull")
+        for name, pulls in (("team/app", "repository:team/app:pull"), ("other", "")):
+            self.assertEqual(self.granted(granting, ALICE, f"repository:{name}:pull,push,delete"), pulls)
+        self.assertEqual(self.granted(granting, ALICE, "apt:team/app:pull"), "")
+
+    def test_mirror_and_keys(self) -> None:
+        """What a key may of which upstream counts at the request, where the upstream is known."""
+        cap = TokenCap.of(parse_scopes(["apt:x:pull"]))
+        granting = Granting(Only(mirrored("quay.io/a", False)), self.authority, lambda name: [f"quay.io/{name}"])
+        key = Identity(Principal("r"), "key:1", "", cap)
+
+        self.assertEqual(self.granted(granting, key, "repository:a:pull"), "repository:a:pull")
+        self.assertEqual(self.granted(granting, key, "repository:b:pull"), "")
 
     def test_narrowed(self) -> None:
         """A token for narrow credentials is as narrow; where nobody can see to that, it is worth nothing."""
@@ -104,3 +117,22 @@ class GrantingTests(SynchronousTestCase):
         }
         for scopes, expected in cases.items():
             self.assertEqual(granting.is_open(parse_scopes(scopes), "192.0.2.7"), expected, scopes)
+
+    def test_ours(self) -> None:
+        """A hosted repository that not everybody may pull is ours; one that is public is as good as an upstream's."""
+
+        async def is_hosted(name: RepositoryName) -> bool:
+            return str(name) in ("public", "private")
+
+        granting = Granting(Only(oci("public", Action.PULL)), self.authority, is_hosted=is_hosted)
+        for names, expected in (
+            (("public",), False),
+            (("elsewhere",), False),
+            (("private",), True),
+            (("public", "elsewhere", "private"), True),
+            (("NOT/A/NAME",), False),
+            ((), False),
+        ):
+            scopes = parse_scopes(f"repository:{name}:pull" for name in names)
+            found = self.successResultOf(Deferred.fromCoroutine(granting.means_ours(scopes, None)))
+            self.assertEqual(found, expected, names)

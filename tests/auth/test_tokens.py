@@ -10,7 +10,7 @@ from pkgd.auth.model import Action, Identity, Principal, oci
 from pkgd.auth.scopes import parse_scopes
 from pkgd.auth.tokenkeys import Algorithm, TokenKey
 from pkgd.auth.tokens import AccessTokens, TokenSettings
-from pkgd.errors import Unauthenticated
+from pkgd.errors import InvalidRequest, Unauthenticated
 from tests.auth.fixtures import keys
 from tests.auth.hostile import Forger
 
@@ -49,6 +49,13 @@ class MintTests(TokenCase):
             self.assertTrue(found.covers(oci("team/app", Action.PUSH)))
             self.assertFalse(found.covers(oci("team/app", Action.DELETE)))
             self.assertEqual(found.expires, self.clock.seconds() + 300)
+
+    def test_too_long(self) -> None:
+        """One that would not be accepted back is not made."""
+        scopes = parse_scopes([f"repository:{number}{'a' * 110}:pull" for number in range(60)])
+
+        self.assertRaises(InvalidRequest, self.tokens.mint, ALICE, scopes)
+        self.tokens.verify(self.tokens.mint(ALICE, scopes[:20]).text)
 
     def test_claims(self) -> None:
         """It has what distribution's specification asks for, and is good half a minute before it was made."""

@@ -189,7 +189,7 @@ class World(MirrorEdge):
         audit = Audit(self.audited, now)  # type: ignore[arg-type]
         rate = Rate(1_000_000, 60.0)
         authority = Authority(Sources([Users()]), tokens, Throttle(rate, rate, now), now, failed=audit.failed_login)
-        granting = Granting(policy, authority, lambda name: (), mirrors=True)
+        granting = Granting(policy, authority, lambda name: [f"docker.io/{name}"])
         outside = Outside(trusted=self.access_log.trusted)
         self.gate = Gate(policy, authority, outside, audit=audit)
         door = TokenApi(TokenParts(authority, tokens, granting, keys), outside)

@@ -186,8 +186,9 @@ class TokenApi:
         """Who asks; nobody, if his credentials are nobody's here and none are needed."""
         parts = self._parts
         is_open = self._ignores_foreign and parts.granting.is_open(order.scopes, order.address)
+        local_only = is_open and not await parts.granting.means_ours(order.scopes, order.address)
         try:
-            identity: Identity = await ask(is_open)
+            identity: Identity = await ask(local_only)
         except (Unauthenticated, Throttled):
             if not is_open:
                 raise

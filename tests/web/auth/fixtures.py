@@ -11,6 +11,7 @@ from pkgd.auth.granting import Granting
 from pkgd.auth.policy import Policy
 from pkgd.auth.rules import RulePolicy
 from pkgd.auth.sources import PasswordSource, RefreshTokens, TokenSource
+from pkgd.formats.names import RepositoryName
 from pkgd.web.auth.token import TokenApi, TokenParts
 from pkgd.web.gate import Gate
 from pkgd.web.outside import Outside
@@ -29,7 +30,7 @@ def basic(user: str, password: str) -> dict[str, str]:
 
 
 class AuthEdge(PackagesEdge):
-    """See the module. `wall` is the authority and what it consists of."""
+    """See the module. `wall` is the authority and what it consists of; `hosted` are repositories that are here."""
 
     def __init__(
         self,
@@ -47,13 +48,17 @@ class AuthEdge(PackagesEdge):
         rules = policy or RulePolicy()
         seen_as = outside or Outside(URL)
         gate = Gate(rules, wall.authority, seen_as, ignores_foreign)
-        granting = Granting(rules, wall.authority, lambda name: [f"docker.io/{name}"])
+        self.hosted: set[str] = set()
+        granting = Granting(rules, wall.authority, lambda name: [f"docker.io/{name}"], self._is_hosted)
         parts = TokenParts(wall.authority, wall.tokens, granting, wall.keys, refresh, refresh is not None)
         root: Any = self.root
         for door in (root._registry, root._packages, root._api):
             door._gate = gate
         root._tokens = TokenApi(parts, seen_as, ignores_foreign)
         self.gate = gate
+
+    async def _is_hosted(self, name: RepositoryName) -> bool:
+        return str(name) in self.hosted
 
     def bearer(self, user: str, password: str, *scopes: str) -> dict[str, str]:
         """The header with a token, got as clients get it."""

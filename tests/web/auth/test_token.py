@@ -17,6 +17,7 @@ from tests.web.messages import Response, request_bytes
 from tests.web.policies import Explained
 
 ALICE = basic("alice", "secret")
+UNVERIFIED = {"verify_signature": False}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -163,6 +164,29 @@ class GetTests(TokenCase):
 
         self.build(policy=Public(), ignores_foreign=False)
         self.get("&scope=repository:library/alpine:pull", hub, 401)
+
+    def test_ours(self) -> None:
+        """For a repository that is here, and not for everybody, a back end is asked: its users come for that."""
+        remote = FakeSource(Identity(Principal("carol"), "api:a"))
+        self.build(policy=Public(), more=[remote])
+        self.edge.hosted |= {"team/app", "public/b"}
+        carol = basic("carol", "secret")
+        for scope, asked in (
+            ("repository:team/other:pull", 0),
+            ("repository:public/b:pull", 0),
+            ("repository:NOT/a/name:pull", 0),
+            ("repository:team/app:pull", 1),
+            ("repository:library/alpine:pull&scope=repository:team/app:pull", 2),
+        ):
+            token = self.get(f"&scope={scope}", carol)["token"]
+            claims = jwt.decode(token, options={"verify_signature": False})
+            self.assertEqual(claims.get("sub"), "carol" if asked else None, scope)
+            self.assertEqual(len(remote.asked), asked, scope)
+
+        remote.answer = Verdict.UNKNOWN
+        for scope in ("repository:team/app:pull", "repository:team/other:pull"):
+            # Wrong credentials get the same answer, whether there is such a repository or not.
+            self.assertNotIn("sub", jwt.decode(self.get(f"&scope={scope}", carol)["token"], options=UNVERIFIED))
 
     def test_own_on_open_pulls(self) -> None:
         """Who is known is known also where nobody has to be."""
