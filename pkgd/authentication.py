@@ -25,12 +25,11 @@ from pkgd.config import Auth, Config
 from pkgd.errors import ConfigError, FailedStorage
 from pkgd.federation import Federation, federate
 from pkgd.formats.names import RepositoryName
-from pkgd.logins import Logins
+from pkgd.logins import LoginDoors, Logins
 from pkgd.metrics import Metrics
 from pkgd.provider import BrowserLogins, browser_logins, wrong_password
 from pkgd.sharing import Tasks
 from pkgd.users import Users, users_of
-from pkgd.web.api.keys import KeysApi
 from pkgd.web.auth.token import TokenApi, TokenParts
 from pkgd.web.gate import Gate
 from pkgd.web.outside import Outside
@@ -65,7 +64,7 @@ class Authentication:
         users: Users | None,
         metrics: Metrics,
         federation: Federation,
-        keys_api: KeysApi | None = None,
+        doors: LoginDoors | None = None,
         browsers: BrowserLogins | None = None,
     ) -> None:
         """
@@ -81,7 +80,7 @@ class Authentication:
         self._metrics = metrics
         # In mode none they are kept for the next mode, and nobody asks them.
         self._logins = None if door is None else lasting.logins
-        self.keys_api = keys_api
+        self.login_doors = doors
         self.browsers = browsers
 
     def open(self) -> None:
@@ -246,9 +245,9 @@ def authenticate(
     parts = TokenParts(authority, tokens, granting, keys, logins.refresh_tokens, auth.token.refresh_tokens, audit)
     door = TokenApi(parts, outside, ignores_foreign, tasks)
     gate = Gate(policy, authority, outside, ignores_foreign, audit)
-    api = logins.api(gate, tasks, None if browsers is None else browsers.sessions)
+    doors = logins.doors(gate, tasks, None if browsers is None else browsers.sessions)
     lasting = _Lasting(hashing, keys, logins, throttle)
-    return Authentication(gate, door, lasting, users, metrics, federation, api, browsers)
+    return Authentication(gate, door, lasting, users, metrics, federation, doors, browsers)
 
 
 def _sources(users: Users | None, federation: Federation, logins: Logins, browsers: BrowserLogins | None) -> Sources:

@@ -170,7 +170,7 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
         upstreams = make_upstreams(reactor, config, metrics, outbound, own_id, asked)
         mirrors = make_mirrors(reactor, config, stores, metrics, upstreams, mirror)
         door = MirrorEndpoints(mirrors, origin_rules(config), catalog, stores.blocking, own_id)
-        gate, browsers = authentication.gate, authentication.browsers
+        gate, browsers, doors = authentication.gate, authentication.browsers, authentication.login_doors
         hosted, immutable = packages.compose(config, gate), _immutable(config, stores)
         manifests = _manifests(config, stores, immutable)
         root = Root(
@@ -180,9 +180,10 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
             hosted.doors,
             hosted.api,
             authentication.door,
-            authentication.keys_api,
+            None if doors is None else doors.keys,
             None if browsers is None else browsers.api,
             None if browsers is None else browsers.page,
+            None if doors is None else doors.refresh,
         )
         limits = HttpLimits(
             header_size=int(config.limits.header_size),

@@ -209,6 +209,10 @@ class UnknownKey(Unknown):
     """no such API key"""
 
 
+class UnknownRefreshToken(Unknown):
+    """no such refresh token"""
+
+
 class UnknownRoute(Unknown):
     """no such endpoint"""
 

@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from attrs import frozen
+
 from pkgd.auth.apikeys import ApiKeys
 from pkgd.auth.keymaking import KeyLimits
 from pkgd.auth.refresh import StoredRefreshTokens
@@ -13,13 +15,23 @@ from pkgd.config import Auth, Config
 from pkgd.sharing import Tasks
 from pkgd.state.accountrows import KeyRow
 from pkgd.state.accounts import Accounts
-from pkgd.web.api.keys import Browsers, KeyApiParts, KeysApi
+from pkgd.web.api.keys import KeyApiParts, KeysApi
+from pkgd.web.api.people import Browsers
+from pkgd.web.api.refreshtokens import RefreshTokenApiParts, RefreshTokensApi
 from pkgd.web.auth.login import UnderWay
 from pkgd.web.gate import Gate
 
-__all__ = ["FILE", "Logins", "key_limits"]
+__all__ = ["FILE", "LoginDoors", "Logins", "key_limits"]
 
 FILE = "pkgd.sqlite"
+
+
+@frozen
+class LoginDoors:
+    """Where users look after what is theirs."""
+
+    keys: KeysApi
+    refresh: RefreshTokensApi
 
 
 class Logins:
@@ -56,9 +68,12 @@ class Logins:
         """From now on it is this configuration that says whose keys are good."""
         self.keys.is_user = self._is_user
 
-    def api(self, gate: Gate, tasks: Tasks, browsers: Browsers | None) -> KeysApi:
-        """The endpoint for keys; `browsers` is None where none log in."""
-        return KeysApi(KeyApiParts(gate, self.keys, self._limits, self._now, browsers), tasks)
+    def doors(self, gate: Gate, tasks: Tasks, browsers: Browsers | None) -> LoginDoors:
+        """The endpoints for both; `browsers` is None where none log in."""
+        return LoginDoors(
+            KeysApi(KeyApiParts(gate, self.keys, self._limits, self._now, browsers), tasks),
+            RefreshTokensApi(RefreshTokenApiParts(gate, self.refresh_tokens, browsers), tasks),
+        )
 
     async def look(self) -> None:
         """See whether the command `pkgd key` has changed anything, and write down what was used."""

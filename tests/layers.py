@@ -139,7 +139,7 @@ FILES_IN = (
     "pkgd.login.credentials",  # its own file
     "pkgd.commands.credentials",  # its own file
     "pkgd.commands.k8s_credential_provider",  # the key of the node
-    "pkgd.commands.localkeys",  # whether pkgd has ever run, and who is changing its keys
+    "pkgd.commands.localaccounts",  # whether pkgd has ever run, and who is changing its keys
     "pkgd.clientsetup.installing",  # files of clients
     "pkgd.prefetch.command",  # the list of images
     "pkgd.upload.command",  # what is uploaded

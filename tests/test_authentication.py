@@ -188,7 +188,7 @@ class KeyFileTests(AuthenticationCase):
         found.open()
 
         self.assertEqual(os.listdir(os.path.join(self.base, "state")), [])
-        self.assertIsNone(found.keys_api)
+        self.assertIsNone(found.login_doors)
 
 
 class ReloadTests(AuthenticationCase):

@@ -6,16 +6,23 @@ may is bound to those themselves.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from pkgd.auth.model import Identity, Principal
 from pkgd.auth.secrettexts import digest_of, new_secret
 from pkgd.auth.sources import Verdict
-from pkgd.state.accountrows import RefreshRow, add_refresh, delete_refresh, find_refresh
+from pkgd.state.accountrows import (
+    RefreshRow,
+    add_refresh,
+    all_refresh,
+    delete_refresh,
+    end_refresh,
+    find_refresh,
+)
 from pkgd.state.accounts import Accounts
 
-__all__ = ["StoredRefreshTokens"]
+__all__ = ["RefreshRow", "StoredRefreshTokens"]
 
 PREFIX = "pkgdr_"
 # How long one is good for, in seconds; then its user logs in again.
@@ -73,3 +80,17 @@ class StoredRefreshTokens:
     async def revoke(self, token: str) -> None:
         """It is worth nothing any more. Durable on return."""
         await self._accounts.run(partial(delete_refresh, digest=digest_of(token)))
+
+    async def list(self, user: str | None = None) -> Sequence[RefreshRow]:
+        """Those that are good, of one user or of all; without their secrets, which nobody has kept.
+
+        :raises FailedStorage: if that cannot be told.
+        """
+        return await self._accounts.run(partial(all_refresh, now=self._now(), user=user))
+
+    async def end(self, identifier: str) -> bool:
+        """The one that the list calls so is worth nothing any more; whether there was one. Durable on return.
+
+        :raises FailedStorage: if that cannot be written down; then it goes on.
+        """
+        return await self._accounts.run(partial(end_refresh, identifier=identifier))

@@ -9,47 +9,25 @@ from __future__ import annotations
 
 import json
 import sys
-from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
-from http.client import HTTPException
 from typing import Any
 
 from twisted.python import usage
 
-from pkgd import __version__
 from pkgd.auth.keycaps import AllowRow, parse_allowance
 from pkgd.auth.keymaking import Wish
-from pkgd.commands.credentials import read_credentials
+from pkgd.commands.apicall import Api, ApiOptions, one_line
 from pkgd.commands.localkeys import Keys, LocalKeys
 from pkgd.config import parse_duration
 from pkgd.errors import ConfigError, InvalidRequest, UnknownKey
-from pkgd.options import AnywhereOptions
-from pkgd.prefetch.transport import HttpTransport, Server, Unreachable
 
 __all__ = ["KeyOptions", "RemoteKeys", "run"]
 
-# What of an answer is read; a list of keys is the longest.
-MAX_ANSWER = 16 << 20
 
-
-class _Common(AnywhereOptions):
-    optParameters: list[Any] = [
-        ["config", "c", None, "The configuration file, whose state directory is worked on."],
-        ["url", "u", None, "The running pkgd to ask instead."],
-        ["credentials", None, None, "With --url: a file with user:password in its first line; - is standard input."],
-        ["ca-file", None, None, "A PEM file with the certificates to trust instead of the system's."],
-    ]
-
-    def postOptions(self) -> None:
-        """Two that go together."""
-        if (self["url"] is None) != (self["credentials"] is None):
-            raise usage.UsageError("--url and --credentials go together")
-
-
-class _Create(_Common):
+class _Create(ApiOptions):
     longdesc = "Makes an API key and prints it, alone on standard output. It is shown only once."
     optParameters: list[Any] = [
-        *_Common.optParameters,
+        *ApiOptions.optParameters,
         ["robot", None, None, "Whose key: robot:NAME. Without it, that of the user who asks; only with --url."],
         ["label", None, "", "What it is for."],
         ["expires", None, None, "How long it lives, such as 90d."],
@@ -97,12 +75,12 @@ class _Create(_Common):
         )
 
 
-class _List(_Common):
+class _List(ApiOptions):
     longdesc = "Prints the keys, one a line: id, owner, until when, last use, what they are for, label."
     optFlags: list[Any] = [["all", None, "With --url: those of everybody, for administrators."]]
 
 
-class _Revoke(_Common):
+class _Revoke(ApiOptions):
     synopsis = "[options] ID"
     longdesc = "Ends a key, and those that were made with it."
 
@@ -131,9 +109,8 @@ class KeyOptions(usage.Options):
 class RemoteKeys:
     """Those of a running pkgd."""
 
-    def __init__(self, transport: HttpTransport, credentials: str) -> None:
-        self._transport = transport
-        self._authorization = "Basic " + b64encode(credentials.encode("utf-8")).decode("ascii")
+    def __init__(self, api: Api) -> None:
+        self._api = api
 
     def create(self, wish: Wish) -> str:
         """See `Keys`."""
@@ -146,37 +123,20 @@ class RemoteKeys:
             "networks": wish.networks,
             "expires_in": wish.lifetime,
         }
-        return str(self._ask("POST", "/api/v1/keys", json.dumps(body).encode("utf-8"))["key"])
+        return str(self._api.ask("POST", "/api/v1/keys", json.dumps(body).encode("utf-8"))["key"])
 
     def list(self, everybody: bool) -> Sequence[Mapping[str, Any]]:
         """See `Keys`."""
-        found: Sequence[Mapping[str, Any]] = self._ask("GET", f"/api/v1/keys{'?all=true' if everybody else ''}")["keys"]
+        found: Sequence[Mapping[str, Any]] = self._api.ask("GET", f"/api/v1/keys{'?all=true' if everybody else ''}")[
+            "keys"
+        ]
         return found
 
     def revoke(self, identifier: str) -> None:
         """See `Keys`."""
         if not identifier.isalnum() or not identifier.isascii():
             raise UnknownKey(identifier)
-        self._ask("DELETE", f"/api/v1/keys/{identifier}")
-
-    def _ask(self, method: str, path: str, body: bytes | None = None) -> Any:
-        headers = {"Authorization": self._authorization, "User-Agent": f"pkgd-key/{__version__}"}
-        if body is not None:
-            headers["Content-Length"] = str(len(body))
-        try:
-            answer = self._transport(method, path, headers, None if body is None else [body])
-            try:
-                text = answer.read(MAX_ANSWER).decode("utf-8", "replace")
-            finally:
-                answer.close()
-            found = json.loads(text) if text else None
-        except Unreachable as error:
-            raise ConfigError("--url", f"no connection: {error}") from error
-        except (OSError, HTTPException, ValueError) as error:
-            raise ConfigError("--url", f"it is no pkgd that answers there: {error}") from error
-        if answer.status >= 300:
-            raise ConfigError("", _why(found, answer.status))
-        return found
+        self._api.ask("DELETE", f"/api/v1/keys/{identifier}")
 
 
 def run(options: Any, source: Callable[[], str] = sys.stdin.readline) -> None:
@@ -185,7 +145,8 @@ def run(options: Any, source: Callable[[], str] = sys.stdin.readline) -> None:
     :param source: gives the first line of standard input.
     """
     given = options.subOptions
-    keys: Keys = _remote(given, source) if given["url"] is not None else LocalKeys.of(given["config"])
+    api = given.api(source)
+    keys: Keys = LocalKeys.of(given["config"]) if api is None else RemoteKeys(api)
     match options.subCommand:
         case "create":
             print(keys.create(given.wish()))
@@ -195,24 +156,9 @@ def run(options: Any, source: Callable[[], str] = sys.stdin.readline) -> None:
             print("".join(_line(one) for one in keys.list(bool(given["all"]))), end="")
 
 
-def _remote(given: Any, source: Callable[[], str]) -> Keys:
-    credentials = read_credentials(given["credentials"], source)
-    return RemoteKeys(HttpTransport.to(Server.parse(given["url"]), given["ca-file"]), credentials)
-
-
 def _line(row: Mapping[str, Any]) -> str:
     allow = " ".join(f"{','.join(one['resources'])}={','.join(one['actions'])}" for one in row["allow"] or ())
     state = "suspended" if row["suspended"] else f"until {row['expires'][:10]}"
     used = f"used {row['last_used'][:10]}" if row["last_used"] else "never used"
     parts = [row["id"], row["owner"], state, used, allow or "everything", row["label"]]
-    text = "  ".join(parts).rstrip()
-    return "".join(one if one.isprintable() else "?" for one in text) + "\n"
-
-
-def _why(answer: Any, status: int) -> str:
-    """What an answer of a pkgd says has gone wrong."""
-    try:
-        message = str(answer["errors"][0]["message"])
-    except (TypeError, LookupError):
-        message = "it is no pkgd that answers there"
-    return "".join(one if one.isprintable() else "?" for one in f"{message} ({status})")
+    return one_line(parts)

@@ -20,16 +20,22 @@ __all__ = [
     "add_refresh",
     "add_session",
     "all_keys",
+    "all_refresh",
     "delete_expired",
     "delete_key",
     "delete_refresh",
     "delete_session",
+    "end_refresh",
     "find_refresh",
     "find_session",
     "forget_user",
     "note_uses",
     "set_standing",
 ]
+
+
+# How much of a refresh token's digest tells it from others.
+_ID_BYTES = 8
 
 
 @frozen
@@ -75,6 +81,11 @@ class RefreshRow:
     client: str
     created: float
     expires: float
+
+    @property
+    def id(self) -> str:
+        """What it is called where its secret is nobody's business."""
+        return self.digest[:_ID_BYTES].hex()
 
 
 @frozen
@@ -145,6 +156,21 @@ def find_refresh(t: Any, digest: bytes) -> RefreshRow | None:
     """The refresh token with this digest."""
     row = t.execute("SELECT * FROM refresh_token WHERE digest = ?", (digest,)).fetchone()
     return None if row is None else RefreshRow(row[0], row[1], _texts(row[2]), *row[3:])
+
+
+def all_refresh(t: Any, now: float, user: str | None = None) -> list[RefreshRow]:
+    """Every refresh token that is good for longer than until now, or a user's."""
+    rows = t.execute(
+        "SELECT * FROM refresh_token WHERE expires > ? AND (? IS NULL OR user = ?) ORDER BY created, digest",
+        (now, user, user),
+    ).fetchall()
+    return [RefreshRow(row[0], row[1], _texts(row[2]), *row[3:]) for row in rows]
+
+
+def end_refresh(t: Any, identifier: str) -> bool:
+    """Forget the refresh token that is called so; whether there was one."""
+    t.execute("DELETE FROM refresh_token WHERE lower(hex(substr(digest, 1, ?))) = ?", (_ID_BYTES, identifier))
+    return bool(t.rowcount)
 
 
 def delete_refresh(t: Any, digest: bytes) -> None:

@@ -3,7 +3,8 @@
 /v2/…               the distribution API: own dispatch (pkgd.web.registry)
 /apt/…  /rpm/…      package repositories: own dispatch (pkgd.web.packages), with what Gitea, Nexus, Artifactory and
                     GitLab call them: /api/packages/…, /repository/…, /artifactory/…, /api/v4/projects/…
-/api/v1/…           JSON for tools (pkgd.web.api), with API keys at /api/v1/keys
+/api/v1/…           JSON for tools (pkgd.web.api), with API keys at /api/v1/keys, and
+                    refresh tokens at /api/v1/refresh-tokens
 /api/openapi.json   what of all this programs may use, described (pkgd.web.openapi)
 /auth/…             tokens for clients of the registry, also at /token and /v2/token; logins (pkgd.web.auth)
 /ui/keys            the page for API keys (pkgd.web.ui)
@@ -25,6 +26,7 @@ from pkgd.errors import UnknownRoute
 from pkgd.web import errors
 from pkgd.web.api.keys import KeysApi
 from pkgd.web.api.packages import ApiV1
+from pkgd.web.api.refreshtokens import RefreshTokensApi
 from pkgd.web.auth.login import LoginApi
 from pkgd.web.auth.token import TokenApi
 from pkgd.web.gate import require_declarations
@@ -55,9 +57,10 @@ class Root:
         keys: KeysApi | None = None,
         logins: LoginApi | None = None,
         page: KeysPage | None = None,
+        refresh: RefreshTokensApi | None = None,
     ) -> None:
         """
-        :param metrics: None if there are to be none; so with `packages`, `api`, `tokens`, `keys`, `logins` and `page`.
+        :param metrics: None if there are to be none; so with all that follow.
         :raises LookupError: if any route declares no access.
         """
         self._registry = registry
@@ -67,6 +70,7 @@ class Root:
         self._keys = keys
         self._logins = logins
         self._page = page
+        self._refresh = refresh
         probes = KleinTree(health.app, "probe")
         self._doors = {b"health": probes, b"ready": probes}
         if metrics is not None:
@@ -89,6 +93,8 @@ class Root:
             return self._page
         if self._keys is not None and _is_below(path, KeysApi.prefix):
             return self._keys
+        if self._refresh is not None and _is_below(path, RefreshTokensApi.prefix):
+            return self._refresh
         if self._api is not None and path.startswith(b"/api/v1/"):
             return self._api
         if path == OpenApiDoor.path:

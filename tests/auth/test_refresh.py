@@ -43,6 +43,33 @@ class RefreshTests(SynchronousTestCase):
         for _ in range(2):
             self.assertEqual(self.redeem(self.token), evolve(ALICE, expires=LIFETIME))
 
+    def test_listed(self) -> None:
+        """Those that are good are listed, one's own or all; each has a name that is none of its secret."""
+        self.clock.advance(10)
+        self.get(self.tokens.issue(evolve(ALICE, principal=Principal("bob")), SERVICE, "podman"))
+        mine = self.get(self.tokens.list("alice"))
+        every = self.get(self.tokens.list())
+
+        self.assertEqual([(one.user, one.client, one.created) for one in mine], [("alice", "docker", 0.0)])
+        self.assertEqual([one.user for one in every], ["alice", "bob"])
+        self.assertEqual(len({one.id for one in every}), 2)
+        self.assertRegex(every[0].id, r"^[0-9a-f]{16}$")
+        self.clock.advance(LIFETIME - 10)
+        self.assertEqual([one.user for one in self.get(self.tokens.list())], ["bob"])
+
+    def test_ended(self) -> None:
+        """Ended by its name it is worth nothing, and no other is touched."""
+        other = self.get(self.tokens.issue(ALICE, SERVICE, "podman"))
+        (first,) = [one.id for one in self.get(self.tokens.list()) if one.client == "docker"]
+        for name in ("", "0" * 16, first[:-1], first + "0", "%", "_" * 16):
+            self.assertFalse(self.get(self.tokens.end(name)), name)
+
+        self.assertTrue(self.get(self.tokens.end(first)))
+        self.assertFalse(self.get(self.tokens.end(first)))
+
+        self.assertEqual(self.redeem(self.token), Verdict.REJECTED)
+        self.assertIsInstance(self.redeem(other), Identity)
+
     def test_wrong(self) -> None:
         """Another service's, or one that never was, stands for nobody."""
         self.assertEqual(self.redeem(self.token, "other"), Verdict.REJECTED)

@@ -87,9 +87,11 @@ class TableTests(SynchronousTestCase):
         self.assertEqual({one.row[1] for one in ASKS if one.row[0] in ("probes", "metrics")}, found)
 
     def test_doors(self) -> None:
-        """There is no other door. That of keys admits in one place (tests.web.api.test_keys)."""
+        """There is no other door. Those of keys and refresh tokens admit in one place (tests.web.api)."""
         doors = {name for name, value in vars(self.root).items() if hasattr(value, "handle")}
-        self.assertEqual(doors, {"_registry", "_packages", "_api", "_keys", "_tokens", "_openapi", "_nowhere"})
+        self.assertEqual(
+            doors, {"_registry", "_packages", "_api", "_keys", "_refresh", "_tokens", "_openapi", "_nowhere"}
+        )
         self.assertEqual(set(self.root._doors), {b"health", b"ready", b"metrics"})
         self.assertTrue(all(isinstance(one, KleinTree) for one in self.root._doors.values()))
         self.assertIsInstance(self.root, Root)
@@ -103,5 +105,17 @@ class TableTests(SynchronousTestCase):
 
         doors = {name for name, value in vars(root).items() if hasattr(value, "handle")}
         self.assertEqual(
-            doors, {"_registry", "_packages", "_api", "_keys", "_tokens", "_openapi", "_nowhere", "_logins", "_page"}
+            doors,
+            {
+                "_registry",
+                "_packages",
+                "_api",
+                "_keys",
+                "_refresh",
+                "_tokens",
+                "_openapi",
+                "_nowhere",
+                "_logins",
+                "_page",
+            },
         )

@@ -11,9 +11,8 @@ Origin that is ours: no other site can make it send these.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from attrs import frozen
@@ -22,35 +21,20 @@ from twisted.python.failure import Failure
 from pkgd.auth.apikeys import ApiKeys, KeyRow
 from pkgd.auth.keycaps import AllowRow, allowance_document, checked_allowance
 from pkgd.auth.keymaking import KeyLimits, Wish, order_for
-from pkgd.auth.model import Access, Action, Identity
 from pkgd.errors import InvalidRequest, UnknownKey
 from pkgd.sharing import Tasks
 from pkgd.web import errors
+from pkgd.web.api.people import ADMIN, NO_STORE, Browsers, admit_account, shown_time
 from pkgd.web.gate import Gate, Grant
 from pkgd.web.request import Request
 from pkgd.web.respond import send_empty, send_json
 from pkgd.web.routes import Routes
 from pkgd.web.target import parse_query
 
-__all__ = ["Browsers", "KeyApiParts", "KeysApi"]
+__all__ = ["KeyApiParts", "KeysApi"]
 
-ACCOUNT = Access("account", Action.ENTER)
-# Administrators may; DELETE, because it is nobody else's without a rule.
-ADMIN = Access("admin", Action.DELETE)
 MAX_BODY = 64 * 1024
 MAX_KEYS = 200
-
-_NO_STORE = b"Cache-Control: no-store\r\n"
-
-
-class Browsers(Protocol):
-    """Knows browsers that have logged in."""
-
-    async def identify(self, request: Request) -> Identity | None:
-        """Who it is; None if there is no session.
-
-        :raises Denied: if another site may have made the browser send this.
-        """
 
 
 class _Allow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,18 +94,10 @@ class KeysApi:
 
     async def _answer(self, request: Request, work: Callable[..., Awaitable[None]], values: list[str]) -> None:
         try:
-            await work(request, await self._admit(request), *values)
+            grant = await admit_account(request, self._parts.gate, self._parts.browsers)
+            await work(request, grant, *values)
         except Exception:
             errors.answer(request, Failure())
-
-    async def _admit(self, request: Request) -> Grant:
-        """Whoever has a name: by the credentials of the header, else by the session of his browser."""
-        parts = self._parts
-        if parts.browsers is not None and b"authorization" not in request.head.headers:
-            identity = await parts.browsers.identify(request)
-            if identity is not None:
-                return parts.gate.admit_as(request, identity, ACCOUNT)
-        return await parts.gate.admit(request, ACCOUNT)
 
     # -- the three --
 
@@ -130,7 +106,7 @@ class KeysApi:
         if everybody:
             grant.require(ADMIN)
         rows = [one for one in self._parts.keys.list() if everybody or one.owner == grant.principal.name]
-        send_json(request, 200, {"keys": [_shown(one) for one in rows], "user": grant.principal.name}, _NO_STORE)
+        send_json(request, 200, {"keys": [_shown(one) for one in rows], "user": grant.principal.name}, NO_STORE)
 
     async def _create(self, request: Request, grant: Grant) -> None:
         wish = _wish(await request.body.read_all(MAX_BODY))
@@ -140,7 +116,7 @@ class KeysApi:
             raise InvalidRequest("", f"{order.owner} has {MAX_KEYS} keys already: revoke some")
         row, text = await parts.keys.create(order)
         grant.record("create-key", f"key:{row.id}", owner=row.owner, label=row.label)
-        send_json(request, 201, {**_shown(row), "key": text}, _NO_STORE)
+        send_json(request, 201, {**_shown(row), "key": text}, NO_STORE)
 
     async def _revoke(self, request: Request, grant: Grant, identifier: str) -> None:
         row = self._parts.keys.find(identifier)
@@ -148,7 +124,7 @@ class KeysApi:
             raise UnknownKey(identifier[:40])
         await self._parts.keys.revoke(identifier)
         grant.record("revoke-key", f"key:{row.id}", owner=row.owner, label=row.label)
-        send_empty(request, 204, _NO_STORE)
+        send_empty(request, 204, NO_STORE)
 
     def _is_own(self, row: KeyRow, grant: Grant) -> bool:
         """Whether he may revoke it as his own; with a narrowed key only that one, and those made with it."""
@@ -179,11 +155,7 @@ def _shown(row: KeyRow) -> dict[str, Any]:
         "networks": row.networks,
         "made_with": row.parent,
         "suspended": row.suspended,
-        "created": _time(row.created),
-        "expires": _time(row.expires),
-        "last_used": None if row.used is None else _time(row.used),
+        "created": shown_time(row.created),
+        "expires": shown_time(row.expires),
+        "last_used": None if row.used is None else shown_time(row.used),
     }
-
-
-def _time(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

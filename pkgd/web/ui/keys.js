@@ -43,21 +43,37 @@ function show(key) {
   cell(row, limits(key));
   cell(row, key.suspended ? "suspended" : key.expires.slice(0, 10));
   cell(row, key.last_used ? key.last_used.slice(0, 10) : "never");
+  cell(row, "").append(revoking(`/api/v1/keys/${encodeURIComponent(key.id)}`));
+  return row;
+}
+
+function showLogin(login) {
+  const row = document.createElement("tr");
+  row.dataset.id = login.id;
+  cell(row, login.client);
+  cell(row, login.created.slice(0, 10));
+  cell(row, login.expires.slice(0, 10));
+  cell(row, "").append(revoking(`/api/v1/refresh-tokens/${encodeURIComponent(login.id)}`));
+  return row;
+}
+
+function revoking(path) {
   const button = document.createElement("button");
   button.type = "button";
   button.textContent = "Revoke";
   button.addEventListener("click", () => attempt(async () => {
-    await ask("DELETE", `/api/v1/keys/${encodeURIComponent(key.id)}`);
+    await ask("DELETE", path);
     await list();
   }));
-  cell(row, "").append(button);
-  return row;
+  return button;
 }
 
 async function list() {
   const found = await ask("GET", "/api/v1/keys");
   byId("user").textContent = found.user;
   byId("keys").replaceChildren(...found.keys.map(show));
+  const logins = await ask("GET", "/api/v1/refresh-tokens");
+  byId("logins").replaceChildren(...logins.refresh_tokens.map(showLogin));
   document.body.dataset.ready = "1";
 }
 
@@ -86,6 +102,7 @@ byId("form").addEventListener("submit", (event) => { event.preventDefault(); att
 byId("logout").addEventListener("click", () => attempt(async () => {
   await ask("POST", "/auth/logout");
   byId("keys").replaceChildren();
+  byId("logins").replaceChildren();
   byId("user").textContent = "You have logged out.";
   delete document.body.dataset.ready;
 }));
