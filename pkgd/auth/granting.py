@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from pkgd.auth.authority import Authority
-from pkgd.auth.model import Access, Action, Identity, Principal, mirrored
+from pkgd.auth.model import Access, Action, Cap, Identity, Principal, mirrored
 from pkgd.auth.policy import Policy
-from pkgd.auth.scopes import Scope
+from pkgd.auth.scopes import AccessCap, Scope
 from pkgd.errors import InvalidName
 from pkgd.formats.names import RepositoryName
 
@@ -91,12 +91,17 @@ class Granting:
             return True
         if scope.kind != "repository" or action != "pull":
             return False
-        # What narrows the credentials may name a host that these aren't of: it counts at the request.
-        return any(self._policy.allows(identity.principal, one) for one in self._mirrored(scope.name))
+        # A key may be for a host that these aren't of: it counts at the request, where the host is known.
+        by_name = isinstance(identity.cap, AccessCap)
+        return any(
+            self._policy.allows(identity.principal, one) and (not by_name or identity.covers(one))
+            for one in self._mirrored(scope.name, identity.cap)
+        )
 
-    def _mirrored(self, name: str) -> list[Access]:
+    def _mirrored(self, name: str, cap: Cap | None = None) -> list[Access]:
         """What pulling a name may be beside the hosted repository."""
-        return [mirrored(one, False, name) for one in self._upstreams(name)]
+        named = cap.at_hosts(name) if isinstance(cap, AccessCap) else []
+        return [mirrored(one, False, name) for one in [*self._upstreams(name), *named]]
 
 
 def _hosted(name: str) -> Access:

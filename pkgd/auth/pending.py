@@ -14,9 +14,18 @@ from typing import Generic, TypeVar
 
 from attrs import field, frozen
 
+from pkgd.auth.model import Identity
 from pkgd.auth.secrettexts import digest_of, new_secret
 
-__all__ = ["BrowserLogin", "DeviceLogin", "Pending", "challenge_of", "new_browser_login"]
+__all__ = [
+    "BrowserLogin",
+    "DeviceLogin",
+    "LoopbackCode",
+    "LoopbackLogin",
+    "Pending",
+    "challenge_of",
+    "new_browser_login",
+]
 
 T = TypeVar("T")
 
@@ -53,17 +62,43 @@ class Pending(Generic[T]):
 
 
 @frozen
+class LoopbackLogin:
+    """A command that waits at a port of the browser's own machine (RFC 8252, 7.3).
+
+    `state` is what it knows its browser by, `challenge` what it will show the verifier of (RFC 7636).
+    """
+
+    port: int
+    state: str
+    challenge: str
+
+
+@frozen
+class LoopbackCode:
+    """What the code that such a command gets is good for: once, for who has the verifier."""
+
+    identity: Identity
+    challenge: str
+
+    def is_by(self, verifier: str) -> bool:
+        """Whether it is the command that has begun."""
+        return hmac.compare_digest(self.challenge, challenge_of(verifier))
+
+
+@frozen
 class BrowserLogin:
     """One that has been sent to the provider.
 
     `browser` is the digest of what its cookie has: a code that comes by another browser is somebody else's.
-    `verifier` is that of PKCE (RFC 7636); `target` is where it goes afterwards, a path of ours.
+    `verifier` is that of PKCE (RFC 7636); `target` is where it goes afterwards, a path of ours. `loopback` is the
+    command for which it logs in instead, if it does.
     """
 
     nonce: str
     verifier: str = field(repr=False)
     browser: bytes
     target: str
+    loopback: LoopbackLogin | None = None
 
     def is_by(self, cookie: str | None) -> bool:
         """Whether it is the same browser."""
@@ -79,9 +114,9 @@ class DeviceLogin:
     asked: float
 
 
-def new_browser_login(cookie: str, target: str) -> BrowserLogin:
+def new_browser_login(cookie: str, target: str, loopback: LoopbackLogin | None = None) -> BrowserLogin:
     """One of a browser that has got a cookie."""
-    return BrowserLogin(new_secret(), new_secret(), digest_of(cookie), target)
+    return BrowserLogin(new_secret(), new_secret(), digest_of(cookie), target, loopback)
 
 
 def challenge_of(verifier: str) -> str:

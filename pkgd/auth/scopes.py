@@ -147,6 +147,10 @@ class AccessCap:
         """See `Cap`."""
         return self.tokens.covers(access) or (access.asked is not None and self.tokens.covers(_in_full(access)))
 
+    def at_hosts(self, name: str) -> list[str]:
+        """The repositories in it that may be what a client calls so, of some host."""
+        return [one for kind, one in self.tokens.access if kind == "repository" and one.partition("/")[2] == name]
+
 
 @frozen
 class GrantedAccess:

@@ -1,5 +1,7 @@
 """`pkgd login URL`: a code to log in with by any browser (RFC 8628), and a refresh token for docker and its like.
 
+Where the provider gives no codes, a browser of this machine will do (pkgd.login.loopback).
+
 pkgd asks its provider, so that nothing about that has to be known here.
 """
 
@@ -8,7 +10,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
+from functools import partial
 from http.client import HTTPException
 from threading import Event
 from typing import Any, TextIO
@@ -20,12 +24,16 @@ from twisted.python import usage
 from pkgd import __version__
 from pkgd.errors import ConfigError
 from pkgd.login.credentials import REFRESH, CredentialsFile, Login, server_name
+from pkgd.login.loopback import Callback, Listening, Ticket
 from pkgd.options import AnywhereOptions
 from pkgd.prefetch.transport import HttpTransport, Server, Unreachable
 
 __all__ = ["Browser", "LoginOptions", "log_in", "log_out", "run_login", "run_logout"]
 
 MAX_ANSWER = 64 * 1024
+# How long a browser of this machine may take.
+HERE_SECONDS = 600.0
+_LATE = "nobody has logged in in time"
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -50,11 +58,16 @@ class LoginOptions(AnywhereOptions):
 
 @frozen
 class Browser:
-    """A pkgd as these commands ask it: `post` sends a form, `wait` lets seconds pass, `output` is for the user."""
+    """A pkgd, at `url`, as these commands ask it.
 
+    `post` sends a form, `wait` lets seconds pass, `output` is for the user, `listen` is where a browser may come back.
+    """
+
+    url: str
     post: Callable[[str, dict[str, str]], tuple[int, dict[str, Any]]]
     wait: Callable[[float], None]
     output: TextIO
+    listen: Callable[[], Callback]
 
 
 def log_in(browser: Browser, server: str, file: CredentialsFile) -> None:
@@ -63,12 +76,15 @@ def log_in(browser: Browser, server: str, file: CredentialsFile) -> None:
     :raises ConfigError: if it cannot be done.
     """
     status, code = browser.post("/auth/device", {})
-    if status != 200:
+    if status == 400:
+        # It has none.
+        found = _log_in_here(browser)
+    elif status != 200:
         raise ConfigError("", _why(status, code))
-    place = code.get("verification_uri_complete") or code["verification_uri"]
-    print(f"Open {_plain(place)}\nand see that it shows the code {_plain(code['user_code'])}", file=browser.output)
-    browser.output.flush()
-    found = _await(browser, code)
+    else:
+        place = code.get("verification_uri_complete") or code["verification_uri"]
+        _say(browser, f"Open {_plain(place)}\nand see that it shows the code {_plain(code['user_code'])}")
+        found = _await(browser, code)
     file.put(server, Login(REFRESH, str(found["refresh_token"]), str(found["user"])))
     print(f"{_plain(found['user'])} has logged in to {server}", file=browser.output)
 
@@ -98,6 +114,28 @@ def run_logout(options: Any) -> None:
     log_out(_browser(options), server_name(str(options["server"])), CredentialsFile.of_user(os.environ))
 
 
+def _log_in_here(browser: Browser) -> dict[str, Any]:
+    """Wait for a browser of this machine to come back."""
+    try:
+        callback = browser.listen()
+    except OSError as error:
+        raise ConfigError("", f"there is no port at which a browser could come back: {error.strerror}") from error
+    ticket = Ticket.new()
+    _say(browser, f"Open {ticket.page(browser.url, callback.port)}\nin a browser on this machine")
+    code = callback.wait(ticket.code_in, HERE_SECONDS)
+    if code is None:
+        raise ConfigError("", _LATE)
+    status, answer = browser.post("/auth/loopback/token", {"code": code, "code_verifier": ticket.verifier})
+    if status != 200:
+        raise ConfigError("", _why(status, answer))
+    return answer
+
+
+def _say(browser: Browser, text: str) -> None:
+    print(text, file=browser.output)
+    browser.output.flush()
+
+
 def _await(browser: Browser, code: dict[str, Any]) -> dict[str, Any]:
     """Ask until somebody has logged in, or the code is over."""
     left, interval = float(code["expires_in"]), float(code["interval"])
@@ -118,7 +156,7 @@ def _await(browser: Browser, code: dict[str, Any]) -> dict[str, Any]:
                 break
             case _:
                 raise ConfigError("", _why(status, answer))
-    raise ConfigError("", "nobody has logged in in time")
+    raise ConfigError("", _LATE)
 
 
 def _browser(options: Any) -> Browser:
@@ -148,7 +186,7 @@ def _browser(options: Any) -> Browser:
     def wait(seconds: float) -> None:
         waiting.wait(seconds)
 
-    return Browser(post, wait, sys.stdout)
+    return Browser(str(options["server"]), post, wait, sys.stdout, partial(Listening, time.monotonic))
 
 
 def _why(status: int, answer: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from pkgd.auth.granting import Granting
 from pkgd.auth.model import Access, Action, Identity, Principal, apt, mirrored, oci
 from pkgd.auth.policy import Decision
 from pkgd.auth.rules import RulePolicy
-from pkgd.auth.scopes import TokenCap, format_scopes, parse_scopes
+from pkgd.auth.scopes import AccessCap, TokenCap, format_scopes, parse_scopes
 from pkgd.formats.names import RepositoryName
 from tests.auth.fixtures import FakeTokenSource, Wall
 
@@ -101,6 +101,18 @@ class GrantingTests(SynchronousTestCase):
             self.granted(granting, Identity(Principal("r"), "key:1", "", cap), *scopes), "repository:a:pull"
         )
         self.assertEqual(self.granted(granting, Identity(Principal("r"), "htpasswd", "", cap), *scopes), "")
+
+    def test_mirror_and_claims(self) -> None:
+        """What an issuer narrows its user to is told by names, so that it counts for the token, too."""
+        granting = Granting(RulePolicy(), self.authority, lambda name: [f"docker.io/{name}"])
+        listed = parse_scopes(["repository:a:pull", "repository:quay.io/team/b:pull", "repository:docker.io/d:pull"])
+        carol = Identity(Principal("carol"), "key:1", "", AccessCap(TokenCap.of(listed)))
+
+        scopes = [f"repository:{name}:pull" for name in ("a", "b", "c", "d", "team/b", "quay.io/team/b", "eam/b")]
+        found = self.granted(granting, carol, *scopes)
+
+        wanted = ["a", "d", "team/b", "quay.io/team/b"]
+        self.assertEqual(found.split(" "), [f"repository:{name}:pull" for name in wanted])
 
     def test_open(self) -> None:
         """Only pulls, and all of them, of what anybody may pull, need no credentials."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import io
 import os
+import re
+from collections.abc import Callable
 from typing import Any
 
+from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
+from pkgd.auth.pending import challenge_of
 from pkgd.errors import ConfigError
-from pkgd.login.command import Browser, log_in, log_out
+from pkgd.login.command import HERE_SECONDS, Browser, log_in, log_out
 from pkgd.login.credentials import CredentialsFile, Login
 
 CODE = {
@@ -23,6 +27,21 @@ TOKEN = {"refresh_token": "refresh", "user": "alice"}
 PENDING = (400, {"error": "authorization_pending"})
 
 
+class FakeCallback:
+    """A port at which a browser comes back with a code, or nobody does."""
+
+    port = 40001
+
+    def __init__(self) -> None:
+        self.brings: str | None = "code"
+        self.seconds = 0.0
+
+    def wait(self, code_in: Callable[[str], str | None], seconds: float) -> str | None:
+        """See `Callback`."""
+        self.seconds = seconds
+        return self.brings
+
+
 class CommandTests(SynchronousTestCase):
     """One server."""
 
@@ -33,7 +52,10 @@ class CommandTests(SynchronousTestCase):
         self.answers: list[tuple[int, dict[str, Any]]] = []
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.waits: list[float] = []
-        self.browser = Browser(self.post, self.waits.append, self.output)
+        self.callback = FakeCallback()
+        self.browser = Browser(
+            "https://pkg.example.com:443", self.post, self.waits.append, self.output, lambda: self.callback
+        )
 
     def post(self, path: str, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
         """The next answer; the last one again and again."""
@@ -79,6 +101,34 @@ class CommandTests(SynchronousTestCase):
         denied = {"errors": [{"message": "alice is in none of the groups\x1b[2J"}]}
         self.assertIn("none of the groups?[2J (403)", self.fails((200, CODE), (403, denied)))
         self.assertIn("(500)", self.fails((200, CODE), (500, {})))
+
+    def test_here(self) -> None:
+        """Where there are no device codes, a page is named, and the code that a browser brings is redeemed."""
+        self.log_in((400, {}), (200, TOKEN))
+
+        self.assertEqual(self.file.read(), {"pkg.example.com": Login("<token>", "refresh", "alice")})
+        ((_, _), (path, form)) = self.asked
+        self.assertEqual((path, form["code"]), ("/auth/loopback/token", "code"))
+        place = re.search(r"https://\S+", self.output.getvalue())
+        assert place is not None
+        self.assertIn("port=40001&state=", place[0])
+        self.assertIn(f"code_challenge={challenge_of(form['code_verifier'])}", place[0])
+        self.assertNotIn(form["code_verifier"], self.output.getvalue())
+        self.assertEqual(self.callback.seconds, HERE_SECONDS)
+
+    def test_here_in_vain(self) -> None:
+        """Nobody comes, the code is refused, or there is no port: each is said."""
+        denied = {"errors": [{"message": "alice is in none of the groups"}]}
+        self.assertIn("none of the groups (403)", self.fails((400, {}), (403, denied)))
+        self.assertIn("(400)", self.fails((400, {}), (400, {"error": "invalid_grant"})))
+        self.callback.brings = None
+        self.assertIn("in time", self.fails((400, {})))
+
+        def no_port() -> Any:
+            raise OSError(98, "Address already in use")
+
+        self.browser = evolve(self.browser, listen=no_port)
+        self.assertIn("no port", self.fails((400, {})))
 
     def test_no_provider(self) -> None:
         """A pkgd whose users don't log in so is told apart."""

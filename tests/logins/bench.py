@@ -140,11 +140,13 @@ class Pkgd:
     daemon: Daemon
     canaries: list[str] = field(default_factory=list)
 
-    def call(self, method: str, path: str, headers: Mapping[str, str] | None = None) -> Answer:
+    def call(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> Answer:
         """One request."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
-            connection.request(method, path, headers=dict(headers or {}))
+            connection.request(method, path, body, dict(headers or {}))
             response = connection.getresponse()
             return Answer(response.status, dict(response.headers), response.read())
         finally:

@@ -10,6 +10,7 @@ import time
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from functools import partial
+from hashlib import sha256
 from typing import Any
 
 from tests.auth.issuing import hand_made, jwk, jwks, pem
@@ -43,7 +44,10 @@ def cases(bench: Bench) -> Iterator[Case]:
         ("without a signature nothing is believed if so configured", _require_signature),
         ("an access token ends with the back end's own, and says who vouched", _access_token),
         ("a token's access narrows", _narrowed),
+        ("what a user wants to do is told, and an answer counts for that alone", _told),
+        ("access that is trusted allows what no rule does, until it is trusted no more", _trusted),
         ("credentials for the registry behind the mirror are shown to no back end", _foreign),
+        ("who comes for what is hosted here is asked about, though the mirror is open", _hosted),
         ("check-config --online", _online),
     )
     for name, trial in trials:
@@ -358,6 +362,92 @@ def _narrowed(bench: Bench) -> None:
                     for name in ("team/a", "team/b")
                 ]
                 expect(f"pushes of {user} by {credentials[:6]}", (begun[0], begun[1] == 202), wanted)
+
+
+def _told(bench: Bench) -> None:
+    one = bench.one
+    answers = {}
+    for name in ("a", "b"):
+        entry = {"type": "repository", "name": f"team/{name}", "actions": ["pull", "push"]}
+        answers[f"repository:team/{name}:pull,push"] = json.dumps({"token": one.token("alice", access=[entry])})
+    user = one.user("alice", WORD, one.token("alice", access=[]))
+    user["alice"]["answers"] = answers
+    one.tell(users=user)
+    with bench.pkgd(one.section(request_body="scopes")) as pkgd:
+        expect("a plain login", status(pkgd, "alice"), 200)
+        for scope, granted in (("a:push,pull", "a:push,pull"), ("b:pull,push", "b:pull,push"), ("c:pull", None)):
+            answer = pkgd.login("alice", WORD, f"/auth/token?scope=repository:team/{scope}")
+            wanted = "" if granted is None else f"repository:team/{granted}"
+            expect(f"the token for {scope}", json.loads(answer.body)["scope"], wanted)
+        asked = one.logins()
+        expect("questions", asked, 4)
+        pair = {"Authorization": "Basic " + b64encode(f"alice:{WORD}".encode()).decode()}
+        for name, wanted in (("a", 202), ("b", 202), ("c", 403)):
+            begun = pkgd.call("POST", f"/v2/team/{name}/blobs/uploads/", pair).status
+            expect(f"a push with the password to {name}", begun, wanted)
+        # What was asked for the tokens is remembered; a push to the third is another wish than a pull of it.
+        expect("questions", one.logins(), asked + 1)
+        expect("packages", pkgd.call("PUT", "/apt/main/stable/main/x.deb", pair).status, 403)
+    bodies = [json.loads(each["body"]) for each in one.seen() if each["path"] == "/login"]
+    expect("who asks", {each["service"] for each in bodies}, {"pkg.example.com"})
+    wishes = [[], *([f"repository:team/{name}"] for name in ("a:pull,push", "b:pull,push", "c:pull", "c:pull,push"))]
+    expect("what was told", [each["scopes"] for each in bodies], [*wishes, ["apt:main:pull,push"]])
+
+
+def _trusted(bench: Bench) -> None:
+    one = bench.one
+    access = [
+        {"type": "repository", "name": "team/a", "actions": ["pull", "push"]},
+        {"type": "admin", "name": "admin", "actions": ["*"]},
+    ]
+    one.tell(users={**one.user("alice", WORD, one.token("alice", access=access)), **one.user("bob", WORD)})
+    rules = [{"resources": ["oci:public/**"], "subjects": ["authenticated"], "actions": ["pull", "push"]}]
+    query = "/auth/token?scope=repository:team/a:pull,push&scope=repository:public/a:pull,push"
+
+    def pushes(pkgd: Pkgd, user: str, header: str) -> list[bool]:
+        found = [pkgd.call("POST", f"/v2/{name}/blobs/uploads/", {"Authorization": header}) for name in PLACES]
+        return [one.status == 202 for one in found]
+
+    PLACES = ("team/a", "team/b", "public/a")
+    with bench.pkgd(one.section(trust_access=True), rules=rules) as pkgd:
+        headers: dict[str, list[str]] = {}
+        for user, wanted in (("alice", [True, False, False]), ("bob", [False, False, True])):
+            bearer = json.loads(pkgd.login(user, WORD, query).body)["token"]
+            pair = b64encode(f"{user}:{WORD}".encode()).decode()
+            headers[user] = [f"Basic {pair}", f"Bearer {bearer}"]
+            for header in headers[user]:
+                expect(f"pushes of {user} by {header[:6]}", pushes(pkgd, user, header), wanted)
+        keys = [pkgd.call("GET", "/api/v1/keys?all=true", {"Authorization": one}).status for one in headers["alice"]]
+        expect("the keys of everybody", [code in (401, 403) for code in keys], [True, True])
+
+        config = pkgd.folder / "config.yaml"
+        config.write_text(config.read_text().replace('"trust_access": true', '"trust_access": false'))
+        pkgd.reload()
+        for header in headers["alice"]:
+            expect(f"later, by {header[:6]}", pushes(pkgd, "alice", header), [False, False, False])
+
+
+def _hosted(bench: Bench) -> None:
+    one = bench.one
+    one.tell(users=one.user("bob", WORD))
+    rules = [
+        {"resources": ["mirror:**"], "subjects": ["anonymous"], "actions": ["pull"]},
+        {"resources": ["oci:team/**"], "subjects": ["user:bob"], "actions": ["pull", "push"]},
+    ]
+    blob = "sha256:" + sha256(b"x").hexdigest()
+    with bench.pkgd(one.section(cache_ttl="0s"), rules=rules) as pkgd:
+        pair = {"Authorization": "Basic " + b64encode(f"bob:{WORD}".encode()).decode()}
+        pushed = pkgd.call("POST", f"/v2/team/app/blobs/uploads/?digest={blob}", pair, b"x")
+        expect("a push", pushed.status, 201)
+        one.tell(users=one.user("bob", WORD))
+        for name, asked, found in (("team/app", 1, 200), ("team/other", 1, 401)):
+            answer = pkgd.login("bob", WORD, f"/auth/token?scope=repository:{name}:pull")
+            expect(f"questions after {name}", one.logins(), asked)
+            bearer = {"Authorization": f"Bearer {json.loads(answer.body)['token']}"}
+            expect(f"{name} with the token", pkgd.call("GET", f"/v2/team/app/blobs/{blob}", bearer).status, found)
+        foreign = pkgd.login("hubuser", "canary-of-docker-hub", "/auth/token?scope=repository:library/alpine:pull")
+        expect("a token for who comes for another server", foreign.status, 200)
+        expect("questions", one.logins(), 1)
 
 
 def _foreign(bench: Bench) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 
 from tests.auth.issuing import jwk, jwks
 from tests.logins.bench import AUDIENCE, Bench, Case, Pkgd, Service, expect
@@ -21,6 +24,7 @@ def cases(bench: Bench) -> Iterator[Case]:
         ("an issuer that is down", _down),
         ("a back end's issuer, whose tokens clients may bring", _direct),
         ("keys that discovery finds", _discovery),
+        ("refresh tokens, listed and revoked", _refresh_tokens),
     ):
         yield Case(name, partial(trial, bench))
 
@@ -109,3 +113,32 @@ def _discovery(bench: Bench) -> None:
     two.tell(documents={**documents, "/jwks": jwks(jwk("RS256", two.key())).decode()})
     with bench.pkgd(oidc=workload(two, jwks_url=None)) as pkgd:
         expect("found", codes(pkgd, job(two)), (200, 200))
+
+
+def _refresh_tokens(bench: Bench) -> None:
+    with bench.pkgd(token={"refresh_tokens": True}) as pkgd:
+        query = "/auth/token?service=pkg.example.com&offline_token=true&client_id=docker"
+        text = json.loads(pkgd.login("local", "canary-local-1", query).body)["refresh_token"]
+        pkgd.canaries.append(text)
+        form = urlencode({"grant_type": "refresh_token", "refresh_token": text, "service": AUDIENCE}).encode()
+        kind = {"Content-Type": "application/x-www-form-urlencoded"}
+        expect("a token for it", pkgd.call("POST", "/auth/token", kind, form).status, 200)
+        credentials = pkgd.folder / "credentials"
+        credentials.write_text("local:canary-local-1\n")
+        remote = ("--url", f"http://127.0.0.1:{pkgd.port}", "--credentials", str(credentials))
+        local = ("-c", str(pkgd.folder / "config.yaml"))
+        listed = [command("refresh-token", "list", *one) for one in (remote, local)]
+        expect("both lists", (listed[0][0], listed[0] == listed[1]), (0, True))
+        identifier, owner = listed[0][1].split()[:2]
+        expect("whose", (owner, listed[0][1].count("\n")), ("local", 1))
+        expect("one that is not there", command("refresh-token", "revoke", *remote, "0" * 16)[0], 1)
+        expect("revoked", command("refresh-token", "revoke", *remote, identifier), (0, ""))
+        expect("a token for it, then", pkgd.call("POST", "/auth/token", kind, form).status, 401)
+        expect("the list, then", command("refresh-token", "list", *local), (0, ""))
+        (pkgd.folder / "credentials").unlink()
+
+
+def command(*arguments: str) -> tuple[int, str]:
+    """Run one of pkgd's: its status and what it says."""
+    done = subprocess.run([sys.executable, "-m", "pkgd", *arguments], capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout + done.stderr

@@ -8,7 +8,9 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from typing import Any
+from urllib.parse import urlencode
 
 from tests.live.tools import wait_for
 from tests.logins.bench import Case, Missed, expect
@@ -73,6 +75,16 @@ def helper(pkgd: Pkgd, action: str, text: str) -> subprocess.CompletedProcess[st
     process = pkgd.command("pkgd.login.helper", action, text=text)
     output, _ = process.communicate(timeout=30)
     return subprocess.CompletedProcess([], process.returncode, output)
+
+
+def knock(port: int, path: str) -> int:
+    """What a command is answered at its port by."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    finally:
+        connection.close()
 
 
 class _Suite:
@@ -343,6 +355,44 @@ class _Suite:
             provider.log_in(self.browser, "bob")
             status, output = waiting.end()
             expect("pkgd login", (status, "may use this server" in output), (1, True))
+
+    def case_loopback(self) -> None:
+        """Where the provider gives no device codes, pkgd login waits for a browser of the same machine."""
+        provider = self.bench.provider()
+        provider.more = {"grant_types": ["authorization_code"]}
+        provider.start()
+        try:
+            with self.bench.pkgd(provider.section()) as pkgd:
+                waiting = DeviceLogin(pkgd)
+                port = int(re.findall(r"port=([0-9]+)", waiting.place)[0])
+                for path in ("/", "/?code=x&state=y", "/favicon.ico"):
+                    expect(f"a stranger at the port, {path}", knock(port, path), 404)
+                self.browser.do("fresh")
+                self.browser.do("go", url=waiting.place)
+                self.browser.do("wait", at="input[name=login]")
+                provider.log_in(self.browser, "alice")
+                self.browser.do("wait", at="#go")
+                place = self.browser.do("evaluate", script="document.getElementById('go').href")
+                expect("where the link leads", place.startswith(f"http://127.0.0.1:{port}/?code="), True)
+                pkgd.canaries.append(re.findall(r"code=([A-Za-z0-9]+)", place)[0])
+                expect("pkgd login still waits", waiting.process.poll(), None)
+                expect("a session", [one for one in self.browser.do("cookies") if one["name"] == "__Host-pkgd"], [])
+                self.browser.do("click", at="#go")
+                status, output = waiting.end()
+                expect("pkgd login", (status, "alice has logged in" in output), (0, True))
+                server = pkgd.url.partition("://")[2]
+                secret = json.loads(helper(pkgd, "get", server).stdout)["Secret"]
+                pkgd.canaries.append(secret)
+                form = urlencode({"grant_type": "refresh_token", "service": server, "refresh_token": secret})
+                expect("a token for it", pkgd.call("POST", "/auth/token", {}, form).status, 200)
+
+                log_in(pkgd, provider, self.browser)
+                expect("who is logged in", self.browser.do("texts", at="#logins td:first-child"), ["pkgd login"])
+                self.browser.do("click", at="#logins button")
+                self.browser.do("wait", at="#logins tr", state="detached")
+                expect("a token for it, then", pkgd.call("POST", "/auth/token", {}, form).status, 401)
+        finally:
+            provider.stop()
 
     # -- the provider's life --
 

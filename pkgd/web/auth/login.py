@@ -5,6 +5,8 @@ GET  /auth/callback?code&state   from there; then to the path, with a session in
 POST /auth/logout                the session ends
 POST /auth/device                a code to log in with elsewhere (RFC 8628), for commands
 POST /auth/device/token          its refresh token, once somebody has: `device_code` in a form
+GET  /auth/loopback              to the provider, for a command on the browser's machine (pkgd.web.auth.loopback)
+POST /auth/loopback/token        its refresh token: `code` and `code_verifier` in a form
 POST /auth/revoke                a refresh token ends: `token` in a form (RFC 7009)
 
 Whatever the provider calls an error is said in words of ours; a browser is sent to a path here, or to the provider.
@@ -15,7 +17,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Coroutine
 from typing import Any
-from urllib.parse import parse_qs
 
 from attrs import Factory, evolve, frozen
 from twisted.logger import Logger
@@ -26,7 +27,15 @@ from pkgd.auth.jwtverify import Claims
 from pkgd.auth.model import Identity
 from pkgd.auth.oidc import Provider, Refusal
 from pkgd.auth.oidcusers import OidcUsers
-from pkgd.auth.pending import BrowserLogin, DeviceLogin, Pending, challenge_of, new_browser_login
+from pkgd.auth.pending import (
+    BrowserLogin,
+    DeviceLogin,
+    LoopbackCode,
+    LoopbackLogin,
+    Pending,
+    challenge_of,
+    new_browser_login,
+)
 from pkgd.auth.secrettexts import new_secret
 from pkgd.auth.sessions import LIFETIME, Sessions
 from pkgd.auth.sources import RefreshTokens
@@ -43,6 +52,8 @@ from pkgd.errors import (
 from pkgd.sharing import Tasks
 from pkgd.web import errors
 from pkgd.web.auth.browsers import check_same_origin
+from pkgd.web.auth.forms import NO_STORE, field_of, redirect, send_error
+from pkgd.web.auth.loopback import CODE_SECONDS, read_loopback, redeem_loopback, show_link
 from pkgd.web.cookies import LOGIN, SESSION, cookie_of, forget_cookie, set_cookie
 from pkgd.web.outside import Outside
 from pkgd.web.request import Request
@@ -69,7 +80,6 @@ EVERYBODY = Rate(1200, 60.0)
 
 # A path here, plain: nothing that a browser could take for another host.
 _TARGET = re.compile(r"/(?:[A-Za-z0-9_.~-][A-Za-z0-9_.~/-]*)?(?:\?[A-Za-z0-9_.~/=&-]*)?")
-_NO_STORE = b"Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\n"
 _FAILED = "the login has failed: begin anew at /auth/login"
 
 
@@ -79,6 +89,7 @@ class UnderWay:
     def __init__(self, now: Callable[[], float]) -> None:
         self.browsers: Pending[BrowserLogin] = Pending(LOGIN_SECONDS, now)
         self.devices: Pending[DeviceLogin] = Pending(DEVICE_SECONDS, now)
+        self.codes: Pending[LoopbackCode] = Pending(CODE_SECONDS, now)
         self.asking = Throttle(ASKING, EVERYBODY, now)
 
 
@@ -101,6 +112,7 @@ class LoginApi:
 
     paths = frozenset(
         [b"/auth/login", b"/auth/callback", b"/auth/logout", b"/auth/device", b"/auth/device/token", b"/auth/revoke"]
+        + [b"/auth/loopback", b"/auth/loopback/token"]
     )
 
     def __init__(self, parts: LoginParts, tasks: Tasks | None = None) -> None:
@@ -118,6 +130,8 @@ class LoginApi:
             b"/auth/logout": (b"POST", self._logout),
             b"/auth/device": (b"POST", self._device),
             b"/auth/device/token": (b"POST", self._device_token),
+            b"/auth/loopback": (b"GET", self._loopback),
+            b"/auth/loopback/token": (b"POST", self._loopback_token),
             b"/auth/revoke": (b"POST", self._revoke),
         }
 
@@ -151,11 +165,14 @@ class LoginApi:
         target = parse_query(request.uri.partition(b"?")[2]).one("redirect") or HOME
         if not _TARGET.fullmatch(target):
             raise InvalidRequest("redirect", "a path of this server is needed")
+        await self._begin(request, target)
+
+    async def _begin(self, request: Request, target: str, loopback: LoopbackLogin | None = None) -> None:
         state, cookie = new_secret(), new_secret()
-        login = new_browser_login(cookie, target)
+        login = new_browser_login(cookie, target, loopback)
         url = await self._parts.provider.authorization_url(state, login.nonce, challenge_of(login.verifier))
         self._browsers.add(state, login)
-        _redirect(request, 302, url, set_cookie(LOGIN, cookie, LOGIN_SECONDS))
+        redirect(request, 302, url, set_cookie(LOGIN, cookie, LOGIN_SECONDS))
 
     async def _callback(self, request: Request) -> None:
         """From the provider: the code is redeemed once, for the browser that has begun."""
@@ -171,20 +188,23 @@ class LoginApi:
         if isinstance(claims, Refusal):
             raise TokenRefused(f"the provider does not take its code: {claims.error}")
         identity = await self._let_in(request, claims)
+        if login.loopback is not None:
+            show_link(request, self._parts.under_way.codes, login.loopback, identity, forget_cookie(LOGIN))
+            return
         session = await self._parts.sessions.begin(identity)
         self._parts.audit.record("login", identity, "session")
         old = cookie_of(request, SESSION)
         if old is not None:
             await self._parts.sessions.end(old)
         log.info("{user} has logged in", user=identity.principal.name)
-        _redirect(request, 303, login.target, set_cookie(SESSION, session, LIFETIME) + forget_cookie(LOGIN))
+        redirect(request, 303, login.target, set_cookie(SESSION, session, LIFETIME) + forget_cookie(LOGIN))
 
     async def _logout(self, request: Request) -> None:
         check_same_origin(request, self._parts.outside)
         session = cookie_of(request, SESSION)
         if session is not None:
             await self._parts.sessions.end(session)
-        send_empty(request, 204, _NO_STORE + forget_cookie(SESSION))
+        send_empty(request, 204, NO_STORE + forget_cookie(SESSION))
 
     async def _let_in(self, request: Request, claims: Claims) -> Identity:
         """Who the claims are of, where the request comes from.
@@ -230,19 +250,19 @@ class LoginApi:
             request,
             200,
             {**shown, "device_code": handle, "interval": login.interval, "expires_in": lifetime},
-            _NO_STORE,
+            NO_STORE,
         )
 
     async def _device_token(self, request: Request) -> None:
         """The refresh token of who has logged in elsewhere meanwhile; the provider is asked as often as it likes."""
-        handle = _field(await request.body.read_all(MAX_BODY), "device_code")
+        handle = field_of(await request.body.read_all(MAX_BODY), "device_code")
         login = self._devices.find(handle)
         if login is None:
-            _send_error(request, "expired_token")
+            send_error(request, "expired_token")
             return
         now = self._parts.now()
         if 0 <= now - login.asked < login.interval:
-            _send_error(request, "authorization_pending")
+            send_error(request, "authorization_pending")
             return
         self._devices.add(handle, evolve(login, asked=now))
         claims = await self._parts.provider.redeem_device(login.code)
@@ -251,11 +271,24 @@ class LoginApi:
                 self._devices.add(handle, evolve(login, asked=now, interval=login.interval + 5))
             elif claims.error != "authorization_pending":
                 self._devices.take(handle)
-            _send_error(request, claims.error)
+            send_error(request, claims.error)
             return
         self._devices.take(handle)
         identity = await self._let_in(request, claims)
-        send_json(request, 200, await self._tokens(request, identity), _NO_STORE)
+        send_json(request, 200, await self._tokens(request, identity), NO_STORE)
+
+    async def _loopback(self, request: Request) -> None:
+        """To the provider, for a command on the same machine."""
+        await self._begin(request, HOME, read_loopback(request.uri.partition(b"?")[2]))
+
+    async def _loopback_token(self, request: Request) -> None:
+        """The refresh token of who has followed the link."""
+        identity = redeem_loopback(self._parts.under_way.codes, await request.body.read_all(MAX_BODY))
+        if identity is None:
+            send_error(request, "invalid_grant")
+            return
+        request.user_name = identity.principal.name
+        send_json(request, 200, await self._tokens(request, identity), NO_STORE)
 
     async def _tokens(self, request: Request, identity: Identity) -> dict[str, Any]:
         service = self._parts.outside.service(request)
@@ -266,34 +299,14 @@ class LoginApi:
 
     async def _revoke(self, request: Request) -> None:
         """Whoever has it may end it; whether it was one is not said (RFC 7009, 2.2)."""
-        await self._parts.refresh.revoke(_field(await request.body.read_all(MAX_BODY), "token"))
-        send_json(request, 200, {}, _NO_STORE)
+        await self._parts.refresh.revoke(field_of(await request.body.read_all(MAX_BODY), "token"))
+        send_json(request, 200, {}, NO_STORE)
 
 
 def _refuse(request: Request, failure: Failure) -> None:
     """A browser that has been sent here shows a page; whoever else asks gets what tools can read."""
     by_browser = request.path in (b"/auth/login", CALLBACK_PATH.encode("ascii")) and wants_page(request)
     (answer_with_page if by_browser else errors.answer)(request, failure)
-
-
-def _redirect(request: Request, status: int, place: str, cookies: bytes) -> None:
-    send_empty(request, status, b"Location: %b\r\n%b%b" % (place.encode("ascii"), _NO_STORE, cookies))
-
-
-def _send_error(request: Request, error: str) -> None:
-    """As RFC 6749, 5.2 has it."""
-    send_json(request, 400, {"error": error}, _NO_STORE)
-
-
-def _field(body: bytes, name: str) -> str:
-    """The one field of a form that counts."""
-    try:
-        values = parse_qs(body.decode("utf-8"), errors="strict", max_num_fields=16).get(name, [])
-    except ValueError:
-        values = []
-    if len(values) != 1:
-        raise InvalidRequest(name, "the field is needed, once, in a form")
-    return values[0]
 
 
 def _is_number(value: Any) -> bool:
