@@ -86,7 +86,7 @@ class Granting:
         elif scope.kind not in _KINDS or action not in _ACTIONS:
             return False
         else:
-            accesses = [Access(f"{_KINDS[scope.kind]}:{scope.name}", _ACTIONS[action])]
+            accesses = [_access(_KINDS[scope.kind], scope.name, _ACTIONS[action])]
         if any(identity.covers(one) and self._policy.allows(identity.principal, one) for one in accesses):
             return True
         if scope.kind != "repository" or action != "pull":
@@ -102,6 +102,12 @@ class Granting:
         """What pulling a name may be beside the hosted repository."""
         named = cap.at_hosts(name) if isinstance(cap, AccessCap) else []
         return [mirrored(one, False, name) for one in [*self._upstreams(name), *named]]
+
+
+def _access(kind: str, name: str, action: Action) -> Access:
+    """What a scope is about; an apt repository's name has one part, and behind it may stand a suite's."""
+    repository, _, suite = name.partition("/") if kind == "apt" else (name, "", "")
+    return Access(f"{kind}:{repository}", action, suite=suite or None)
 
 
 def _hosted(name: str) -> Access:

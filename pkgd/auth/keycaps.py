@@ -53,7 +53,8 @@ class KeyCap:
         if ":" not in access.resource:
             return access.resource != "admin" and access.action in (Action.ENTER, Action.LIST)
         word = "pull" if access.action is Action.LIST else access.action.value
-        return any(word in one.actions and one.globs.match(access.resource) for one in self._allowances)
+        names = [access.resource, *([f"{access.resource}/{access.suite}"] if access.suite else [])]
+        return any(word in one.actions and any(map(one.globs.match, names)) for one in self._allowances)
 
 
 @frozen

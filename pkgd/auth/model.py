@@ -37,6 +37,8 @@ class Access:
 
     `private` says of an upstream's repository that its content was fetched with our credentials.
 
+    `suite` is the one of an apt repository that is changed; None is the repository as a whole, or a way of reading it.
+
     `asked` is what the client itself calls a mirrored repository, where that is not the whole resource: with `?ns=`,
     its token is for `library/alpine`, and says nothing of the host.
     """
@@ -45,9 +47,10 @@ class Access:
     action: Action
     private: bool = False
     asked: str | None = None
+    suite: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.action.value} {self.resource}"
+        return f"{self.action.value} {self.resource}{f'/{self.suite}' if self.suite else ''}"
 
 
 class Cap(Protocol):
@@ -119,9 +122,9 @@ def mirrored(repository: str, private: bool, asked: str | None = None) -> Access
     return Access(f"mirror:{repository}", Action.PULL, private, asked)
 
 
-def apt(repository: str, action: Action) -> Access:
-    """An action on an apt repository."""
-    return Access(f"apt:{repository}", action)
+def apt(repository: str, action: Action, suite: str | None = None) -> Access:
+    """An action on an apt repository, or on a suite of it."""
+    return Access(f"apt:{repository}", action, suite=suite)
 
 
 def rpm(repository: str, action: Action) -> Access:

@@ -2,6 +2,9 @@
 
 `*` and `?` stay within one part of a name, `**` spans parts; the whole name has to match. What a claim says
 is never read as a pattern: it stands for itself, and only where it is a plain name.
+
+A glob over apt repositories that has two parts, `apt:internal/testing`, is about suites; one that has one part is about
+repositories with all their suites.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from pkgd.auth.model import Access
 from pkgd.errors import InvalidName
 from pkgd.formats.globs import pattern_of
 from pkgd.formats.names import RepositoryName
@@ -30,11 +34,19 @@ class ResourceGlob:
         self._pattern = re.compile(self._expression({})) if len(self._pieces) == 1 else None
         self.names_host = kind == "mirror" and not _WILD.search(glob.partition("/")[0])
         """Whether it is about an upstream that it names in full."""
+        # By what stands there: no claim turns a rule about repositories into one about suites.
+        self._is_of_suites = kind == "apt" and "/" in "".join(self._pieces[::2])
 
     @property
     def claims(self) -> frozenset[str]:
         """The names of the claims in it."""
         return frozenset(self._pieces[1::2])
+
+    def covers(self, access: Access, claims: Mapping[str, str | tuple[str, ...]]) -> bool:
+        """Whether the access is to one of the resources meant, for a principal with these claims."""
+        if not self._is_of_suites:
+            return self.match(access.resource, claims)
+        return access.suite is not None and self.match(f"{access.resource}/{access.suite}", claims)
 
     def match(self, resource: str, claims: Mapping[str, str | tuple[str, ...]]) -> bool:
         """Whether the resource is one of those meant, for a principal with these claims."""

@@ -129,7 +129,7 @@ class _Compiled:
         if access.action not in self._rule.actions:
             return None
         for text, glob in self._resources:
-            if not glob.match(access.resource, principal.claims):
+            if not glob.covers(access, principal.claims):
                 continue
             for subject in self._subjects:
                 # What was fetched with our credentials is not for everybody, unless a rule says so of its very host.

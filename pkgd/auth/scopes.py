@@ -1,6 +1,6 @@
 """What a token is asked for and is good for: docker's scopes (distribution, `spec/auth/scope.md`).
 
-    repository:team/app:pull,push   registry:catalog:*   apt:internal:pull   rpm:el9:pull
+    repository:team/app:pull,push   registry:catalog:*   apt:internal:pull   apt:internal/testing:push   rpm:el9:pull
 
 A scope only ever narrows: whether its owner may do so, the policy says at each request.
 """
@@ -83,7 +83,10 @@ def format_scopes(scopes: Iterable[Scope]) -> str:
 
 def canonical_scopes(scopes: Iterable[Scope]) -> tuple[str, ...]:
     """Scopes as texts, the same for the same ones in whatever order they and their actions are."""
-    return tuple(sorted({str(Scope(one.kind, one.name, tuple(sorted(set(one.actions))))) for one in scopes}))
+    actions: dict[tuple[str, str], set[str]] = {}
+    for one in scopes:
+        actions.setdefault((one.kind, one.name), set()).update(one.actions)
+    return tuple(sorted(str(Scope(*place, tuple(sorted(words)))) for place, words in actions.items()))
 
 
 def scope_of(access: Access) -> Scope | None:
@@ -94,7 +97,7 @@ def scope_of(access: Access) -> Scope | None:
     kind, _, name = access.resource.partition(":")
     if kind not in _KINDS or word is None:
         return None
-    return Scope(_KINDS[kind], access.asked or name, (word,))
+    return Scope(_KINDS[kind], access.asked or (f"{name}/{access.suite}" if access.suite else name), (word,))
 
 
 @frozen
@@ -114,9 +117,11 @@ class TokenCap:
         kind = _KINDS.get(place)
         if kind is None:
             return place == "registry" and not name and self._enters(access.action)
-        actions = self.access.get((kind, access.asked or name))
         word = _WORDS.get(access.action)
-        return actions is not None and word is not None and (word in actions or "*" in actions)
+        names = [access.asked or name, *([f"{name}/{access.suite}"] if access.suite else [])]
+        return word is not None and any(
+            word in actions or "*" in actions for one in names if (actions := self.access.get((kind, one)))
+        )
 
     def _enters(self, action: Action) -> bool:
         return action is Action.ENTER or (action is Action.LIST and "*" in self.access.get(_CATALOG, ()))

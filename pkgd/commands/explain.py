@@ -27,8 +27,8 @@ class ExplainOptions(usage.Options):
     synopsis = "[options] ACTION RESOURCE"
     longdesc = (
         "Prints whether the ACTION (pull, push, overwrite, delete) is allowed on the RESOURCE, such as oci:team/app,"
-        " apt:main, rpm:internal/el9 or mirror:docker.io/library/alpine, and the rule that decides. Nobody is asked"
-        " which groups USER is in. Exits with 1 if it is denied."
+        " apt:main, apt:main/testing, rpm:internal/el9 or mirror:docker.io/library/alpine, and the rule that decides."
+        " Nobody is asked which groups USER is in. Exits with 1 if it is denied."
     )
     optParameters = [
         ["config", "c", None, "The configuration file."],
@@ -106,7 +106,11 @@ def explain(config: Config, question: Question) -> tuple[bool, str]:
     resource = _resource(question.resource)
     kind, _, name = resource.partition(":")
     private = kind == "mirror" and is_credentialed(config)(name.partition("/")[0])
-    access = Access(resource, question.action, private)
+    suite = None
+    if kind == "apt":
+        name, _, suite = name.partition("/")
+        resource = f"{kind}:{name}"
+    access = Access(resource, question.action, private, suite=suite or None)
     decision = make_policy(config).decide(question.principal, access)
     who = question.principal.name or "anonymous"
     what = f"{who}: {access}{' (fetched with credentials)' if private else ''}"
@@ -127,6 +131,6 @@ def _claims(given: Iterable[str]) -> dict[str, str | tuple[str, ...]]:
 def _resource(text: str) -> str:
     """One repository, in the form in which requests are decided about."""
     resource = canonical_resource(text, "")
-    if any(one in resource for one in "*?$"):
+    if any(one in text for one in "*?$"):
         raise ConfigError("", f"{text!r} is a glob: name one repository")
     return resource

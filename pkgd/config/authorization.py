@@ -77,6 +77,12 @@ def _rule(rule: Rule, path: str) -> Rule:
             raise ConfigError(f"{path}.{key}", "at least one is needed: a rule for nothing allows nothing")
     resources = [canonical_resource(one, f"{path}.resources[{at}]") for at, one in enumerate(rule.resources)]
     subjects = [_subject(one, f"{path}.subjects[{at}]") for at, one in enumerate(rule.subjects)]
+    suite = next((one for one in resources if one.startswith("apt:") and "/" in _TEMPLATE.sub("x", one)), None)
+    if suite is not None and "pull" in rule.actions:
+        reason = (
+            f"suites share their packages: pull is allowed for {suite.partition('/')[0]} as a whole, in another rule"
+        )
+        raise ConfigError(f"{path}.actions", reason)
     return msgspec.structs.replace(rule, resources=_once(resources), subjects=_once(subjects))
 
 
@@ -104,9 +110,16 @@ def canonical_resource(text: str, path: str) -> str:
         if "**" in part and part != "**":
             # foo** would also mean foobar, of somebody else's.
             raise ConfigError(path, f"{glob!r}: ** stands for whole parts of a name, * within one")
-    if kind == "apt" and len(parts) > 1:
-        raise ConfigError(path, "the name of an apt repository has one part; suites are not told apart")
-    return f"{kind}:{glob}"
+    return f"{kind}:{_of_apt(glob, parts, path) if kind == 'apt' else glob}"
+
+
+def _of_apt(glob: str, parts: Sequence[str], path: str) -> str:
+    """A glob over apt repositories, or over their suites: `apt:NAME/SUITE`."""
+    if len(parts) == 2 and parts[1] == "**":
+        return glob.removesuffix("/**")
+    if len(parts) > 2 or (len(parts) == 2 and "**" in parts):
+        raise ConfigError(path, f"{glob!r}: NAME or NAME/SUITE is needed, for an apt repository or a suite of it")
+    return glob
 
 
 def _check_templates(glob: str, path: str) -> None:

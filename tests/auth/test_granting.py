@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from pkgd.auth.granting import Granting
 from pkgd.auth.model import Access, Action, Identity, Principal, apt, mirrored, oci
 from pkgd.auth.policy import Decision
-from pkgd.auth.rules import RulePolicy
+from pkgd.auth.rules import Rule, RulePolicy
 from pkgd.auth.scopes import AccessCap, TokenCap, format_scopes, parse_scopes
 from pkgd.formats.names import RepositoryName
 from tests.auth.fixtures import FakeTokenSource, Wall
@@ -54,6 +54,15 @@ class GrantingTests(SynchronousTestCase):
         )
 
         self.assertEqual(found, "repository:a:pull repository:b:push apt:x:pull")
+
+    def test_suites(self) -> None:
+        """A suite is pushed to by who may push to it, or to the repository; to the repository by nobody else."""
+        rule = Rule("r", ("apt:main/testing", "apt:all"), ("user:alice",), frozenset([Action.PUSH]))
+        granting = Granting(RulePolicy([rule]), self.authority)
+
+        scopes = [f"apt:{name}:push" for name in ("main", "main/testing", "main/stable", "all", "all/stable")]
+        found = self.granted(granting, ALICE, *scopes)
+        self.assertEqual(found, "apt:main/testing:push apt:all:push apt:all/stable:push")
 
     def test_star(self) -> None:
         """`*` is each action that is allowed, and never more."""

@@ -52,8 +52,17 @@ class CapTests(SynchronousTestCase):
         for action in Action:
             self.assertFalse(cap.covers(Access("admin", action)))
 
+    def test_suites(self) -> None:
+        """A key may be for a suite; one that is for the repository is for its suites."""
+        cap = self.cap("apt:internal/testing=push", "apt:other=push")
+
+        self.assertTrue(cap.covers(apt("internal", Action.PUSH, "testing")))
+        self.assertTrue(cap.covers(apt("other", Action.PUSH, "stable")))
+        for one in (apt("internal", Action.PUSH, "stable"), apt("internal", Action.PUSH), apt("internal", Action.PULL)):
+            self.assertFalse(cap.covers(one), str(one))
+
     def test_part_of_apt(self) -> None:
-        """apt repositories have no parts: what is written for those below is for the repository."""
+        """What is written for all that is below an apt repository is for the repository."""
         self.assertTrue(self.cap("apt:internal/**=pull").covers(apt("internal", Action.PULL)))
         self.assertTrue(self.cap("apt:**=pull").covers(apt("internal", Action.PULL)))
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from pkgd.auth.model import Action, apt, oci, rpm
 from pkgd.auth.resources import ResourceGlob
 from tests.properties import bounded
 
@@ -24,6 +26,48 @@ class MatchCase(SynchronousTestCase):
         """None of the resources is."""
         for one in resources:
             self.assertFalse(ResourceGlob(glob).match(one, claims), (glob, one, claims))
+
+
+class SuiteTests(SynchronousTestCase):
+    """Globs over apt repositories, and over their suites."""
+
+    def covered(self, glob: str, claims: Mapping[str, str | tuple[str, ...]] | None = None) -> list[str]:
+        """What it covers of these."""
+        accesses = [
+            *(apt("main", Action.PUSH, suite) for suite in (None, "stable", "testing")),
+            *(apt("other", Action.PUSH, suite) for suite in (None, "testing")),
+            oci("main/testing", Action.PUSH),
+            rpm("main/testing", Action.PUSH),
+        ]
+        return [str(one)[5:] for one in accesses if ResourceGlob(glob).covers(one, claims or {})]
+
+    def test_repositories(self) -> None:
+        """A glob with one part covers repositories with all their suites."""
+        of_main = ["apt:main", "apt:main/stable", "apt:main/testing"]
+        of_other = ["apt:other", "apt:other/testing"]
+        for glob, found in (("main", of_main), ("m*", of_main), ("*", of_main + of_other), ("**", of_main + of_other)):
+            self.assertEqual(self.covered(f"apt:{glob}"), found, glob)
+
+    def test_suites(self) -> None:
+        """One with two parts covers suites, and nothing of the repository as a whole."""
+        for glob, found in (
+            ("main/testing", ["apt:main/testing"]),
+            ("*/testing", ["apt:main/testing", "apt:other/testing"]),
+            ("main/*", ["apt:main/stable", "apt:main/testing"]),
+            ("main/test", []),
+            ("main/", []),
+        ):
+            self.assertEqual(self.covered(f"apt:{glob}"), found, glob)
+
+    def test_claims(self) -> None:
+        """What a claim says is a repository or a suite as the rule has it; no slash in it makes the one the other."""
+        for claim in ("main", ("x", "main")):
+            self.assertEqual(len(self.covered("apt:${claims.a}", {"a": claim})), 3)
+            self.assertEqual(self.covered("apt:${claims.a}/testing", {"a": claim}), ["apt:main/testing"])
+        self.assertEqual(self.covered("apt:main/${claims.a}", {"a": "testing"}), ["apt:main/testing"])
+        for glob in ("apt:${claims.a}", "apt:${claims.a}/testing", "apt:main/${claims.a}", "apt:${claims.a}/x"):
+            for claim in ("main/testing", "main/*", "*", "../main", "main/"):
+                self.assertEqual(self.covered(glob, {"a": claim}), [], (glob, claim))
 
 
 class GlobTests(MatchCase):

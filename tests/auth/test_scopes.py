@@ -83,6 +83,15 @@ class CapTests(SynchronousTestCase):
         for access in (apt("team/app", Action.PULL), rpm("team/app", Action.PULL)):
             self.assertFalse(cap.covers(access))
 
+    def test_suites(self) -> None:
+        """A token for an apt repository is for its suites; one for a suite is for that alone."""
+        whole, suite = self.cap("apt:main:push"), self.cap("apt:main/testing:push", "repository:main/stable:push")
+
+        for cap, found in ((whole, [True, True, True]), (suite, [False, False, True])):
+            accesses = [apt("main", Action.PUSH, one) for one in (None, "stable", "testing")]
+            self.assertEqual([cap.covers(one) for one in accesses], found)
+        self.assertEqual(str(scope_of(apt("main", Action.DELETE, "testing"))), "apt:main/testing:delete")
+
     def test_mirrored(self) -> None:
         """Of an upstream's repository, the token has the name that the client calls it by."""
         cap = self.cap("repository:library/alpine:pull")
@@ -123,8 +132,8 @@ class CapTests(SynchronousTestCase):
 
         self.assertEqual(first, ("apt:a:pull", "repository:b:pull,push"))
         self.assertEqual(first, second)
-        twice = [Scope("apt", "a", ("pull",))] * 2
-        self.assertEqual(canonical_scopes(twice), ("apt:a:pull",))
+        both = [Scope("apt", "a", ("pull",)), Scope("apt", "a", ("push", "pull"))]
+        self.assertEqual(canonical_scopes(both), ("apt:a:pull,push",))
 
 
 class IssuerCapTests(SynchronousTestCase):

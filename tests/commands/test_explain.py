@@ -64,6 +64,16 @@ class ExplainTests(CommandCase):
         self.assertEqual(self.explain(*job, *twice, "push", "oci:a/b/c").status, 0)
         self.assertEqual(self.explain(*job, "--claim", "project_path=*", "push", "oci:a/b/c").status, 1)
 
+    def test_suite(self) -> None:
+        """Of an apt repository a suite may be named; what is asked of the repository is not what is asked of one."""
+        rule = "{resources: ['apt:main/testing'], subjects: [authenticated], actions: [push]}"
+        config = self.write(f"authorization: {{rules: [{rule}]}}")
+        for resource, status in (("apt:main/testing", 0), ("apt:main/stable", 1), ("apt:main", 1), ("apt:main/*", 1)):
+            found = run("auth", "explain", "-c", config, "--as", "alice", "push", resource)
+            self.assertEqual(found.status, status, resource)
+            if "*" not in resource:
+                self.assertIn(f"alice: push {resource}: ", found.output)
+
     def test_canonical(self) -> None:
         """A mirrored repository may be written as people write it."""
         self.assertIn("mirror:docker.io/library/alpine", self.explain("pull", "mirror:docker.io/alpine").output)

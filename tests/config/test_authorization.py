@@ -126,9 +126,20 @@ class ResourceTests(RuleCase):
             self.assertEqual(self.rule(f'"oci:{name}"').resources, [f"oci:{name}"])
 
     def test_apt(self) -> None:
-        """An apt repository's name has one part: rules don't tell suites apart."""
-        self.assert_refused_rule("resources", '"apt:main/stable"')
-        self.assertEqual(self.rule('"apt:*"').resources, ["apt:*"])
+        """An apt repository's name has one part, and behind it may stand that of a suite."""
+        for name in ("*", "**", "main", "${claims.team}"):
+            self.assertEqual(self.rule(f'"apt:{name}"').resources, [f"apt:{name}"])
+        self.assertEqual(self.rule('"apt:main/**"').resources, ["apt:main"])
+        for name in ("main/stable/x", "**/stable", "main/stable/**", "main/"):
+            self.assert_refused_rule("resources", f'"apt:{name}"')
+
+    def test_suites(self) -> None:
+        """What is allowed for a suite is to change it: all suites are pulled together, with whatever is written."""
+        for name in ("main/stable", "*/testing", "main/${claims.suite}", "main/*"):
+            self.assertEqual(self.rule(f'"apt:{name}"', actions="push, delete").resources, [f"apt:{name}"])
+            text = self.text(f'"oci:a/**", "apt:{name}"', actions="pull, push")
+            error = self.assert_refused(text, "authorization.rules[0].actions")
+            self.assertIn("as a whole", error.reason)
 
     def test_mirror(self) -> None:
         """A host is written in its canonical form, and Docker Hub's short names are below library."""

@@ -391,7 +391,7 @@ def _told(bench: Bench) -> None:
     bodies = [json.loads(each["body"]) for each in one.seen() if each["path"] == "/login"]
     expect("who asks", {each["service"] for each in bodies}, {"pkg.example.com"})
     wishes = [[], *([f"repository:team/{name}"] for name in ("a:pull,push", "b:pull,push", "c:pull", "c:pull,push"))]
-    expect("what was told", [each["scopes"] for each in bodies], [*wishes, ["apt:main:pull,push"]])
+    expect("what was told", [each["scopes"] for each in bodies], [*wishes, ["apt:main/stable:pull,push"]])
 
 
 def _trusted(bench: Bench) -> None:

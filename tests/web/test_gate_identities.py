@@ -87,10 +87,10 @@ class IdentityTests(SynchronousTestCase):
                 f"/v2/a/blobs/uploads/?mount=sha256:{'0' * 64}&from=b",
                 "repository:a:pull,push repository:b:pull",
             ),
-            ("DELETE", "/apt/main/stable/main/x.deb", "apt:main:delete"),
+            ("DELETE", "/apt/main/stable/main/x.deb", "apt:main/stable:delete"),
             ("GET", "/api/v1/packages?repository=rpm:el9", "rpm:el9:pull"),
             ("GET", "/api/v1/packages", "apt:main:pull rpm:internal/el9:pull rpm:main:pull"),
-            ("POST", "/api/v1/apt/main/copy", "apt:main:pull,push"),
+            ("POST", "/api/v1/apt/main/copy", "apt:main:pull apt:main:pull,push"),
             ("GET", "/auth/token?scope=repository:x:pull&scope=apt:y:push", "repository:x:pull apt:y:push"),
         ):
             self.call(method, target, carol)

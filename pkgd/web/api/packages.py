@@ -8,7 +8,7 @@ POST /api/v1/apt/<repo>/copy   {"source": …, "target": …, "name": …, "vers
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from twisted.python.failure import Failure
@@ -32,13 +32,14 @@ __all__ = ["ApiV1"]
 # What one page may hold, whatever the client asks for.
 MAX_PAGE = 1000
 _MAX_BODY = 64 * 1024
+_MAX_SUITE = 200
 
 
 class _Copy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of a copy: packages by name, or a source and what was built from it."""
 
-    source: str
-    target: str
+    source: Annotated[str, msgspec.Meta(max_length=_MAX_SUITE)]
+    target: Annotated[str, msgspec.Meta(max_length=_MAX_SUITE)]
     name: str | None = None
     source_package: str | None = None
     version: str | None = None
@@ -143,14 +144,14 @@ class ApiV1:
 
     async def _copy(self, request: Request, name: str) -> None:
         """Publish packages of one suite in another, too: a promotion."""
-        grant = await self._gate.admit(request, apt(name, Action.PUSH))
-        # What is in one suite only may be kept from those who push to another.
-        grant.require(apt(name, Action.PULL))
-        repository = self._site.apt_named(name).repository
+        # Which suite is changed stands in the body; who may not even read has no business here.
+        grant = await self._gate.admit(request, apt(name, Action.PULL), [apt(name, Action.PUSH)])
         try:
             order = msgspec.json.decode(await request.body.read_all(_MAX_BODY), type=_Copy)
         except msgspec.DecodeError as error:
             raise InvalidRequest("", str(error)) from error
+        grant.require(apt(name, Action.PUSH, order.target))
+        repository = self._site.apt_named(name).repository
         source, target = known_suite(repository, order.source), known_suite(repository, order.target)
         added = await repository.copy(source.codename, target.codename, order.wanted())
         for one in added:

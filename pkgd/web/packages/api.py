@@ -94,7 +94,10 @@ class PackagesApi:
         self, request: Request, path: AptPath | RpmPath, handler: Callable[[Any], Awaitable[None]], action: Action
     ) -> None:
         try:
-            grant = await self._gate.admit(request, _access(path, action))
+            first, *more = _accesses(path, action)
+            grant = await self._gate.admit(request, first, more)
+            for one in more:
+                grant.require(one)
             if isinstance(path, AptPath):
                 await handler(AptCall(request, path, self._site.apt_named(path.repository), grant))
             else:
@@ -103,5 +106,10 @@ class PackagesApi:
             errors.answer(request, Failure())
 
 
-def _access(path: AptPath | RpmPath, action: Action) -> Access:
-    return apt(path.repository, action) if isinstance(path, AptPath) else rpm(path.repository, action)
+def _accesses(path: AptPath | RpmPath, action: Action) -> list[Access]:
+    """What a request needs: of each suite that it names and changes, else of the repository as a whole."""
+    if isinstance(path, RpmPath):
+        return [rpm(path.repository, action)]
+    if action is Action.PULL or not path.suites:
+        return [apt(path.repository, action)]
+    return [apt(path.repository, action, suite) for suite in path.suites]

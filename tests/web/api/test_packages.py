@@ -8,6 +8,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.auth.model import Action
+from pkgd.auth.rules import Rule, RulePolicy
 from tests.formats.rpms import rpm
 from tests.packages.fixtures import made_deb
 from tests.web.messages import Response, Row, each
@@ -147,4 +148,27 @@ class AccessTests(SynchronousTestCase):
         for action in (Action.PUSH, Action.PULL):
             edge = PackagesEdge(self, policy=Deny("apt:main", action))
 
-            self.assertEqual(edge.call("POST", COPY, {}, b"{}").status, 403)
+            order = b'{"source":"stable","target":"testing","name":"hello"}'
+            self.assertEqual(edge.call("POST", COPY, {}, order).status, 403)
+            self.assertEqual(edge.call("POST", "/api/v1/apt/x/copy", {}, order).status, 404)
+
+    def test_copy_by_suite(self) -> None:
+        """What is promoted into a suite needs a push to that one; from where is no matter to who may read."""
+        read = Rule("read", ("apt:main",), ("anonymous",), frozenset([Action.PULL]))
+        test = Rule("test", ("apt:main/testing",), ("anonymous",), frozenset([Action.PUSH]))
+        edge = PackagesEdge(self, policy=RulePolicy([read, test]))
+        self.assertEqual(edge.call("PUT", "/apt/main/testing/main/a.deb", {}, made_deb()).status, 201)
+
+        for source, target, status in (
+            ("testing", "stable", 403),
+            ("testing", "testing", 200),
+            ("stable", "testing", 404),
+            ("testing", "x", 403),
+            ("testing", "t" * 201, 400),
+            ("testing", "testing/../stable", 403),
+        ):
+            order = json.dumps({"source": source, "target": target, "name": "hello"}).encode()
+            self.assertEqual(edge.call("POST", COPY, {}, order).status, status, target[:20])
+        write = PackagesEdge(self, policy=RulePolicy([test]))
+        order = b'{"source":"testing","target":"testing","name":"hello"}'
+        self.assertEqual(write.call("POST", COPY, {}, order).status, 403)

@@ -9,6 +9,7 @@ from ipaddress import ip_network
 from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.auth.model import Access, Action, Principal
+from pkgd.auth.rules import Rule, RulePolicy
 from pkgd.web.outside import Outside
 from tests.packages.fixtures import made_deb
 from tests.web.messages import Response, Row, each
@@ -231,6 +232,37 @@ class UploadTests(SynchronousTestCase):
         for suite in ("stable", "testing"):
             self.assertIn(b"Version: 1:2.0+x~rc1", self.packages(suite))
 
+    def test_suites_by_rule(self) -> None:
+        """What is allowed for a suite is allowed there alone, whichever shape the request has."""
+        rules = [
+            Rule("read", ("apt:main",), ("anonymous",), frozenset([Action.PULL])),
+            Rule("test", ("apt:main/testing",), ("anonymous",), frozenset([Action.PUSH, Action.DELETE])),
+        ]
+        self.edge = PackagesEdge(self, policy=RulePolicy(rules))
+        self.assertEqual(self.upload(HELLO, "/apt/main/testing/main/a.deb").status, 201)
+        name = POOL.rpartition("/")[2]
+        for method, target, status in (
+            ("PUT", "/apt/main/stable/main/a.deb", 403),
+            ("POST", "/repository/main/", 403),
+            ("PUT", "/artifactory/main/a.deb;deb.distribution=testing", 200),
+            ("PUT", "/artifactory/main/a.deb;deb.distribution=stable", 403),
+            ("PUT", "/artifactory/main/a.deb;deb.distribution=testing;deb.distribution=stable", 403),
+            ("PUT", "/artifactory/main/a.deb;deb.distribution=stable;deb.distribution=testing", 403),
+            ("PUT", "/api/packages/main/debian/pool/stable/main/upload", 403),
+            ("PUT", "/api/packages/main/debian/pool/testing/main/upload", 200),
+            ("PUT", "/apt/main/incoming/stable/a.tar.gz", 403),
+            ("PUT", "/api/v4/projects/main/packages/debian/a.tar.gz", 403),
+            ("DELETE", POOL, 403),
+            ("DELETE", f"/apt/main/stable/main/{name}", 403),
+            ("DELETE", "/api/packages/main/debian/pool/stable/main/hello/1.0/amd64", 403),
+            ("GET", POOL, 200),
+            ("GET", "/apt/main/dists/stable/Release", 200),
+            ("GET", "/apt/main/stable.sources", 200),
+            ("DELETE", f"/apt/main/testing/main/{name}", 204),
+        ):
+            body = HELLO if method in ("PUT", "POST") else b""
+            self.assertEqual(self.edge.call(method, target, {}, body).status, status, (method, target))
+
     def test_unsigned(self) -> None:
         """While nothing can be signed nothing is published, and reading goes on."""
         self.edge.signer.broken = True
@@ -351,11 +383,11 @@ class Deny(Explained):
     """A policy that allows everything but one action on one resource."""
 
     def __init__(self, resource: str, action: Action) -> None:
-        self._denied = Access(resource, action)
+        self._denied = resource, action
 
     def allows(self, principal: Principal, access: Access) -> bool:
         """Whether it is anything else."""
-        return access != self._denied
+        return (access.resource, access.action) != self._denied
 
 
 class AccessTests(SynchronousTestCase):
