@@ -90,7 +90,7 @@ class TableTests(SynchronousTestCase):
     def test_doors(self) -> None:
         """There is no other door. Those of keys and refresh tokens admit in one place (tests.web.api)."""
         doors = {name for name, value in vars(self.root).items() if hasattr(value, "handle")}
-        self.assertEqual(doors, DOORS | {"_logins", "_page"})
+        self.assertEqual(doors, DOORS)
         self.assertEqual(set(self.root._doors), {b"health", b"ready", b"metrics"})
         self.assertTrue(all(isinstance(one, KleinTree) for one in self.root._doors.values()))
         self.assertIsInstance(self.root, Root)
@@ -103,18 +103,4 @@ class TableTests(SynchronousTestCase):
         root = compose(reactor, config, FileSystem(), Tasks(), Limits()).root
 
         doors = {name for name, value in vars(root).items() if hasattr(value, "handle")}
-        self.assertEqual(
-            doors,
-            {
-                "_registry",
-                "_packages",
-                "_api",
-                "_keys",
-                "_refresh",
-                "_tokens",
-                "_openapi",
-                "_nowhere",
-                "_logins",
-                "_page",
-            },
-        )
+        self.assertEqual(doors, DOORS | {"_logins", "_page"})

@@ -305,7 +305,8 @@ class LoginApi:
 
 def _refuse(request: Request, failure: Failure) -> None:
     """A browser that has been sent here shows a page; whoever else asks gets what tools can read."""
-    by_browser = request.path in (b"/auth/login", CALLBACK_PATH.encode("ascii")) and wants_page(request)
+    places = (b"/auth/login", b"/auth/loopback", CALLBACK_PATH.encode("ascii"))
+    by_browser = request.path in places and wants_page(request)
     (answer_with_page if by_browser else errors.answer)(request, failure)
 
 

@@ -17,7 +17,7 @@ from pkgd.web.packages.endpoint import AptCall, Endpoint, RpmCall, Site
 from pkgd.web.packages.paths import AptPath, Kind, RpmPath, parse_apt_path, parse_rpm_path
 from pkgd.web.request import Request
 
-__all__ = ["PackagesApi", "Table"]
+__all__ = ["PackagesApi", "Table", "accesses"]
 
 _READING = (b"GET", b"HEAD")
 
@@ -94,7 +94,7 @@ class PackagesApi:
         self, request: Request, path: AptPath | RpmPath, handler: Callable[[Any], Awaitable[None]], action: Action
     ) -> None:
         try:
-            first, *more = _accesses(path, action)
+            first, *more = accesses(path, action)
             grant = await self._gate.admit(request, first, more)
             for one in more:
                 grant.require(one)
@@ -106,7 +106,7 @@ class PackagesApi:
             errors.answer(request, Failure())
 
 
-def _accesses(path: AptPath | RpmPath, action: Action) -> list[Access]:
+def accesses(path: AptPath | RpmPath, action: Action) -> list[Access]:
     """What a request needs: of each suite that it names and changes, else of the repository as a whole."""
     if isinstance(path, RpmPath):
         return [rpm(path.repository, action)]

@@ -17,6 +17,7 @@ from pkgd.auth.sessions import LIFETIME, Sessions
 from pkgd.blocking import InlineBlocking
 from pkgd.logfile import FLUSH_SECONDS, LogFile
 from pkgd.web.api.keys import KeyApiParts, KeysApi
+from pkgd.web.api.refreshtokens import RefreshTokenApiParts, RefreshTokensApi
 from pkgd.web.auth.browsers import BrowserSessions
 from pkgd.web.auth.login import LOGIN_SECONDS, LoginApi, LoginParts
 from pkgd.web.outside import Outside
@@ -58,6 +59,7 @@ class LoginCase(SynchronousTestCase):
         browsers = BrowserSessions(self.sessions, outside)
         root: Any = self.edge.root
         root._logins, root._page = LoginApi(parts), KeysPage()
+        root._refresh = RefreshTokensApi(RefreshTokenApiParts(self.edge.gate, self.refresh, browsers))
         root._keys = KeysApi(KeyApiParts(self.edge.gate, self.keys, KeyLimits(90.0, 365.0), now, browsers))
 
     def audited(self) -> list[tuple[str, str | None, str | None]]:

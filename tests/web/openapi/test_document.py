@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from twisted.trial.unittest import SynchronousTestCase
 
-from pkgd.auth.model import Access, apt, oci, rpm
+from pkgd.auth.model import Access, oci
 from pkgd.metrics import Metrics
 from pkgd.web.api import keys, packages
 from pkgd.web.auth.login import LoginApi
@@ -21,7 +21,7 @@ from pkgd.web.health import HealthApi
 from pkgd.web.metrics import MetricsApi
 from pkgd.web.openapi.door import OpenApiDoor
 from pkgd.web.packages.aliases import PREFIXES, parse_alias
-from pkgd.web.packages.api import PackagesApi
+from pkgd.web.packages.api import PackagesApi, accesses
 from pkgd.web.packages.paths import AptPath, RpmPath, parse_apt_path, parse_rpm_path
 from pkgd.web.registry.paths import parse_v2_path
 from pkgd.web.root import KleinTree
@@ -72,6 +72,7 @@ class ServedTests(LoginCase):
             *klein,
             *(one.decode("ascii") for one in exact),
             *self.root._keys.routes.paths,
+            *self.root._refresh.routes.paths,
             *self.root._api.routes.paths,
         }
 
@@ -103,8 +104,8 @@ class ServedTests(LoginCase):
                 row = (path.kind, method.upper().encode("ascii"))
                 rows[is_apt].add(row)
                 action = (doors._apt if is_apt else doors._rpm)._rows[row][1]
-                access = (apt if is_apt else rpm)(path.repository, action)
-                written = operation["x-pkgd-access"].format(repository="main", group="el9")
+                access = accesses(path, action)[0]
+                written = operation["x-pkgd-access"].format(repository="main", group="el9", suite="stable")
                 self.assertEqual(written, str(access), item.template)
 
         self.assertEqual(rows, {True: set(doors._apt._rows), False: set(doors._rpm._rows)})
