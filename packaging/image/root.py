@@ -47,7 +47,8 @@ def base_entries(work: Path) -> list[Entry]:
     for pattern in (*_LIBRARIES, *_RESOLVERS):
         for library in sorted(unpacked.glob(f"lib/*-linux-gnu/{pattern}")):
             found.append(Entry.file(str(library.relative_to(unpacked)), library.read_bytes(), 0o755))
-    for link in sorted(unpacked.glob("lib64/*")):
+    # The loader's name, which is in every program: on amd64 in /lib64, on arm64 in /lib.
+    for link in sorted([*unpacked.glob("lib64/*"), *unpacked.glob("lib/ld-linux-*")]):
         target = os.readlink(link)
         found.append(Entry.link(str(link.relative_to(unpacked)), target))
     roots = b"".join(file.read_bytes() for file in sorted(unpacked.glob("usr/share/ca-certificates/mozilla/*.crt")))
