@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
-from components import walk
+from components import bills, walk
 
 DIST = Path(__file__).resolve().parents[2] / "dist"
 EXCEPTIONS = Path(__file__).with_name("exceptions.toml")
@@ -223,8 +223,8 @@ def _query(one: Question, token: str) -> dict[str, Any]:
 
 def main() -> int:
     """Audit the bills in dist/."""
-    bills = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(DIST.glob("*.cdx.json"))]
-    if not bills:
+    found = bills(DIST)
+    if not found:
         print(f"audit: there is no bill of materials in {DIST}: make image", file=sys.stderr)
         return 2
     try:
@@ -232,7 +232,7 @@ def main() -> int:
     except Malformed as error:
         print(f"audit: {EXCEPTIONS.name}: {error}", file=sys.stderr)
         return 2
-    components = [one for bill in bills for one in walk([bill["metadata"]["component"], *bill["components"]])]
+    components = [one for bill in found for one in walk([bill["metadata"]["component"], *bill["components"]])]
     return audit(osv, components, report)
 
 

@@ -9,8 +9,22 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-__all__ = ["canonical", "component", "debian", "document", "found_at", "nested", "package_url", "walk", "write"]
+__all__ = [
+    "KINDS",
+    "bills",
+    "canonical",
+    "component",
+    "debian",
+    "document",
+    "found_at",
+    "nested",
+    "package_url",
+    "walk",
+    "write",
+]
 
+# What the names of images have after the version.
+KINDS = ("", "-onedir")
 # What nested ones keep of the bill that says they are in there.
 _KEPT = ("licenses", "hashes")
 
@@ -69,6 +83,17 @@ def document(subject: dict[str, Any], parts: Iterable[dict[str, Any]]) -> dict[s
         "metadata": {"component": subject},
         "components": sorted(parts, key=lambda part: str(part["bom-ref"])),
     }
+
+
+def bills(folder: Path) -> list[dict[str, Any]]:
+    """The bills of what was built last: the executable's, and those of its images, as far as there are any."""
+    try:
+        program = json.loads((folder / "pkgd.cdx.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    version = program["metadata"]["component"]["version"]
+    names = [f"pkgd-{version}{kind}.oci.cdx.json" for kind in KINDS]
+    return [program, *(json.loads((folder / one).read_text("utf-8")) for one in names if (folder / one).is_file())]
 
 
 def write(path: Path, bill: dict[str, Any]) -> str:

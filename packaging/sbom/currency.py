@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components import canonical, walk
+from components import bills, canonical, walk
 
 ROOT = Path(__file__).resolve().parents[2]
 PINS = Path(__file__).with_name("pins.toml")
@@ -56,10 +56,10 @@ def locked(texts: Iterable[str]) -> dict[str, set[str]]:
     return found
 
 
-def installed(bills: Iterable[dict[str, Any]]) -> dict[str, set[str]]:
+def installed(made: Iterable[dict[str, Any]]) -> dict[str, set[str]]:
     """The versions of each Debian package in bills, as `debian/NAME`."""
     found: dict[str, set[str]] = {}
-    for bill in bills:
+    for bill in made:
         for one in walk(bill["components"]):
             if one["purl"].startswith("pkg:deb/"):
                 found.setdefault(f"{_DEBIAN}{one['name']}", set()).add(one["version"])
@@ -128,8 +128,8 @@ def _run(*command: str) -> str:
 def main() -> int:
     """Look, and tell."""
     held = locked(path.read_text(encoding="ascii") for path in (ROOT / "requirements").glob("*.txt"))
-    bills = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "dist").glob("*.cdx.json"))]
-    packages = installed(bills)
+    made = bills(ROOT / "dist")
+    packages = installed(made)
     try:
         pinned = pins(PINS.read_text(encoding="utf-8"))
         newest = newest_distributions(held)
@@ -150,7 +150,7 @@ def main() -> int:
         print(f"pinned: {pin.name} {pin.version}: {pin.reason}")
     if not packages:
         print("there is no bill of materials in dist/, so Debian's packages were not looked at: make image")
-    inner = {one["purl"] for bill in bills for part in bill["components"] for one in part.get("components", ())}
+    inner = {one["purl"] for bill in made for part in bill["components"] for one in part.get("components", ())}
     print(f"{len(held)} distributions with {len(inner)} parts that come with them, {len(packages)} Debian packages")
     print(f"{len(said)} not as they should be")
     return 1 if said else 0

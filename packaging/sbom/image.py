@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components import component, debian, document, found_at, package_url, write
+from components import KINDS, component, debian, document, found_at, package_url, write
 
 ROOT = Path(__file__).resolve().parents[2]
 DIST = ROOT / "dist"
@@ -118,7 +118,10 @@ def bill(
         if place := _built_at(name):
             if content != made(place) and (name, content) != _LINK:
                 raise Orphan(f"{name}, which is not as it is in {DIST.name}/,")
-            at.setdefault(f"/{name}", subject)
+            if name == "usr/bin/pkgd":
+                at[f"/{name}"] = subject
+            elif f"/{name}" not in inside:
+                raise Orphan(f"{name}, which is not in the bill of the executable,")
         elif package := _package(name, content, held):
             found = _described(image.files[f"{_STATUS}{package}"], image.files["usr/lib/os-release"])
             parts.setdefault(found["bom-ref"], found)
@@ -188,7 +191,9 @@ def _blob(digest: str) -> str:
 def main() -> int:
     """Write a bill for each archive."""
     program = json.loads((DIST / "pkgd.cdx.json").read_text(encoding="utf-8"))
-    for path in sorted(DIST.glob("pkgd-*.oci.tar")):
+    version = program["metadata"]["component"]["version"]
+    paths = (DIST / f"pkgd-{version}{kind}.oci.tar" for kind in KINDS)
+    for path in (one for one in paths if one.is_file()):
         image = read_image(path)
         try:
             found = bill(image, program, packages(image), built)

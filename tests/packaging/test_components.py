@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from email.message import Message
+from pathlib import Path
 from types import SimpleNamespace
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -84,3 +86,24 @@ class LicenceTests(SynchronousTestCase):
         self.assertEqual(said.count("text\n"), 1)
         self.assertIn("\na 1, b 1\n", said)
         self.assertIn("\nc 1\n", said)
+
+
+class BillsTests(SynchronousTestCase):
+    """Which bills are those of what was built last."""
+
+    def test_bills(self) -> None:
+        """The executable's, and of the images those of its version; what an earlier build has left is not read."""
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        self.assertEqual(components.bills(folder), [])
+
+        subject = {"version": "0.1.0.2"}
+        program, image = {"metadata": {"component": subject}}, {"of": "the image"}
+        for name, bill in (
+            ("pkgd", program),
+            ("pkgd-0.1.0.2.oci", image),
+            ("pkgd-0.1.0.1.oci", {"of": "an older one"}),
+        ):
+            (folder / f"{name}.cdx.json").write_text(json.dumps(bill))
+
+        self.assertEqual(components.bills(folder), [program, image])

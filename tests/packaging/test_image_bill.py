@@ -129,6 +129,13 @@ class BillTests(SynchronousTestCase):
         ):
             self.assertRaises(image.Orphan, _bill, files)
 
+    def test_older_bill(self) -> None:
+        """A file of the program that its bill does not have is an error: the bill is of another build."""
+        files = {**_FOLDER, "opt/pkgd/_internal/more.so": b"more"}
+        built = {**_BUILT, "pkgd-onedir/_internal/more.so": b"more"}
+
+        self.assertRaises(image.Orphan, image.bill, image.Image("sha256:00", files), _PROGRAM, _HELD, built.get)
+
     def test_missing(self) -> None:
         """What the program's bill has and the image has not is an error: the bill is of another build."""
         files = {name: data for name, data in _FOLDER.items() if not name.endswith("attrs.so")}
