@@ -13,7 +13,7 @@ FLIPS ?= 1000
 ROUNDS ?= 12
 
 .PHONY: run test lint conformance clients bench crash crash-mirror crash-packages hostile hostile-packages mirror \
-  cookbook auth backup full-disk upgrade repositories churn growth oracles executable lock clean image image-test kubernetes-test release-test sbom audit changelog changelog-draft upkeep operations \
+  cookbook auth backup full-disk upgrade repositories churn growth oracles executable lock clean image image-test kubernetes-test release-test sbom audit changelog changelog-draft upkeep operations currency \
   packages systemd-test
 
 run: $(STAMP)
@@ -121,12 +121,18 @@ release-test: $(STAMP)
 image-test: $(STAMP) image
 	$(BIN)/python -m tests.image
 
-# Of what `make executable` has built.
+# Again, of what `make executable` and `make image` have built; both of them do it, too.
 sbom:
 	build/venv/bin/python packaging/sbom/sbom.py
+	build/venv/bin/python packaging/sbom/image.py
 
+# Whether anything is known against a component of these bills.
 audit:
 	python3 packaging/sbom/audit.py
+
+# Whether each component is at its registry's newest release, or pinned with a reason.
+currency: $(STAMP)
+	$(BIN)/python packaging/sbom/currency.py
 
 # What has changed, for people: CHANGELOG.md of VERSION from newsfragments/, which are removed.
 changelog: $(STAMP)
@@ -150,7 +156,7 @@ lock:
 	rm -rf $(VENV)-lock
 
 LOCK_FLAGS := --quiet --strip-extras --generate-hashes --allow-unsafe \
-  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --upgrade
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info _trial_temp*

@@ -4,7 +4,8 @@
     dist/pkgd-<version>.oci.tar           the one executable; it unpacks itself into /tmp, which is a volume
     dist/pkgd-<version>-onedir.oci.tar    its folder: nothing but /var/lib/pkgd needs to be writable
 
-Two builds of one commit, from the same Debian packages, have the same digest. Needs apt-get and dpkg-deb.
+With the bill of materials of each beside it (packaging/sbom/image.py). Two builds of one commit, from the same Debian
+packages, have the same digest. Needs apt-get and dpkg-deb.
 """
 
 from __future__ import annotations
@@ -34,16 +35,22 @@ def main() -> int:
     time = int(_git("log", "-1", "--format=%ct"))
     version = json.loads(_run(str(DIST / "pkgd"), "version", "--json"))["version"]
     base = make_layer(base_entries(ROOT / "build" / "image"), time)
+    texts = {
+        "etc/pkgd/pkgd.yaml": Path(__file__).with_name("pkgd.yaml"),
+        "usr/share/doc/pkgd/LICENSE": ROOT / "LICENSE",
+        "usr/share/doc/pkgd/THIRD-PARTY-LICENCES": DIST / "pkgd.licences.txt",
+    }
     # The executable unpacks itself for each command, so it is asked less often.
     for kind, program, volumes, interval in (
         ("", DIST / "pkgd", ("/tmp", "/var/lib/pkgd"), 60),  # noqa: S108
         ("-onedir", DIST / "pkgd-onedir", ("/var/lib/pkgd",), 30),
     ):
-        own = make_layer(program_entries(program, Path(__file__).with_name("pkgd.yaml")), time)
+        own = make_layer(program_entries(program, texts), time)
         config = _config((base, own), version, time, volumes, interval)
         path = DIST / f"pkgd-{version}{kind}.oci.tar"
         found = _write(path, (base, own), config, f"{version}{kind}", time)
         print(f"{path.relative_to(ROOT)}: {found}, {len(base.data) + len(own.data)} bytes of layers")
+    print(_run(sys.executable, str(ROOT / "packaging/sbom/image.py")))
     return 0
 
 

@@ -47,7 +47,8 @@ def base_entries(work: Path) -> list[Entry]:
     for pattern in (*_LIBRARIES, *_RESOLVERS):
         for library in sorted(unpacked.glob(f"lib/*-linux-gnu/{pattern}")):
             found.append(Entry.file(str(library.relative_to(unpacked)), library.read_bytes(), 0o755))
-    for link in sorted(unpacked.glob("lib64/*")):
+    # The loader's name, which is in every program: on amd64 in /lib64, on arm64 in /lib.
+    for link in sorted([*unpacked.glob("lib64/*"), *unpacked.glob("lib/ld-linux-*")]):
         target = os.readlink(link)
         found.append(Entry.link(str(link.relative_to(unpacked)), target))
     roots = b"".join(file.read_bytes() for file in sorted(unpacked.glob("usr/share/ca-certificates/mozilla/*.crt")))
@@ -64,12 +65,13 @@ def base_entries(work: Path) -> list[Entry]:
     return found + [Entry.file(name, text.encode("ascii")) for name, text in _TEXTS.items()]
 
 
-def program_entries(program: Path, configuration: Path) -> list[Entry]:
-    """The layer of pkgd: the executable with a `/tmp` to unpack into, or its folder, which needs none."""
-    found = [
-        Entry.file("etc/pkgd/pkgd.yaml", configuration.read_bytes()),
-        Entry.folder("var/lib/pkgd", 0o750, USER),
-    ]
+def program_entries(program: Path, texts: dict[str, Path]) -> list[Entry]:
+    """The layer of pkgd: the executable with a `/tmp` to unpack into, or its folder, which needs none.
+
+    `texts` are configuration and licences: where they are in the image, and where they are now.
+    """
+    found = [Entry.file(name, path.read_bytes()) for name, path in texts.items()]
+    found.append(Entry.folder("var/lib/pkgd", 0o750, USER))
     if program.is_file():
         return [*found, Entry.folder("tmp", 0o1777), Entry.file("usr/bin/pkgd", program.read_bytes(), 0o755)]
     for path in sorted(program.rglob("*")):

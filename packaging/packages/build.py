@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes pkgd's own .deb and .rpm from the directory that PyInstaller has built.
 
-    build.py [--onedir DIRECTORY] [--output DIRECTORY] [--sbom FILE] [--version VERSION] [--quick]
+    build.py [--onedir DIRECTORY] [--output DIRECTORY] [--version VERSION] [--quick]
 
 Both packages have the same files, laid out here once; `dpkg-deb` and `rpmbuild` pack them. The version is what the
 program says of itself. The same program gives the same packages, to the byte: all files have the time
@@ -14,6 +14,7 @@ import argparse
 import gzip
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -62,7 +63,7 @@ def needed_glibc(onedir: Path) -> str:
     return ".".join(map(str, max(versions)))
 
 
-def stage(onedir: Path, tree: Path, sbom: Path | None) -> None:
+def stage(onedir: Path, tree: Path) -> None:
     """Lay out what both packages have below `tree`."""
     shutil.copytree(onedir, tree / "usr/lib/pkgd", symlinks=True)
     links = tree / "usr/bin"
@@ -78,11 +79,10 @@ def stage(onedir: Path, tree: Path, sbom: Path | None) -> None:
         HERE / "copyright": documentation,
         **dict.fromkeys(documents, documentation),
     }
-    if sbom is not None:
-        files[sbom] = documentation
     for source, folder in files.items():
         (tree / folder).mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, tree / folder / source.name)
+    shutil.copyfile(onedir.parent / "pkgd.licences.txt", tree / documentation / "THIRD-PARTY-LICENCES")
     (tree / "etc/pkgd/credentials").mkdir()
     manual = tree / "usr/share/man/man8/pkgd.8.gz"
     manual.parent.mkdir(parents=True)
@@ -113,13 +113,14 @@ def build_deb(tree: Path, output: Path, version: str, glibc: str, epoch: int, qu
     size = sum(-(-path.lstat().st_size // 1024) for path in tree.rglob("*"))
     control = tree / "DEBIAN"
     control.mkdir()
-    words = {"version": version, "maintainer": MAINTAINER, "size": size, "glibc": glibc}
+    architecture = run("dpkg", "--print-architecture").strip()
+    words = {"version": version, "maintainer": MAINTAINER, "size": size, "glibc": glibc, "architecture": architecture}
     (control / "control").write_text((HERE / "debian/control").read_text().format(**words))
     (control / "conffiles").write_text("/etc/pkgd/pkgd.yaml\n")
     for script in ("postinst", "prerm", "postrm"):
         shutil.copyfile(HERE / "debian" / script, control / script)
     settle(tree, epoch)
-    target = output / f"pkgd_{version}_amd64.deb"
+    target = output / f"pkgd_{version}_{architecture}.deb"
     # One thread: with more, xz makes other bytes on a machine with another number of processors.
     form = ("-Zgzip", "-z1") if quick else ("-Zxz", "--threads-max=1")
     run("dpkg-deb", "--root-owner-group", *form, "--build", str(tree), str(target), epoch=epoch)
@@ -143,9 +144,10 @@ def build_rpm(tree: Path, output: Path, version: str, glibc: str, epoch: int, qu
         }
         defined |= {"pkgd_version": release, "pkgd_revision": revision}
         words = [word for name, value in defined.items() for word in ("--define", f"{name} {value}")]
-        run("rpmbuild", "-bb", "--target", "x86_64", *words, str(HERE / "pkgd.spec"), epoch=epoch)
-        name = f"pkgd-{version}.x86_64.rpm"
-        shutil.move(Path(work, "RPMS/x86_64", name), output / name)
+        architecture = platform.machine()  # rpm has the kernel's names
+        run("rpmbuild", "-bb", "--target", architecture, *words, str(HERE / "pkgd.spec"), epoch=epoch)
+        name = f"pkgd-{version}.{architecture}.rpm"
+        shutil.move(Path(work, f"RPMS/{architecture}", name), output / name)
     return output / name
 
 
@@ -174,9 +176,13 @@ def _gzip(data: bytes) -> bytes:
 def main() -> int:
     """Make both."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--onedir", type=Path, default=ROOT / "dist/pkgd-onedir", help="what PyInstaller has built")
+    parser.add_argument(
+        "--onedir",
+        type=Path,
+        default=ROOT / "dist/pkgd-onedir",
+        help="what PyInstaller has built; the licences are beside it",
+    )
     parser.add_argument("--output", type=Path, default=ROOT / "dist", help="where the packages go")
-    parser.add_argument("--sbom", type=Path, help="a bill of materials to go with them")
     parser.add_argument("--version", help="another than the program's own, for tests of upgrades")
     parser.add_argument("--quick", action="store_true", help="compress little, for tests")
     options = parser.parse_args()
@@ -190,7 +196,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="pkgd-packages-") as scratch:
         for build in (build_deb, build_rpm):
             tree = Path(scratch, build.__name__)
-            stage(options.onedir, tree, options.sbom)
+            stage(options.onedir, tree)
             print(build(tree, options.output, version, glibc, epoch, options.quick))
     return 0
 

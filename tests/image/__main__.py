@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.crash.server import DockerRegistry
+from tests.image import bills
 from tests.image.alone import Alone, EmptyRoot
 from tests.image.containers import Container
 from tests.image.trial import exercise, resident_mib
@@ -59,6 +60,8 @@ class Suite:
         """Run all of them."""
         self._try("sizes", self._sizes)
         self._try("docker-registry beside it, no bar", self._peer)
+        for kind, archive in self._archives.items():
+            self._try(f"bill of materials, image{kind}", partial(bills.check, archive))
         self._try("alone in an empty root", self._alone)
         for tmpfs, words in ((None, "Read-only file system"), ("noexec", "mounted noexec"), ("size=20m", "MB free")):
             self._try(f"a sentence where /tmp is {tmpfs or 'read-only'}", partial(self._sentence, tmpfs, words))

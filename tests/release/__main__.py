@@ -17,6 +17,7 @@ from urllib.request import urlopen
 import yaml
 
 from tests.live.tools import Daemon, install
+from tests.release import advisories
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME, VERSION = "tools/pkgd", "0.1.0"
@@ -97,6 +98,7 @@ def _release(suite: Suite, scratch: Path) -> None:
         _run(first, "packaging/release/number", more=environment)
         suite.check("the first release has number 1", (first / ".release").read_text(), "1\n")
         _run(first, "packaging/release/build", more=environment)
+        _audit(suite, first)
         _run(first, "packaging/release/publish", more=environment)
         tag = f"{VERSION}.1"
         arrived = _manifest(port, tag)
@@ -115,12 +117,36 @@ def _release(suite: Suite, scratch: Path) -> None:
         daemon.stop()
 
 
+def _audit(suite: Suite, clone: Path) -> None:
+    """A release has its bills; what is known against a component stops it, and a source that is away is told apart."""
+    bills = [f"pkgd-{VERSION}.1.oci.cdx.json", f"pkgd-{VERSION}.1-onedir.oci.cdx.json", "pkgd.cdx.json"]
+    suite.check("bills", sorted(path.name for path in (clone / "dist").glob("*.cdx.json")), sorted(bills))
+    with advisories.knowing(None) as source:
+        status, _ = _audited(clone, source)
+        suite.check("the audit: nothing is known", status, 0)
+    status, said = _audited(clone, source)
+    suite.check("the audit: its source is away", (status, "cannot be asked" in said), (3, True))
+    with advisories.knowing("twisted") as source:
+        status, said = _audited(clone, source)
+    suite.check(
+        "the audit: an advisory", (status, advisories.ADVISORY in said, "fixed in 999.9" in said), (1, True, True)
+    )
+
+
+def _audited(clone: Path, source: str) -> tuple[int, str]:
+    command = ["/usr/bin/python3", "packaging/sbom/audit.py"]
+    environment = {**os.environ, "OSV_URL": source}
+    found = subprocess.run(command, cwd=clone, env=environment, capture_output=True, text=True, check=False)
+    return found.returncode, found.stdout + found.stderr
+
+
 def _same(suite: Suite, first: Path, second: Path, environment: Mapping[str, str], tag: str) -> None:
     """Another clone builds the same."""
     (second / ".release").write_text("1\n")
     for script in ("packaging/executable/build", "packaging/image/build.py"):
         _run(second, script, more=environment)
-    for name in ("pkgd", f"pkgd-{tag}.oci.tar", f"pkgd-{tag}-onedir.oci.tar"):
+    bills = ("pkgd.cdx.json", f"pkgd-{tag}.oci.cdx.json", f"pkgd-{tag}-onedir.oci.cdx.json")
+    for name in ("pkgd", f"pkgd-{tag}.oci.tar", f"pkgd-{tag}-onedir.oci.tar", *bills):
         digests = [hashlib.sha256((clone / "dist" / name).read_bytes()).hexdigest() for clone in (first, second)]
         suite.check(f"two clones build the same {name}", digests[0], digests[1])
 
