@@ -127,7 +127,7 @@ class Authentication:
             self._users.take_effect()
         if self._logins is not None:
             self._logins.take_effect()
-            self._metrics.users_stale(False)
+            self._metrics.auth.users_stale(False)
 
     def stop(self) -> None:
         """End them. Blocks."""
@@ -228,7 +228,7 @@ def authenticate(
         staying = _Lasting(hashing, keys, old_logins, None if lasting is None else lasting.throttle)
         return Authentication(Gate(policy, None, outside, audit=audit), None, staying, None, metrics, nobody)
     users = users_of(auth, hashing, reactor.seconds, None if before is None else before._users)
-    federation = federate(reactor, config, now, _is_user(users))
+    federation = federate(reactor, config, now, _is_user(users), metrics.auth.backend_answered)
     if before is not None:
         federation = before.federate(federation, users)
     tokens = AccessTokens(keys, _token_settings(config, auth), now)
@@ -236,11 +236,13 @@ def authenticate(
     browsers, wrong = None, WRONG
     if auth.mode == "oidc":
         known = None if before is None else before.browsers
-        browsers = browser_logins(reactor, config, now, logins, (outside, audit), tasks, _is_user(users), known)
+        browsers = browser_logins(
+            reactor, config, now, logins, (outside, audit, metrics.auth), tasks, _is_user(users), known
+        )
         wrong = wrong_password(config)
     throttle = _throttle(auth, reactor.seconds, None if lasting is None else lasting.throttle)
     sources = _sources(users, federation, logins, browsers)
-    authority = Authority(sources, tokens, throttle, now, metrics.login, audit.failed_login, wrong)
+    authority = Authority(sources, tokens, throttle, now, audit.failed_login, wrong, metrics.auth)
     granting = Granting(policy, authority, upstreams_meant(config), is_hosted)
     parts = TokenParts(authority, tokens, granting, keys, logins.refresh_tokens, auth.token.refresh_tokens, audit)
     door = TokenApi(parts, outside, ignores_foreign, tasks)

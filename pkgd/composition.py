@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from attrs import define, frozen
@@ -45,6 +46,8 @@ from pkgd.storage.fsops import DurableTree, FileSystem
 from pkgd.storage.spool import Spool
 from pkgd.stores import Stores, make_stores
 from pkgd.upkeep import Retaining, Scrubbing, Upkeep
+from pkgd.usage import Usage
+from pkgd.watching import follow
 from pkgd.web.accesslog import AccessLog
 from pkgd.web.gate import Gate
 from pkgd.web.health import HealthApi, Readiness
@@ -124,6 +127,7 @@ class Parts:
     upkeep: Upkeep
     scrubbing: Scrubbing
     retaining: Retaining
+    usage: Usage
     renew: Callable[[Config, Serving], Serving]
 
     @property
@@ -139,8 +143,8 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
     :param outbound: how patient to be with upstreams.
     :raises ConfigError: if a file that the configuration names cannot be used.
     """
-    stores = make_stores(reactor, config, fs)
-    metrics = Metrics([*config.mirror.registries, *config.mirror.fallback])
+    metrics = Metrics()
+    stores = make_stores(reactor, config, fs, metrics)
     started = reactor.seconds()
     own_id = f"pkgd-{secrets.token_hex(8)}"
     mirror = make_mirror(reactor, config, stores, metrics)
@@ -148,7 +152,7 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
     uploads = Uploads(stores.spool, stores.blobs, stores.space, stores.blocking, int(config.limits.upload_size))
     audit_log = LogFile(reactor, stores.blocking, config.logging.audit.file, "audit log")
     audit = Audit(audit_log, time.time)
-    packages = PackageHost(reactor, config, fs, stores.blocking, tasks)
+    packages = PackageHost(reactor, config, fs, stores.blocking, tasks, metrics)
     upkeep = _upkeep(config, stores, metrics)
     quarantine = Quarantine(*(stores.store, stores.index, stores.ledger, stores.locks, stores.cached, stores.blocking))
     scrubbing = _scrubbing(reactor, config, stores, quarantine, packages, metrics)
@@ -192,6 +196,7 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
         )
 
         def take_effect() -> None:
+            follow(metrics, config)
             authentication.take_effect()
             packages.take_effect(hosted)
             mirror.fills.upstreams = upstreams
@@ -224,6 +229,7 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
         upkeep=upkeep,
         scrubbing=scrubbing,
         retaining=retaining,
+        usage=Usage(stores.tree, packages.tree, stores.blocking, partial(deferLater, reactor), metrics.storage),
         renew=serve,
     )
 

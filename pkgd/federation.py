@@ -34,6 +34,8 @@ CONNECT_SECONDS = 3.0
 _BUFFER_BYTES = 64 << 10
 _BUFFERS = 128
 
+Answered = Callable[[str, str, float], None]
+
 _HMACS = frozenset(["HS256", "HS384", "HS512"])
 _NO_KEYS = (
     "{name} publishes no keys: its tokens are believed without a signature, for nothing but the TLS connection that"
@@ -92,18 +94,23 @@ class Federation:
 
 
 def federate(
-    reactor: Any, config: Config, now: Callable[[], float], is_local: Callable[[str], bool] = lambda _: False
+    reactor: Any,
+    config: Config,
+    now: Callable[[], float],
+    is_local: Callable[[str], bool] = lambda _: False,
+    answered: Answered = lambda backend, result, seconds: None,
 ) -> Federation:
     """Make those of the configuration; back ends of passwords only in the mode that asks them.
 
     :param now: seconds since the epoch.
     :param is_local: whether a name is that of a user of this server's own.
+    :param answered: told of each question to a back end: its name, what became of it, and how many seconds it took.
     :raises ConfigError: if a file that the configuration names cannot be used.
     """
     auth = config.auth
     if auth is None or auth.mode == "none":
         return Federation([], [], None)
-    maker = _Maker(reactor, config, now, is_local)
+    maker = _Maker(reactor, config, now, is_local, answered)
     if auth.mode == "basic":
         for at, backend in enumerate(auth.basic_api_backends):
             maker.add_backend(backend, f"auth.basic_api_backends[{at}]")
@@ -117,7 +124,14 @@ def federate(
 class _Maker:
     """Makes one after the other."""
 
-    def __init__(self, reactor: Any, config: Config, now: Callable[[], float], is_local: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        config: Config,
+        now: Callable[[], float],
+        is_local: Callable[[str], bool],
+        answered: Answered,
+    ) -> None:
         self.vouchers: list[Voucher] = []
         self.backends: list[ApiBackEnd] = []
         self.issuers: list[Issuer] = []
@@ -126,6 +140,7 @@ class _Maker:
         self._service = _service(config)
         self._now = now
         self._is_local = is_local
+        self._answered = answered
         self._buffers = BufferPool(_BUFFER_BYTES, _BUFFERS)
 
     def add_backend(self, section: ApiBackend, path: str) -> None:
@@ -161,7 +176,8 @@ class _Maker:
             section.cache_ttl,
             section.trust_access,
         )
-        self.backends.append(ApiBackEnd(settings, call, verifier, self._reactor, self._now, self._is_local))
+        told = partial(self._answered, name)
+        self.backends.append(ApiBackEnd(settings, call, verifier, self._reactor, self._now, self._is_local, told))
         remote = keys if isinstance(keys, RemoteKeys) else None
         self.vouchers.append(Voucher(path, name, client, remote, call, _is_any_plain(urls)))
         if section.accept_direct and section.issuer is not None:

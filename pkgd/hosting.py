@@ -17,6 +17,7 @@ from pkgd.config import AptRepository as AptSection
 from pkgd.config import AptSuite, Config, SigningKey, read_passphrase
 from pkgd.config import RpmRepository as RpmSection
 from pkgd.errors import ConfigError, PkgdError, SigningError
+from pkgd.metrics import Metrics
 from pkgd.packages.apt import AptRepository
 from pkgd.packages.gnupgsigner import GnupgSettings
 from pkgd.packages.layout import SPOOL
@@ -60,7 +61,9 @@ class PackageParts:
 class PackageHost:
     """The repositories, each made once however often the configuration changes, and their store."""
 
-    def __init__(self, reactor: Any, config: Config, fs: FileSystem, blocking: Blocking, tasks: Tasks) -> None:
+    def __init__(
+        self, reactor: Any, config: Config, fs: FileSystem, blocking: Blocking, tasks: Tasks, metrics: Metrics
+    ) -> None:
         files = config.storage.filesystem
         self._reactor = reactor
         self._blocking = blocking
@@ -68,7 +71,8 @@ class PackageHost:
         self.tree = DurableTree(str(config.state_dir), fs, files.fsync)
         self.spool = Spool(self.tree, SPOOL)
         self.space = FreeSpace(self.tree, blocking, reactor, int(files.min_free))
-        self.store = LocalStore(self.tree, blocking, self.spool)
+        self.store = LocalStore(self.tree, blocking, self.spool, metrics.storage.operation)
+        self._metrics = metrics.publishing
         self.pending = Pending(self._receiver(config), reactor.seconds)
         # All that have ever been configured: what still arrives for one must not meet a second of its name.
         self._apt: dict[str, AptRepository] = {}
@@ -185,16 +189,17 @@ class PackageHost:
         found = self._apt.get(section.name)
         if found is not None:
             return found
-        signer = signers[section.signing_key]
-        return AptRepository(apt_settings(section), self.store, self.spool, self._blocking, signer, self._reactor)
+        signer, told = signers[section.signing_key], self._metrics.of("apt", section.name)
+        settings = apt_settings(section)
+        return AptRepository(settings, self.store, self.spool, self._blocking, signer, self._reactor, told)
 
     def _rpm_of(self, section: RpmSection, signers: _Signers) -> RpmRepository:
         found = self._rpm.get(section.name)
         if found is not None:
             return found
-        signer = signers[section.signing_key]
+        signer, told = signers[section.signing_key], self._metrics.of("rpm", section.name)
         settings, store = rpm_settings(section), self.store
-        return RpmRepository(settings, store, self.spool, self._blocking, signer, self._reactor, signer)
+        return RpmRepository(settings, store, self.spool, self._blocking, signer, self._reactor, signer, told)
 
 
 @frozen

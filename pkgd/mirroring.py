@@ -64,7 +64,7 @@ def make_mirror(reactor: Any, config: Config, stores: Stores, metrics: Metrics) 
         eviction_limits(config),
         lambda place, digest: fills.is_flying(place, digest),
         reactor.seconds,
-        metrics.evicted,
+        metrics.mirror.evicted,
     )
     cache = MirrorCache(
         *(stores.store, stores.stored, stores.blobs, stores.ledger),
@@ -88,13 +88,13 @@ def make_mirrors(
     cache, fills = lasting.cache, lasting.fills
     freshness = Freshness(enabled, mirror.tag_ttl, mirror.serve_stale, int(config.limits.manifest_size))
     absences = Absences(reactor, mirror.negative_ttl)
-    manifests = MirroredManifests(upstreams, cache, stores.blocking, metrics, reactor, freshness, absences)
+    manifests = MirroredManifests(upstreams, cache, stores.blocking, metrics.mirror, reactor, freshness, absences)
     return Mirrors(
         cache,
         manifests,
-        MirroredBlobs(upstreams, cache, fills, stores.blocking, metrics, absences, enabled),
-        MirroredReferrers(upstreams, cache, manifests, stores.blocking, metrics, reactor, freshness),
-        MirroredTags(upstreams, stores.contents, stores.blocking, metrics, freshness),
+        MirroredBlobs(upstreams, cache, fills, stores.blocking, metrics.mirror, absences, enabled),
+        MirroredReferrers(upstreams, cache, manifests, stores.blocking, metrics.mirror, reactor, freshness),
+        MirroredTags(upstreams, stores.contents, stores.blocking, metrics.mirror, freshness),
     )
 
 
@@ -145,7 +145,7 @@ def make_upstreams(
         except ConfigError as error:
             raise ConfigError(f"mirror.registries.{host}.ca_file", error.reason) from error
         endpoint = Endpoint(host, base, credentials.get(host), is_mirror, section.max_concurrent)
-        return Upstream(endpoint, client, reactor, metrics, own_id)
+        return Upstream(endpoint, client, reactor, metrics.mirror, own_id)
 
     parents = [make(upstream_host(url), url, is_mirror=True) for url in mirror.upstream_mirror]
     upstreams = Upstreams(

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from attrs import frozen
 
 from pkgd.auth.audit import Audit, Unaudited
+from pkgd.auth.counting import Counting
 from pkgd.auth.oidc import Provider, ProviderSettings
 from pkgd.auth.oidcusers import ClaimNames, OidcUsers
 from pkgd.auth.sessions import Sessions
@@ -48,27 +49,27 @@ def browser_logins(
     config: Config,
     now: Callable[[], float],
     logins: Logins,
-    edge: tuple[Outside, Audit | Unaudited],
+    edge: tuple[Outside, Audit | Unaudited, Counting],
     tasks: Tasks,
     is_local: Callable[[str], bool],
     before: BrowserLogins | None = None,
 ) -> BrowserLogins:
     """Make them. Nothing is asked yet.
 
-    :param edge: what the server is called from outside, and where logins are noted.
+    :param edge: what the server is called from outside, and where logins are noted, and counted.
     :param is_local: whether a name is that of a user of this server's own.
     :param before: those of the configuration before this one: if it is the same provider, what is known of it stays.
     :raises ConfigError: if a file that the configuration names cannot be used.
     """
     assert config.auth is not None, "mode oidc is written down"
     section = config.auth.oidc
-    outside, audit = edge
+    outside, audit, counting = edge
     sessions = Sessions(logins.accounts, now)
     names = ClaimNames(section.username_claim, section.groups_claim, frozenset(section.allowed_groups))
     made_of = (_settings(section, str(config.server.external_url)), section)
     same = before is not None and before.made_of == made_of
     provider = before.provider if before is not None and same else make_provider(reactor, config, now)
-    users = OidcUsers(names, logins.keys, sessions, is_local)
+    users = OidcUsers(names, logins.keys, sessions, is_local, counting)
     parts = LoginParts(
         *(provider, users, sessions, logins.refresh_tokens, outside, now),
         *(audit, logins.under_way),

@@ -29,6 +29,8 @@ EXPIRY_INTERVAL = 600.0
 FLUSH_INTERVAL = 60.0
 EVICTION_INTERVAL = 600.0
 SWEEP_INTERVAL = 3600.0
+# How often it is measured how much is stored.
+USAGE_INTERVAL = 3600.0
 # How often the file of users is looked at, and whether it is time for a new key of tokens.
 USERS_INTERVAL = 2.0
 KEYS_INTERVAL = 3600.0
@@ -48,7 +50,7 @@ class Recurring:
         self._tasks = tasks
         self._stopping = parts.readiness.is_draining
         warn = parts.present.serving.config.signing.rotate_warn
-        self._key_expiry = KeyExpiry(parts.packages.signers, reactor, warn, parts.mirror.metrics.key_expiry)
+        self._key_expiry = KeyExpiry(parts.packages.signers, reactor, warn, parts.mirror.metrics.keys_expire)
         self._interval = parts.upkeep.interval
         # Who collects garbage; another one when the configuration has another interval.
         self._collecting = object()
@@ -63,6 +65,7 @@ class Recurring:
         self.every("limits of the cache", EVICTION_INTERVAL, self._keep_limits)
         self.every("old generations", SWEEP_INTERVAL, self._sweep)
         self._start_collecting()
+        self.every("usage", USAGE_INTERVAL, lambda: self._parts.usage.measure(self._stopping))
         self._tasks.start("scrub", self._scrub())
         self._tasks.start("retention", self._retain())
         self.every("users", USERS_INTERVAL, self.refresh_users)
@@ -81,6 +84,10 @@ class Recurring:
         self._key_expiry.use(self._parts.packages.signers, config.signing.rotate_warn)
         if self._parts.upkeep.interval != self._interval:
             self._start_collecting()
+
+    async def look_at_keys(self) -> None:
+        """Say which signing keys expire."""
+        await self._key_expiry.run()
 
     def wake(self) -> None:
         """End the pauses: the daemon stops, and everything sees that."""
@@ -118,7 +125,7 @@ class Recurring:
         parts = self._parts
         await parts.readiness.probe()
         await parts.packages.start_waiting()
-        parts.mirror.metrics.storage_free(await parts.readiness.free())
+        parts.mirror.metrics.storage.free(await parts.readiness.free())
 
     async def _expire(self) -> None:
         parts, age = self._parts, self._parts.present.serving.config.limits.upload_expiry
@@ -136,7 +143,7 @@ class Recurring:
     async def _flush_uses(self) -> None:
         mirror = self._parts.mirror
         await mirror.ledger.flush()
-        mirror.metrics.cached_bytes(await mirror.ledger.by_host())
+        mirror.metrics.mirror.cached_bytes(await mirror.ledger.by_host())
 
     async def _sweep(self) -> None:
         """Give up the generations of package repositories that are out of their window, and look at their keys."""

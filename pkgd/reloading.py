@@ -110,6 +110,7 @@ class Reloading:
         log.info("the configuration has been read anew")
         self._tasks.start("issuers", new.authentication.federation.look())
         await self._parts.packages.start_waiting()
+        await self._recurring.look_at_keys()
         return True
 
     async def _prepare(self, kept: Kept) -> Serving:

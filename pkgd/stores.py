@@ -10,6 +10,7 @@ from attrs import frozen
 
 from pkgd.blocking import ThreadedBlocking
 from pkgd.config import Config
+from pkgd.metrics import Metrics
 from pkgd.registry.blobs import Blobs
 from pkgd.registry.contents import ContentsReader
 from pkgd.registry.leases import Leases
@@ -46,13 +47,13 @@ class Stores:
     contents: ContentsReader
 
 
-def make_stores(reactor: Any, config: Config, fs: FileSystem) -> Stores:
+def make_stores(reactor: Any, config: Config, fs: FileSystem, metrics: Metrics) -> Stores:
     """Make them. Nothing is opened yet."""
     files = config.storage.filesystem
     blocking = ThreadedBlocking(reactor, send_threads=(os.cpu_count() or 1) + 1)
     tree = DurableTree(files.root, fs, files.fsync)
     spool = Spool(tree)
-    store = LocalStore(tree, blocking, spool)
+    store = LocalStore(tree, blocking, spool, metrics.storage.operation)
     database = Database(reactor, os.path.join(str(config.state_dir), "index.sqlite"))
     index, ledger = Index(database), Ledger(database)
     locks = KeyedLock()

@@ -41,10 +41,10 @@ class Users:
             table = await blocking.disk(self.file.read_if_changed)
         except ConfigError as error:
             log.error("{reason}; the users that were known before stay", reason=error.message)
-            metrics.users_stale(True)
+            metrics.auth.users_stale(True)
             return
         if table is not None:
-            metrics.users_stale(False)
+            metrics.auth.users_stale(False)
             self.source.table = table
             log.info("{count} users have been read", count=len(table.hashes))
             _warn_of_weak(table)

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from attrs import evolve, frozen
 
+from pkgd.auth.counting import Counting, Uncounted, method_of
 from pkgd.auth.credentials import Basic, looks_like_jwt, parse_authorization
 from pkgd.auth.model import ANONYMOUS, Identity
 from pkgd.auth.scopes import NarrowedCap, Scope, TokenCap
@@ -54,20 +55,22 @@ class Authority:
         tokens: AccessTokens,
         throttle: Throttle,
         now: Callable[[], float],
-        count: Callable[[str], None] = lambda result: None,
         failed: Callable[[str, str | None], None] = lambda user, address: None,
         wrong: str = WRONG,
+        counting: Counting | None = None,
     ) -> None:
         """
         :param now: seconds since the epoch.
-        :param count: told what becomes of each password: right, wrong, throttled or unavailable.
         :param failed: told of each wrong password, whose it was to be, and from where it came.
         :param wrong: what is said of a wrong password.
+        :param counting: told what becomes of everything that is shown.
         """
-        self._count = count
+        self._counting = counting or Uncounted()
         self._wrong = wrong
         self._immediate = [one for one in sources.tokens if isinstance(one, Immediate)]
         self._sources = sources
+        # By which a password is looked at that nobody is asked about.
+        self._first = method_of(sources.passwords[0].name) if sources.passwords else "htpasswd"
         every: list[PasswordSource | TokenSource] = [*sources.tokens, *sources.passwords]
         self._named = {one.name: one for one in every}
         self._narrowing = {name: one for name, one in self._named.items() if isinstance(one, Narrowing)}
@@ -90,9 +93,11 @@ class Authority:
         :raises Unauthenticated: if the credentials are wrong for sure.
         """
         if header is None:
+            self._counting.request("anon", "ok")
             return _anonymous(address)
         seen = self._seen.get((header, address))
         if seen is not None and seen.expires is not None and seen.expires > self._now():
+            self._counting.cached(True)
             return self._still(seen)
         credentials = parse_authorization(header)
         if isinstance(credentials, Basic):
@@ -102,7 +107,12 @@ class Authority:
             return found
         if not self._tokens.recognises(credentials.token):
             return None
-        identity = _at(self._tokens.verify(credentials.token), address)
+        self._counting.cached(False)
+        try:
+            identity = _at(self._tokens.verify(credentials.token), address)
+        except Unauthenticated:
+            self._counting.request("token", "rejected")
+            raise
         self._seen[header, address] = identity
         if len(self._seen) > MAX_SEEN:
             self._seen.popitem(last=False)
@@ -147,15 +157,16 @@ class Authority:
                 raise
         try:
             self._throttle.check(user, address)
-            verdict = await self._ask(credentials, local_only, asked)
-        except (Throttled, AuthUnavailable) as error:
-            self._count("throttled" if isinstance(error, Throttled) else "unavailable")
+        except Throttled:
+            self._counting.request(self._first, "throttled")
             raise
+        self._counting.cached(False)
+        verdict, method = await self._ask(credentials, local_only, asked)
         if isinstance(verdict, Identity):
             self._throttle.succeeded(user, address)
-            self._count("right")
+            self._counting.request(method, "ok")
             return _at(verdict, address)
-        self._count("wrong")
+        self._counting.request(method, "rejected")
         if verdict is Verdict.REJECTED or not local_only:
             # A foreign user's failure tells nobody anything about ours, and costs nothing.
             self._throttle.failed(user, address)
@@ -177,7 +188,9 @@ class Authority:
 
     def _still(self, identity: Identity) -> Identity:
         """What a token says, if that still holds; as narrow, and as wide, as what it was given for is now."""
-        if not self.is_current(identity):
+        is_current = self.is_current(identity)
+        self._counting.request("token", "ok" if is_current else "rejected")
+        if not is_current:
             raise Unauthenticated("the token has been revoked")
         if not self._narrowing:
             return identity
@@ -194,13 +207,21 @@ class Authority:
 
     async def _ask_token(self, token: str, wrong: str) -> Identity:
         """Whom a token that is none of ours stands for."""
-        for source in self._sources.tokens:
-            if source.recognises(token):
-                verdict = await source.check_token(token)
-                if isinstance(verdict, Identity):
-                    return verdict
-                if verdict is Verdict.REJECTED:
-                    break
+        method = "oidc" if looks_like_jwt(token) else "token"
+        try:
+            for source in self._sources.tokens:
+                if source.recognises(token):
+                    method = method_of(source.name)
+                    verdict = await source.check_token(token)
+                    if isinstance(verdict, Identity):
+                        self._counting.request(method, "ok")
+                        return verdict
+                    if verdict is Verdict.REJECTED:
+                        break
+        except AuthUnavailable:
+            self._counting.request(method, "unavailable")
+            raise
+        self._counting.request(method, "rejected")
         raise Unauthenticated(wrong)
 
     def _source_of(self, identity: Identity) -> str:
@@ -217,7 +238,9 @@ class Authority:
             if source.recognises(token):
                 verdict = source.check_at_once(token, address)
                 if isinstance(verdict, Identity):
+                    self._counting.request(method_of(source.name), "ok")
                     return verdict
+                self._counting.request(method_of(source.name), "rejected")
                 self._failed(user, address)
                 raise Unauthenticated("the API key is not valid: it is wrong, has expired, or has been revoked")
         return None
@@ -237,34 +260,45 @@ class Authority:
             if not isinstance(source, Remembering):
                 return None
             known = source.remembered(credentials.user, credentials.password, asked)
+            if known is None:
+                return None
             if known is not Verdict.UNKNOWN:
-                return None if known is None else _at(known, address)
+                self._counting.cached(True)
+                self._counting.request(method_of(source.name), "ok")
+                return _at(known, address)
         return None
 
-    async def _ask(self, credentials: Basic, local_only: bool, asked: Sequence[Scope]) -> Identity | Verdict:
-        """Ask who may know the user, in order."""
+    async def _ask(
+        self, credentials: Basic, local_only: bool, asked: Sequence[Scope]
+    ) -> tuple[Identity | Verdict, str]:
+        """Ask who may know the user, in order; and the method by which it was found out."""
         unavailable: AuthUnavailable | None = None
-        for source in self._sources.passwords:
-            if local_only and source.remote:
-                continue
-            try:
-                verdict = await source.check(credentials.user, credentials.password, asked)
-            except AuthUnavailable as error:
-                if not source.remote:
-                    raise
-                unavailable = error
-                continue
-            if isinstance(verdict, Identity):
-                return verdict
-            if verdict is Verdict.REJECTED:
-                if unavailable is not None:
+        method = self._first
+        try:
+            for source in self._sources.passwords:
+                if local_only and source.remote:
+                    continue
+                method = method_of(source.name)
+                try:
+                    verdict = await source.check(credentials.user, credentials.password, asked)
+                except AuthUnavailable as error:
+                    if not source.remote:
+                        raise
+                    unavailable = error
+                    continue
+                if verdict is Verdict.UNKNOWN:
+                    continue
+                if verdict is Verdict.REJECTED and unavailable is not None:
                     raise unavailable
-                return verdict
-        if unavailable is not None:
-            raise unavailable
-        if self._sources.unknown is not None and not local_only:
-            await self._sources.unknown.pretend(credentials.password)
-        return Verdict.UNKNOWN
+                return verdict, method
+            if unavailable is not None:
+                raise unavailable
+            if self._sources.unknown is not None and not local_only:
+                await self._sources.unknown.pretend(credentials.password)
+        except AuthUnavailable:
+            self._counting.request(method, "unavailable")
+            raise
+        return Verdict.UNKNOWN, method
 
 
 @lru_cache(1024)

@@ -69,10 +69,12 @@ class ApiBackEnd:
         clock: IReactorTime,
         now: Callable[[], float],
         is_local: Callable[[str], bool] = lambda _: False,
+        answered: Callable[[str, float], None] = lambda result, seconds: None,
     ) -> None:
         """
         :param now: seconds since the epoch.
         :param is_local: whether a name is that of a user of this server's own, whom nobody else may speak for.
+        :param answered: told what became of each question (ok, rejected, unavailable), and how many seconds it took.
         """
         self.name = f"api:{settings.name}"
         self.settings = settings
@@ -81,6 +83,7 @@ class ApiBackEnd:
         self._clock = clock
         self._now = now
         self._is_local = is_local
+        self._answered = answered
         self._users = Globs(settings.users)
         self._remembered = Remembered(settings.cache_ttl, now)
         self._flights: SingleFlight[Identity | None] = SingleFlight()
@@ -151,12 +154,16 @@ class ApiBackEnd:
 
         :raises AuthUnavailable: if there is none.
         """
+        began, result = self._clock.seconds(), "unavailable"
         try:
             identity = await self._within_time(user, password, scopes)
+            result = "rejected" if identity is None else "ok"
         except Upstream as error:
             raise self._unavailable(error.message) from None
         except TokenRefused as error:
             raise self._unavailable(f"its token is refused: {error.reason}") from None
+        finally:
+            self._answered(result, self._clock.seconds() - began)
         if identity is None:
             self._remembered.refuse(key)
         else:

@@ -9,6 +9,7 @@ from twisted.logger import Logger
 
 from pkgd.auth.apikeys import ApiKeys
 from pkgd.auth.claims import groups_of, user_of
+from pkgd.auth.counting import Counting, Uncounted
 from pkgd.auth.jwtverify import Claims
 from pkgd.auth.keymaking import ROBOT
 from pkgd.auth.model import Identity, Principal
@@ -36,15 +37,22 @@ class OidcUsers:
     name = "oidc"
 
     def __init__(
-        self, names: ClaimNames, keys: ApiKeys, sessions: Sessions, is_local: Callable[[str], bool] = lambda _: False
+        self,
+        names: ClaimNames,
+        keys: ApiKeys,
+        sessions: Sessions,
+        is_local: Callable[[str], bool] = lambda _: False,
+        counting: Counting | None = None,
     ) -> None:
         """
         :param is_local: whether a name is that of a user of this server's own.
+        :param counting: told what becomes of each login.
         """
         self._names = names
         self._keys = keys
         self._sessions = sessions
         self._is_local = is_local
+        self._counting = counting or Uncounted()
         # Who has been turned away since the start: what he had got before is worth nothing, either.
         self._refused: set[str] = set()
 
@@ -54,6 +62,15 @@ class OidcUsers:
         :raises Denied: if he is not let in; from then on his keys and sessions open nothing, either.
         :raises TokenRefused: if the claims name nobody who could be a user.
         """
+        try:
+            identity = await self._let_in(claims)
+        except (Denied, TokenRefused):
+            self._counting.request(self.name, "rejected")
+            raise
+        self._counting.request(self.name, "ok")
+        return identity
+
+    async def _let_in(self, claims: Claims) -> Identity:
         name = user_of(claims, self._names.username)
         if name is None:
             raise TokenRefused(f"the claim {self._names.username} is not there")

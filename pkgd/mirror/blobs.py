@@ -16,7 +16,7 @@ from pkgd.errors import (
 )
 from pkgd.formats.digest import Digest
 from pkgd.formats.names import Origin
-from pkgd.metrics import Metrics
+from pkgd.metrics import MirrorMetrics
 from pkgd.mirror.absences import Absences
 from pkgd.mirror.cache import MirrorCache
 from pkgd.mirror.fill import total_size
@@ -38,7 +38,7 @@ class MirroredBlobs:
         cache: MirrorCache,
         fills: Fills,
         blocking: Blocking,
-        metrics: Metrics,
+        metrics: MirrorMetrics,
         absences: Absences,
         enabled: bool,
     ) -> None:

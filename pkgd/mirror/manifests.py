@@ -32,7 +32,7 @@ from pkgd.errors import (
 from pkgd.formats.digest import Digest
 from pkgd.formats.names import Origin, Reference, Tag
 from pkgd.formats.oci import Manifest
-from pkgd.metrics import Metrics
+from pkgd.metrics import MirrorMetrics
 from pkgd.mirror.absences import Absences
 from pkgd.mirror.answers import ACCEPT, ManifestHead, read_head, read_manifest
 from pkgd.mirror.cache import MirrorCache
@@ -82,7 +82,7 @@ class MirroredManifests:
         upstreams: Upstreams,
         cache: MirrorCache,
         blocking: Blocking,
-        metrics: Metrics,
+        metrics: MirrorMetrics,
         clock: IReactorTime,
         freshness: Freshness,
         absences: Absences,

@@ -26,7 +26,7 @@ from pkgd.errors import (
 from pkgd.formats.digest import Digest
 from pkgd.formats.names import Origin, Tag
 from pkgd.formats.oci import INDEX, plain_media_type
-from pkgd.metrics import Metrics
+from pkgd.metrics import MirrorMetrics
 from pkgd.mirror.cache import Listed, MirrorCache
 from pkgd.mirror.manifests import Freshness, MirroredManifests
 from pkgd.mirror.paging import next_page
@@ -55,7 +55,7 @@ class MirroredReferrers:
         cache: MirrorCache,
         manifests: MirroredManifests,
         blocking: Blocking,
-        metrics: Metrics,
+        metrics: MirrorMetrics,
         clock: IReactorTime,
         freshness: Freshness,
     ) -> None:

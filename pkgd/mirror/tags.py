@@ -15,7 +15,7 @@ from pkgd.blocking import Blocking
 from pkgd.errors import InvalidReference, LoopDetected, UnknownName, UpstreamCorrupt, UpstreamRefused
 from pkgd.errors import Upstream as UpstreamError
 from pkgd.formats.names import Origin, Tag
-from pkgd.metrics import Metrics
+from pkgd.metrics import MirrorMetrics
 from pkgd.mirror.manifests import Freshness
 from pkgd.mirror.paging import next_page
 from pkgd.mirror.upstream import Upstream
@@ -56,7 +56,7 @@ class MirroredTags:
         upstreams: Upstreams,
         contents: ContentsReader,
         blocking: Blocking,
-        metrics: Metrics,
+        metrics: MirrorMetrics,
         freshness: Freshness,
     ) -> None:
         self._upstreams = upstreams

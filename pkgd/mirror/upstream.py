@@ -29,7 +29,7 @@ from pkgd.errors import (
     Upstream as UpstreamError,
 )
 from pkgd.formats.names import Origin
-from pkgd.metrics import Metrics
+from pkgd.metrics import MirrorMetrics
 from pkgd.mirror.challenge import parse_challenges
 from pkgd.mirror.tokens import Credentials, Tokens
 from pkgd.outbound.breaker import Breaker, parse_retry_after
@@ -85,7 +85,9 @@ class Stream:
 class Upstream:
     """Asks one endpoint."""
 
-    def __init__(self, endpoint: Endpoint, client: Client, clock: IReactorTime, metrics: Metrics, own_id: str) -> None:
+    def __init__(
+        self, endpoint: Endpoint, client: Client, clock: IReactorTime, metrics: MirrorMetrics, own_id: str
+    ) -> None:
         """
         :param own_id: what this mirror calls itself in `Via`.
         """

@@ -20,7 +20,7 @@ from pkgd.packages.orphans import Orphans, named_by, named_by_strangers
 from pkgd.packages.pathlists import PathLists
 from pkgd.packages.pool import Pool
 from pkgd.packages.poolfiles import PoolFiles
-from pkgd.packages.publishing import Publisher
+from pkgd.packages.publishing import Publisher, Told
 from pkgd.packages.records import Added, AptSettings, Arrival, Listed, Removed, Served, Timers
 from pkgd.packages.removals import Held, Removal, removing
 from pkgd.packages.shelf import Shelf
@@ -44,15 +44,18 @@ class AptRepository:
         blocking: Blocking,
         signer: Signer,
         clock: Timers,
+        told: Told | None = None,
     ) -> None:
         """
         :param store: rooted at the state directory; `spool` is in the same tree, at `pkgd.packages.layout.SPOOL`.
+        :param told: what becomes of publishes.
         """
         directory = apt_directory(settings.name)
         self._store = store
         self._blocking = blocking
         self._staging = Staging(spool, blocking)
         self._clock = clock
+        self._told = told
         self._lists = PathLists(directory, store, blocking)
         # Of suites that were configured once: whoever publishes one of them again has to be the same.
         self._former: dict[str, Publisher] = {}
@@ -88,7 +91,7 @@ class AptRepository:
             found.adopt(suite, window)
             return found
         shelf = Shelf(suite_directory(self.settings.name, name), self._store, self._blocking)
-        return Publisher(shelf, suite, self._clock, window)
+        return Publisher(shelf, suite, self._clock, window, self._told)
 
     async def start(self) -> None:
         """Read what is published; publish suites that have nothing yet, or that settings or keys have changed.

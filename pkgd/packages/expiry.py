@@ -22,7 +22,7 @@ class KeyExpiry:
     """Looks at the keys of signers, by their names.
 
     :param warn_before: how long before a key expires that is said, in seconds.
-    :param tell: told of every key that expires: the signer's name, the key's fingerprint, and when.
+    :param tell: told of all keys that expire: by the signer's name and the key's fingerprint, when.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class KeyExpiry:
         signers: Mapping[str, StartedSigner],
         clock: Clock,
         warn_before: float,
-        tell: Callable[[str, str, int], None],
+        tell: Callable[[Mapping[tuple[str, str], float]], None],
     ) -> None:
         self._signers = signers
         self._clock = clock
@@ -44,11 +44,15 @@ class KeyExpiry:
 
     async def run(self) -> None:
         """Look at all of them. To be called every hour or so; the log hears of each once a day."""
-        for name, signer in self._signers.items():
-            for fingerprint, expires in signer.expiries().items():
-                if expires:
-                    self._tell(name, fingerprint, expires)
-                    self._warn(name, fingerprint, expires)
+        found = {
+            (name, fingerprint): expires
+            for name, signer in self._signers.items()
+            for fingerprint, expires in signer.expiries().items()
+            if expires
+        }
+        self._tell(found)
+        for (name, fingerprint), expires in found.items():
+            self._warn(name, fingerprint, expires)
 
     def _warn(self, name: str, fingerprint: str, expires: int) -> None:
         now = self._clock.seconds()

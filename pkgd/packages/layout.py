@@ -30,6 +30,7 @@ __all__ = [
     "generations_prefix",
     "index_key",
     "indices_prefix",
+    "kind_of_file",
     "leaf_key",
     "leaves_prefix",
     "rpm_directory",
@@ -111,3 +112,10 @@ def leaves_prefix(base: str) -> str:
 def leaf_key(base: str, name: str, form: str) -> str:
     """One leaf in a compressed form."""
     return f"{base}/leaves/{name}.{form}"
+
+
+def kind_of_file(key: str) -> str:
+    """Whether a file below `apt` or `rpm` is a `package` or, being derived from packages, an `index`."""
+    parts = key.split("/")
+    in_pool = parts[2:3] == ["pool"] if parts[0] == "apt" else "Packages" in parts
+    return "package" if in_pool else "index"

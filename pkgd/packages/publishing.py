@@ -12,7 +12,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from itertools import accumulate
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -29,7 +29,7 @@ from pkgd.packages.records import Timers, Window
 from pkgd.packages.shelf import Shelf
 from pkgd.sharing import Tasks
 
-__all__ = ["Publisher"]
+__all__ = ["Publisher", "Told", "Untold"]
 
 log = Logger()
 
@@ -40,15 +40,44 @@ Change = Callable[[Draft], Awaitable[Any]]
 _MOST_WEIGHT = 1000
 
 
+class Told(Protocol):
+    """Who is told what becomes of publishes; times in seconds, `at` since the epoch."""
+
+    def found(self, at: float) -> None:
+        """What was published before the start, then, has been read."""
+
+    def published(self, at: float, seconds: float) -> None:
+        """A generation has been published, and making it has taken so long."""
+
+    def failed(self) -> None:
+        """Nothing came of a publish."""
+
+
+class Untold:
+    """Where nobody wants to know."""
+
+    def found(self, at: float) -> None:
+        """See `Told`."""
+
+    def published(self, at: float, seconds: float) -> None:
+        """See `Told`."""
+
+    def failed(self) -> None:
+        """See `Told`."""
+
+
 class Publisher:
     """Publishes one suite, or one rpm repository."""
 
-    def __init__(self, shelf: Shelf, composer: Composer, clock: Timers, window: Window) -> None:
+    def __init__(
+        self, shelf: Shelf, composer: Composer, clock: Timers, window: Window, told: Told | None = None
+    ) -> None:
         self.shelf = shelf
         self.composer = composer
         self.kept = Kept(shelf, window)
         self.published = Published(shelf, {}, composer.shape)
         self._clock = clock
+        self._told = told or Untold()
         self._window = window
         self._builder = Builder(shelf)
         self.gathering = Gathering(clock)
@@ -73,6 +102,7 @@ class Publisher:
             indices = {slot: await self.shelf.index(name) for slot, name in current.indices.items()}
             self.published = Published(self.shelf, indices, self.composer.shape)
             self._next = current.number + 1
+            self._told.found(current.date)
         try:
             await self._remove_halves()
         except Storage as error:
@@ -165,8 +195,12 @@ class Publisher:
                 accepted.append((result, waiting))
         try:
             if not draft.is_empty:
+                began = self._clock.seconds()
                 await self._flip(draft)
+                ended = self._clock.seconds()
+                self._told.published(ended, ended - began)
         except Exception as error:
+            self._told.failed()
             if isinstance(error, PkgdError):
                 log.warn("nothing was published in {base}: {reason}", base=self.shelf.base, reason=error)
             for _, waiting in accepted:

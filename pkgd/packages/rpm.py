@@ -18,7 +18,7 @@ from pkgd.packages.leaves import Key, Texts
 from pkgd.packages.orphans import Orphans, named_by
 from pkgd.packages.pool import Pool
 from pkgd.packages.poolfiles import PoolFiles
-from pkgd.packages.publishing import Publisher
+from pkgd.packages.publishing import Publisher, Told
 from pkgd.packages.records import (
     Added,
     Arrival,
@@ -61,9 +61,11 @@ class RpmRepository:
         signer: Signer,
         clock: Timers,
         header_signer: HeaderSigner | None = None,
+        told: Told | None = None,
     ) -> None:
         """
         :param header_signer: needed for `sign_packages` other than keep.
+        :param told: what becomes of publishes.
         """
         self.settings = settings
         directory = rpm_directory(settings.name)
@@ -73,7 +75,7 @@ class RpmRepository:
         self._clock = clock
         self._signing = PackageSigning(settings.sign_packages, header_signer, spool, blocking, clock)
         shelf = Shelf(directory, store, blocking)
-        self._publisher = Publisher(shelf, RpmMetadata(settings, signer), clock, settings.window)
+        self._publisher = Publisher(shelf, RpmMetadata(settings, signer), clock, settings.window, told)
         self._serving = Serving(self._publisher)
         self._pool = Pool(directory, store, blocking, self._is_named)
         self._documents = KeyedLock()

@@ -7,8 +7,10 @@ file and directory entries survive a power cut. A crash leaves behind files in t
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import ParamSpec, TypeVar
 
 from twisted.internet.defer import Deferred
 
@@ -20,11 +22,27 @@ from pkgd.storage.spool import Spool
 
 __all__ = ["LocalStore"]
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 
 class LocalStore:
     """See the module. Implements `ObjectStore`, `Versioned` and `Dating`."""
 
-    def __init__(self, tree: DurableTree, blocking: Blocking, spool: Spool) -> None:
+    def __init__(
+        self,
+        tree: DurableTree,
+        blocking: Blocking,
+        spool: Spool,
+        took: Callable[[str, str, float], None] = lambda op, result, seconds: None,
+        now: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """
+        :param took: told of each operation: its name, ok or error, and how many seconds it took.
+        :param now: a clock in seconds.
+        """
+        self._took = took
+        self._now = now
         self._tree = tree
         self._blocking = blocking
         self._spool = spool
@@ -36,45 +54,45 @@ class LocalStore:
     async def stat(self, key: str) -> int | None:
         """See `ObjectStore.stat`."""
         await self._settled(key)
-        return await self._blocking.disk(self._stat, key)
+        return await self._measured("stat", self._stat, key)
 
     async def open(self, key: str) -> LocalReader | None:
         """See `ObjectStore.open`."""
         await self._settled(key)
-        return await self._blocking.disk(self._open, key)
+        return await self._measured("open", self._open, key)
 
     async def put(self, key: str, staged: Staged) -> None:
         """See `ObjectStore.put`."""
         await self._settled(key)
         async with self._writing(key):
-            await self._blocking.disk(self._put, key, staged.path, staged.size)
+            await self._measured("put", self._put, key, staged.path, staged.size)
 
     async def put_bytes(self, key: str, data: bytes) -> None:
         """See `ObjectStore.put_bytes`."""
         await self._settled(key)
         async with self._writing(key):
-            await self._blocking.disk(self._put_bytes, key, data)
+            await self._measured("put_bytes", self._put_bytes, key, data)
 
     async def link(self, source: str, target: str) -> bool:
         """See `ObjectStore.link`."""
         await self._settled(source)
         await self._settled(target)
         async with self._writing(target):
-            return await self._blocking.disk(self._link, source, target)
+            return await self._measured("link", self._link, source, target)
 
     async def delete(self, key: str) -> bool:
         """See `ObjectStore.delete`."""
         await self._settled(key)
         async with self._writing(key):
-            return await self._blocking.disk(self._delete, key)
+            return await self._measured("delete", self._delete, key)
 
     async def list(self, prefix: str) -> list[Entry]:
         """See `ObjectStore.list`."""
-        return await self._blocking.disk(self._list, prefix)
+        return await self._measured("list", self._list, prefix)
 
     async def dated(self, prefix: str) -> DatedObjects:
         """See `Dating.dated`."""
-        return await self._blocking.disk(self._dated, prefix)
+        return await self._measured("dated", self._dated, prefix)
 
     def version(self, key: str) -> object | None:
         """See `Versioned.version`: one stat of a file that has just been read, so in memory."""
@@ -85,6 +103,16 @@ class LocalStore:
         except OSError:
             return None
         return found.st_mtime_ns, found.st_ino, found.st_size
+
+    async def _measured(self, op: str, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a call in a disk thread; to wait for one is a part of how long it takes."""
+        began, result = self._now(), "error"
+        try:
+            found = await self._blocking.disk(call, *args, **kwargs)
+            result = "ok"
+            return found
+        finally:
+            self._took(op, result, self._now() - began)
 
     # -- one write at a time for a key --
 

@@ -41,7 +41,8 @@ class Request(server.Request):
 
     `head` is what arrived, `body` the Inflow; `status` and `sent` (bytes of body) say what went out;
     `persistent` whether the connection may live on; `user_name` who has sent it, once the gate knows;
-    `route` what answers, in a word that no client chooses; `began` when the head was there.
+    `route` what answers, in a word that no client chooses; `began` and `answered` when the head of the
+    request was there, and that of the answer was sent.
     """
 
     # Klein and twisted.web read these; ours are set in __init__ or for_klein.
@@ -63,6 +64,7 @@ class Request(server.Request):
         self.status = 0
         self.sent = 0
         self.started = False
+        self.answered = 0.0
         self.gone = False
         self.notifications = []
         self._done = False
@@ -82,6 +84,7 @@ class Request(server.Request):
         if self.gone or self.started:
             return
         self.started = True
+        self.answered = self.site.now()
         self.status = status
         parts = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d Unknown\r\n" % status, self.site.common_headers(), headers]
         if status not in _BODILESS:

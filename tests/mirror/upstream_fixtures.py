@@ -277,7 +277,8 @@ class DockerHubCase(UpstreamCase):
     def setUp(self) -> None:
         """Nobody has asked yet."""
         super().setUp()
-        self.metrics = Metrics(["docker.io"])
+        self.metrics = Metrics()
+        self.metrics.mirror.use(["docker.io"])
         self.internet.at(MANIFEST, Reply(data=b"manifest"))
         self.internet.at(BLOB, Reply(data=b"blob"))
         self.internet.at(REALM, token(ISSUED))
@@ -286,7 +287,7 @@ class DockerHubCase(UpstreamCase):
     def made(self, endpoint: Endpoint) -> Upstream:
         """What asks an endpoint."""
         client: Any = self.internet
-        return Upstream(endpoint, client, self.clock, self.metrics, "pkgd-1234")
+        return Upstream(endpoint, client, self.clock, self.metrics.mirror, "pkgd-1234")
 
     async def document(
         self, method: str = "GET", path: str = "manifests/3", headers: Mapping[str, str] | None = None, via: str = ""

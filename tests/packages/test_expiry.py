@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from twisted.internet.task import Clock
@@ -26,14 +27,14 @@ class ExpiryTests(SynchronousTestCase):
         """A signer with both, and 30 days to warn."""
         self.clock = Clock()
         self.clock.advance(_MADE)
-        self.told: list[tuple[str, str, int]] = []
+        self.told: list[Mapping[tuple[str, str], float]] = []
         self.said: list[str] = []
         globalLogPublisher.addObserver(self._observe)
         self.addCleanup(globalLogPublisher.removeObserver, self._observe)
         self.key = read_private_key(key_file("gpg-expired"), None, _MADE)
         self.signer = self.started(self.key, key("pkgd-ed25519"))
         signers = {"release": self.signer}
-        self.expiry = KeyExpiry(signers, self.clock, 30 * _DAY, lambda *one: self.told.append(one))
+        self.expiry = KeyExpiry(signers, self.clock, 30 * _DAY, self.told.append)
 
     def _observe(self, event: Any) -> None:
         if event["log_namespace"] == "pkgd.packages.expiry":
@@ -50,14 +51,14 @@ class ExpiryTests(SynchronousTestCase):
     def test_before_the_keys_are_read(self) -> None:
         """Nothing is known, and nothing said."""
         result(self.expiry.run())
-        self.assertEqual((self.told, self.said), ([], []))
+        self.assertEqual((self.told, self.said), ([{}], []))
 
     def test_only_keys_that_expire_are_told_of(self) -> None:
         """When, for the metrics, at every look; in the log not before it is time."""
         result(self.signer.start())
         for _ in range(2):
             result(self.expiry.run())
-        self.assertEqual(self.told, [("release", self.key.fingerprint, self.key.expires)] * 2)
+        self.assertEqual(self.told, [{("release", self.key.fingerprint): self.key.expires}] * 2)
         self.assertEqual(self.said, [])
 
     def test_the_log_hears_of_it_once_a_day(self) -> None:

@@ -40,7 +40,7 @@ class MetricsCase(SynchronousTestCase):
     def mount(self, edge: Edge) -> None:
         """Put a tree that has the metrics in place of the edge's own."""
         self.edge = edge
-        self.metrics = CountedMetrics(["docker.io"])
+        self.metrics = CountedMetrics()
         health = HealthApi(edge.readiness, edge.clock)
         edge.route = Root(RegistryApi(Gate(AllowAll()), []), health, MetricsApi(self.metrics, edge.blocking)).route
 
@@ -65,7 +65,7 @@ class MetricsTests(MetricsCase):
 
     def test_text(self) -> None:
         """The text is the metrics' own, as they stand."""
-        self.metrics.mirror_request("docker.io", "blob", "hit")
+        self.metrics.mirror.mirror_request("docker.io", "blob", "hit")
 
         body = self.edge.call("GET", "/metrics").body
 
@@ -107,7 +107,7 @@ class ThreadTests(MetricsCase):
     def test_next(self) -> None:
         """A scrape after that gets a text of its own."""
         self.edge.call("GET", "/metrics")
-        self.metrics.evicted("docker.io", 3)
+        self.metrics.mirror.evicted("docker.io", 3)
 
         answer = self.edge.call("GET", "/metrics")
 

@@ -52,7 +52,7 @@ class RequestMetricsTests(SynchronousTestCase):
         for name in ("a", "b", "c"):
             self.send(f"GET /{name}")
             self.send(f"BREW{name.upper()} /{name}")
-        self.assertEqual({row[:2] for row in self.requests.totals()}, {("none", "GET")})
+        self.assertEqual({(row.route, row.method) for row in self.requests.totals()}, {("none", "GET")})
 
     def test_bytes(self) -> None:
         """Bytes of bodies are counted both ways."""
@@ -76,3 +76,50 @@ class RequestMetricsTests(SynchronousTestCase):
         self.assertEqual(self.value(f"{name}_bucket", le="+Inf", **labels), 1)
         self.assertAlmostEqual(self.value(f"{name}_sum", **labels) or 0.0, 0.2, 5)
         self.assertIsNone(self.value("pkgd_http_requests_in_flight", handler="none"))
+
+    def test_first_byte(self) -> None:
+        """Until the answer begins, which is what a server takes; the rest is the client's line."""
+        held = self.edge.hold()
+        self.send("GET /slow")
+        self.edge.clock.advance(0.2)
+        held[0].send(200, b"", b"x", length=2)
+        self.edge.clock.advance(20.0)
+        held[0].write_body(b"y")
+        held[0].finish()
+        labels = {"handler": "none", "method": "GET"}
+        name = "pkgd_http_request_first_byte_seconds"
+        self.assertEqual(self.value(f"{name}_bucket", le="0.1", **labels), 0)
+        self.assertEqual(self.value(f"{name}_bucket", le="0.25", **labels), 1)
+        self.assertAlmostEqual(self.value(f"{name}_sum", **labels) or 0.0, 0.2, 5)
+        name = "pkgd_http_request_duration_seconds"
+        self.assertEqual(self.value(f"{name}_bucket", le="10.0", **labels), 0)
+        self.assertEqual(self.value(f"{name}_bucket", le="30.0", **labels), 1)
+
+    def test_at_once(self) -> None:
+        """What takes no time at all is in the first bucket of both."""
+        self.send("GET /health")
+        for name in ("duration", "first_byte"):
+            name = f"pkgd_http_request_{name}_seconds_bucket"
+            self.assertEqual(self.value(name, handler="probe", method="GET", le="0.001"), 1)
+
+    def test_no_answer(self) -> None:
+        """A client that leaves before there is an answer has waited, and for no first byte."""
+        self.edge.hold()
+        client = self.edge.connect()
+        client.send(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.edge.clock.advance(0.2)
+        client.lose()
+        labels = {"handler": "none", "method": "GET"}
+        self.assertEqual(self.value("pkgd_http_requests_total", code="499", **labels), 1)
+        self.assertEqual(self.value("pkgd_http_request_duration_seconds_count", **labels), 1)
+        self.assertEqual(self.value("pkgd_http_request_first_byte_seconds_count", **labels), 0)
+
+    def test_clock(self) -> None:
+        """A clock that is set back makes no sum smaller."""
+        held = self.edge.hold()
+        self.send("GET /slow")
+        self.edge.clock.rightNow -= 3600
+        held[0].send(200, b"", b"")
+        held[0].finish()
+        for name in ("duration", "first_byte"):
+            self.assertEqual(self.value(f"pkgd_http_request_{name}_seconds_sum", handler="none", method="GET"), 0)
