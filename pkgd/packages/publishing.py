@@ -44,7 +44,7 @@ class Told(Protocol):
     """Who is told what becomes of publishes; times in seconds, `at` since the epoch."""
 
     def found(self, at: float) -> None:
-        """What was published before the start, then, has been read."""
+        """What is published was so then, or before."""
 
     def published(self, at: float, seconds: float) -> None:
         """A generation has been published, and making it has taken so long."""
@@ -102,7 +102,6 @@ class Publisher:
             indices = {slot: await self.shelf.index(name) for slot, name in current.indices.items()}
             self.published = Published(self.shelf, indices, self.composer.shape)
             self._next = current.number + 1
-            self._told.found(current.date)
         try:
             await self._remove_halves()
         except Storage as error:
@@ -124,6 +123,8 @@ class Publisher:
         :raises SigningError: if it cannot be signed.
         """
         current = self.kept.current
+        if current is not None:
+            self._told.found(current.date)
         composer = self.composer if self._coming is None else self._coming[0]
         if current is None or current.marks != composer.marks():
             await self.submit(_touch)

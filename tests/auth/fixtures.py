@@ -155,6 +155,28 @@ class FakeIssuer(FakeSource):
         return granted_by(identity.stamp)
 
 
+class Counts:
+    """What the authority has counted: credentials by method and result, and what was known from before or not."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, str]] = []
+        self.cache: list[bool] = []
+
+    def request(self, method: str, result: str) -> None:
+        """See `Counting`."""
+        self.requests.append((method, result))
+
+    def cached(self, is_known: bool) -> None:
+        """See `Counting`."""
+        self.cache.append(is_known)
+
+    def taken(self) -> tuple[list[tuple[str, str]], list[bool]]:
+        """What there is, and nothing from here on."""
+        found = self.requests, self.cache
+        self.requests, self.cache = [], []
+        return found
+
+
 class Wall:
     """An authority with its parts: `alice` and `bob`, whose passwords are `secret` and `other`."""
 
@@ -175,7 +197,8 @@ class Wall:
         )
         throttle = Throttle(Rate(per_address, 60.0), Rate(per_user, 60.0), clock.seconds)
         sources = Sources([self.passwords, *(more or [])], tokens or [], self.passwords)
-        self.authority = Authority(sources, self.tokens, throttle, clock.seconds)
+        self.counts = Counts()
+        self.authority = Authority(sources, self.tokens, throttle, clock.seconds, counting=self.counts)
 
     def use(self, users: Table) -> None:
         """The file has changed."""

@@ -301,3 +301,90 @@ class TokenTests(AuthorityCase):
         """What is no token of anybody's is refused."""
         for text in (b"secret", b"eyJh.eyJz.c2ln", b"a.b.c"):
             self.refused(b"Bearer " + text)
+
+
+class CountTests(AuthorityCase):
+    """What is counted: every request once, by what was shown and what became of it."""
+
+    def counted(self) -> tuple[list[tuple[str, str]], list[bool]]:
+        """What was counted since the last time."""
+        return self.wall.counts.taken()
+
+    def test_anonymous(self) -> None:
+        """Who shows nothing."""
+        self.known(None)
+        self.assertEqual(self.counted(), ([("anon", "ok")], []))
+
+    def test_passwords(self) -> None:
+        """A password is hashed the first time and known the next; a wrong one is never known."""
+        self.known(basic("alice", "secret"))
+        self.assertEqual(self.counted(), ([("htpasswd", "ok")], [False]))
+        self.known(basic("alice", "secret"))
+        self.assertEqual(self.counted(), ([("htpasswd", "ok")], [True]))
+        for user in ("alice", "mallory"):
+            self.refused(basic(user, "wrong"))
+            self.assertEqual(self.counted(), ([("htpasswd", "rejected")], [False]))
+
+    def test_throttled(self) -> None:
+        """Who has failed too often is not looked at, so there is neither a hit nor a miss."""
+        self.build(per_user=1)
+        self.refused(basic("alice", "wrong"))
+        self.counted()
+        self.refused(basic("alice", "wrong"), Throttled)
+        self.assertEqual(self.counted(), ([("htpasswd", "throttled")], []))
+
+    def test_back_ends(self) -> None:
+        """The method is that of whoever has decided, or was asked last; one that is down decides nothing."""
+        down = FakeSource(AuthUnavailable("down"), "api:down")
+        for sources, results in (
+            ([FakeSource(CAROL)], ("api", "ok")),
+            ([FakeSource(Verdict.REJECTED)], ("api", "rejected")),
+            ([FakeSource(Verdict.UNKNOWN)], ("api", "rejected")),
+            ([down, FakeSource(CAROL)], ("api", "ok")),
+        ):
+            self.build(*sources)
+            try:
+                self.successResultOf(self.identify(basic("carol", "x")))
+            except self.failureException:
+                self.assertEqual(results[1], "rejected")
+            self.assertEqual(self.counted()[0], [results])
+
+    def test_unavailable(self) -> None:
+        """A back end that is down, and a queue of hashes that is full."""
+        self.build(FakeSource(AuthUnavailable("down")))
+        self.refused(basic("carol", "x"), AuthUnavailable)
+        self.assertEqual(self.counted()[0], [("api", "unavailable")])
+        self.build(FakeSource(AuthUnavailable("full"), "htpasswd", remote=False))
+        self.refused(basic("carol", "x"), AuthUnavailable)
+        self.assertEqual(self.counted()[0], [("htpasswd", "unavailable")])
+
+    def test_keys(self) -> None:
+        """Keys, behind Basic and Bearer; whoever is remembered is no matter of theirs."""
+        self.build(tokens=[FakeTokenSource()])
+        for header in (basic("key", "pkgd_good"), b"Bearer pkgd_good"):
+            self.known(header)
+            self.assertEqual(self.counted(), ([("key", "ok")], []))
+        for header in (basic("key", "pkgd_bad"), b"Bearer pkgd_bad"):
+            self.refused(header)
+            self.assertEqual(self.counted(), ([("key", "rejected")], []))
+
+    def test_tokens(self) -> None:
+        """A token is verified the first time and known the next; one that has been revoked is refused."""
+        header = self.bearer(self.known(basic("alice", "secret")))
+        self.counted()
+        self.known(header)
+        self.assertEqual(self.counted(), ([("token", "ok")], [False]))
+        self.known(header)
+        self.assertEqual(self.counted(), ([("token", "ok")], [True]))
+        self.wall.use(table(bob="other"))
+        self.refused(header)
+        self.assertEqual(self.counted(), ([("token", "rejected")], [True]))
+        self.clock.advance(300)
+        self.refused(header)
+        self.assertEqual(self.counted(), ([("token", "rejected")], [False]))
+
+    def test_tokens_of_nobody(self) -> None:
+        """What looks like a token of an issuer, and what looks like nothing at all."""
+        for text, method in ((b"eyJh.eyJz.c2ln", "oidc"), (b"secret", "token")):
+            self.refused(b"Bearer " + text)
+            self.assertEqual(self.counted(), ([(method, "rejected")], []))

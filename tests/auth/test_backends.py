@@ -46,6 +46,7 @@ class BackEndCase(SynchronousTestCase):
         self.clock = Clock()
         self.clock.advance(NOW)
         self.locals: set[str] = set()
+        self.told: list[tuple[str, float]] = []
         self.make()
 
     def make(self, settings: BackEndSettings = SETTINGS, question: Question = Question(URL)) -> None:  # noqa: B008
@@ -53,7 +54,8 @@ class BackEndCase(SynchronousTestCase):
         verifier = Verifier(StaticKeys(parse_jwks(jwks(jwk("EdDSA")))), TokenRules(ISSUER, ("pkg.example.com",)))
         call = BackEndCall(question, self.web)  # type: ignore[arg-type]
         self.backend = ApiBackEnd(
-            settings, call, verifier, self.clock, self.clock.seconds, lambda name: name in self.locals
+            *(settings, call, verifier, self.clock, self.clock.seconds, lambda name: name in self.locals),
+            lambda result, seconds: self.told.append((result, seconds)),
         )
 
     def begin(
@@ -76,6 +78,17 @@ class BackEndCase(SynchronousTestCase):
         """It gives no answer, and nothing of the credentials is in the error."""
         error = self.failureResultOf(self.begin(user), AuthUnavailable).value
         self.assertNotIn("right", str(error) + repr(error))
+
+    def hold(self) -> list[Deferred[Any]]:
+        """From now on, questions wait; these are they."""
+        waiting: list[Deferred[Any]] = []
+
+        def ask() -> Deferred[Any]:
+            waiting.append(Deferred())
+            return waiting[-1]
+
+        self.web.answers[URL] = ask
+        return waiting
 
 
 class QuestionTests(BackEndCase):
@@ -391,17 +404,6 @@ class MemoryTests(BackEndCase):
 class LoadTests(BackEndCase):
     """How much it is asked."""
 
-    def hold(self) -> list[Deferred[Any]]:
-        """From now on, questions wait; these are they."""
-        waiting: list[Deferred[Any]] = []
-
-        def ask() -> Deferred[Any]:
-            waiting.append(Deferred())
-            return waiting[-1]
-
-        self.web.answers[URL] = ask
-        return waiting
-
     def test_shared(self) -> None:
         """All who ask the same wait for one answer; who leaves takes nothing with him."""
         waiting = self.hold()
@@ -474,3 +476,28 @@ class LoadTests(BackEndCase):
 
         self.assertIsInstance(self.backend.remembered("alice", "right"), Identity)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class ToldTests(BackEndCase):
+    """What is told of questions, for the metrics."""
+
+    def test_results(self) -> None:
+        """Each question that goes out is told of, by what became of it; what is remembered is no question."""
+        self.accepted()
+        self.accepted()
+        self.web.answers[URL] = Reply(401)
+        self.check("bob")
+        self.web.answers[URL] = Reply(500)
+        self.assert_unavailable("carol")
+        self.assertEqual([result for result, _ in self.told], ["ok", "rejected", "unavailable"])
+
+    def test_seconds(self) -> None:
+        """How long it took, also of one that never ends."""
+        waiting = self.hold()
+        answered, unanswered = self.begin(), self.begin("bob")
+        self.clock.advance(2)
+        waiting[0].callback(issued())
+        self.successResultOf(answered)
+        self.clock.advance(SETTINGS.timeout)
+        self.failureResultOf(unanswered, AuthUnavailable)
+        self.assertEqual(self.told, [("ok", 2), ("unavailable", SETTINGS.timeout + 2)])

@@ -16,6 +16,7 @@ from pkgd.auth.sessions import Sessions
 from pkgd.auth.sources import Verdict
 from pkgd.errors import Denied, TokenRefused
 from tests.accounts import open_accounts, result
+from tests.auth.fixtures import Counts
 
 
 class UsersTests(SynchronousTestCase):
@@ -34,7 +35,8 @@ class UsersTests(SynchronousTestCase):
     def use(self, *allowed: str) -> OidcUsers:
         """Users of whom these groups are let in."""
         names = ClaimNames("preferred_username", "groups", frozenset(allowed))
-        return OidcUsers(names, self.keys, self.sessions, lambda name: name == "admin")
+        self.counts = Counts()
+        return OidcUsers(names, self.keys, self.sessions, lambda name: name == "admin", self.counts)
 
     def log_in(self, **claims: Any) -> Identity:
         """Whom claims stand for."""
@@ -98,6 +100,13 @@ class UsersTests(SynchronousTestCase):
             result(self, self.refresh.redeem(token, "s")),
         ]
         self.assertEqual([one.principal.groups for one in found], [frozenset(["dev"])] * 3)
+
+    def test_counted(self) -> None:
+        """Each login is counted, by whether it is one."""
+        self.log_in(preferred_username="alice", groups=["dev"])
+        self.refused(Denied, preferred_username="alice", groups=["ops"])
+        self.refused(TokenRefused, sub="alice")
+        self.assertEqual(self.counts.requests, [("oidc", "ok"), ("oidc", "rejected"), ("oidc", "rejected")])
 
     def test_no_credentials(self) -> None:
         """Nothing that a client could show is a login by the provider."""

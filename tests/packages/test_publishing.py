@@ -41,6 +41,83 @@ class SlowSigner(FakeSigner):
         self.waiting.pop(0).callback(None)
 
 
+class Told:
+    """What was told of publishes."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, float]] = []
+
+    def found(self, at: float) -> None:
+        """See `Told`."""
+        self.events.append(("found", at))
+
+    def published(self, at: float, seconds: float) -> None:
+        """See `Told`."""
+        self.events += [("published", at), ("took", seconds)]
+
+    def failed(self) -> None:
+        """See `Told`."""
+        self.events.append(("failed", 0.0))
+
+
+class ToldTests(SynchronousTestCase):
+    """What is told of publishes, for the metrics."""
+
+    def setUp(self) -> None:
+        """Nothing is published yet, and a signature takes as long as the test says."""
+        self.ground = Ground(self.mktemp())
+        self.signer = SlowSigner()
+        self.began = self.ground.clock.seconds()
+
+    def start(self) -> tuple[AptRepository, Told]:
+        """The repository after a start."""
+        told, ground = Told(), self.ground
+        repository = AptRepository(
+            *(AptSettings(name="main"), ground.store, ground.spool, ground.blocking, self.signer, ground.clock), told
+        )
+        result(repository.start())
+        return repository, told
+
+    def test_published(self) -> None:
+        """When, and how long it took; the wait for the publish before is none of its time."""
+        repository, told = self.start()
+        self.assertEqual(told.events, [("published", self.began), ("took", 0)])
+        self.signer.slow = True
+        for number in range(2):
+            Deferred.fromCoroutine(
+                repository.add("stable", "main", self.ground.arrival("x.deb", made_deb(f"x{number}")))
+            )
+        for _ in range(2):
+            self.ground.clock.advance(3)
+            self.signer.go()
+        self.assertEqual(
+            told.events[2:], [("published", self.began + 3), ("took", 3), ("published", self.began + 6), ("took", 3)]
+        )
+
+    def test_found(self) -> None:
+        """After a restart, and after settings that change nothing, the last publish is known."""
+        self.start()
+        self.ground.clock.advance(60)
+        repository, told = self.start()
+        self.assertEqual(told.events, [("found", self.began)])
+        repository.adopt(repository.settings, self.signer)
+        result(repository.start())
+        self.assertEqual(told.events, [("found", self.began)] * 2)
+
+    def test_failed(self) -> None:
+        """What cannot be signed is a failure; what is refused to its uploader alone is none."""
+        repository, told = self.start()
+        result(repository.add("stable", "main", self.ground.arrival("x.deb", made_deb("xx"))))
+        told.events.clear()
+        other = repository.add("stable", "main", self.ground.arrival("x.deb", made_deb("xx", paths=["other"])))
+        self.failureResultOf(Deferred.fromCoroutine(other), AlreadyExists)
+        self.assertEqual(told.events, [])
+        self.signer.broken = True
+        call = repository.add("stable", "main", self.ground.arrival("y.deb", made_deb("yy")))
+        self.failureResultOf(Deferred.fromCoroutine(call), SigningError)
+        self.assertEqual(told.events, [("failed", 0.0)])
+
+
 class PublisherTests(SynchronousTestCase):
     """Uploads at the same time."""
 

@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.errors import BusyStorage, FailedStorage, NoSpace, ReadOnlyStorage, Storage
 from pkgd.storage.fsops import FileSystem
+from pkgd.storage.local import LocalStore
 from pkgd.storage.spool import StagedFile
 from tests.fixtures import HeldBlocking
 from tests.storage.contract import StoreContract
@@ -71,6 +72,51 @@ class ConcurrentLocalStoreTests(LocalStoreTests):
     def settle(self) -> None:
         """Do what waits, and what comes after it."""
         self.held.release_all()
+
+
+class MeasuredTests(_Case):
+    """How long operations take, for the metrics."""
+
+    def setUp(self) -> None:
+        """A store whose threads the test releases, a second after they were asked for."""
+        self.now, self.held, self.told = 0.0, HeldBlocking(), list[tuple[str, str, float]]()
+        self.fs = FaultyFileSystem()
+        place = Place(self.mktemp(), self.fs)
+        self.store = LocalStore(place.tree, self.held, place.spool, self.note, lambda: self.now)
+        self.stage = place.stage
+
+    def note(self, op: str, result: str, seconds: float) -> None:
+        """An operation has ended."""
+        self.told.append((op, result, seconds))
+
+    def slow(self, call: Coroutine[Deferred[Any], Any, Any]) -> None:
+        """Do something, for a second."""
+        done = Deferred.fromCoroutine(call)
+        self.now += 1.0
+        self.held.release_all()
+        done.addErrback(lambda failure: failure.trap(Storage) and None)
+
+    def test_operations(self) -> None:
+        """Each of them, the wait for a thread included."""
+        for call in (
+            *(self.store.put_bytes("a/b", b"bytes"), self.store.put("a/c", self.stage(b"bytes"))),
+            *(self.store.stat("a/b"), self.store.link("a/b", "c/d"), self.store.list("a")),
+            *(self.store.dated("a"), self.store.delete("a/b")),
+        ):
+            self.slow(call)
+        names = ["put_bytes", "put", "stat", "link", "list", "dated", "delete"]
+        self.assertEqual(self.told, [(name, "ok", 1.0) for name in names])
+
+    def test_what_is_not_there(self) -> None:
+        """That there is nothing is an answer."""
+        self.slow(self.store.open("nowhere"))
+        self.assertEqual(self.told, [("open", "ok", 1.0)])
+
+    def test_errors(self) -> None:
+        """What the disk refuses took its time as well."""
+        self.fs.fail_calls("rename")
+        self.slow(self.store.put_bytes("a/b", b"bytes"))
+        self.assertEqual(self.told, [("put_bytes", "error", 1.0)])
 
 
 class FileTests(_Case):
