@@ -165,7 +165,8 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
     readiness = Readiness(
         stores.store, stores.space, lambda: stores.blocking.disk(stores.spool.probe), quarantine.count
     )
-    access_log = AccessLog(reactor, stores.blocking, config.logging.access.file, config.trusted_networks)
+    logged = config.logging.access
+    access_log = AccessLog(reactor, stores.blocking, logged.file, config.trusted_networks, logged.format)
 
     def serve(config: Config, before: Serving | None) -> Serving:
         old = None if before is None else before.authentication

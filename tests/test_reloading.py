@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -177,6 +178,25 @@ class ConfigurationTests(DaemonCase):
 
         after = [self.call("GET", f"/apt/{one}/InRelease").status for one in targets]
         self.assertEqual((before, after), ([200, 404, 404], [200, 200, 200]))
+
+    def test_series(self) -> None:
+        """A repository that is not configured any more has no series; one that is new has, with its first publish."""
+        daemon = self.begin("repositories: {apt: [{name: old}, {name: kept}], rpm: []}\n")
+
+        def repositories() -> set[str]:
+            text = daemon._parts.mirror.metrics.render()[0].decode()
+            return set(re.findall(r'pkgd_publish_last_success_timestamp_seconds{repo="([^"]*)"}', text))
+
+        before = repositories()
+        self.write("repositories: {apt: [{name: kept}, {name: new}], rpm: []}\n")
+        self.reload(daemon)
+        between = repositories()
+        self.write("repositories: {apt: [{name: old}], rpm: []}\n")
+        self.reload(daemon)
+
+        self.assertEqual(
+            (before, between, repositories()), ({"apt:old", "apt:kept"}, {"apt:kept", "apt:new"}, {"apt:old"})
+        )
 
     def test_one_at_a_time(self) -> None:
         """A repository that a reload and a probe come to together is read once."""

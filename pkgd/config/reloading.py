@@ -83,8 +83,10 @@ def keep_fixed(old: Config, new: Config) -> Kept:
     for key in ("level", "format"):
         if getattr(new.logging, key) != getattr(old.logging, key):
             names.append(f"logging.{key}")
+    if new.logging.access.format != old.logging.access.format:
+        names.append("logging.access.format")
     for key in ("access", "audit"):
-        if getattr(new.logging, key) != getattr(old.logging, key):
+        if getattr(new.logging, key).file != getattr(old.logging, key).file:
             names.append(f"logging.{key}.file")
     before = old.storage.filesystem
     names += [f"storage.filesystem.{key}" for key in ("root", "fsync") if getattr(files, key) != getattr(before, key)]

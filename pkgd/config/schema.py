@@ -200,6 +200,7 @@ class Access(Section, frozen=True):
     """`logging.access`: the access log."""
 
     file: str | None = "-"
+    format: Literal["combined", "json"] = "combined"
 
 
 class Audit(Section, frozen=True):

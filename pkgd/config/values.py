@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from pkgd.config.authenticating import absolute_auth, check_auth
 from pkgd.config.federating import absolute_federation
 from pkgd.config.hosted import Signing, SigningKey
-from pkgd.config.schema import Access, Audit, Config, Mirror, Tls, UpstreamRegistry
+from pkgd.config.schema import Audit, Config, Mirror, Tls, UpstreamRegistry
 from pkgd.errors import ConfigError
 
 __all__ = ["absolute", "check", "open_to_others"]
@@ -74,7 +74,7 @@ def absolute(config: Config, environment: Mapping[str, str], base: str) -> Confi
         auth=None if config.auth is None else absolute_federation(absolute_auth(config.auth, base), base),
         logging=replace(
             config.logging,
-            access=Access(file=access.file if access.file == "-" else _join(base, access.file)),
+            access=replace(access, file=access.file if access.file == "-" else _join(base, access.file)),
             audit=Audit(file=_join(base, config.logging.audit.file)),
         ),
     )

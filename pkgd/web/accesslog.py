@@ -1,20 +1,26 @@
-"""The access log: exact Apache combined format, one line per request, refused ones included.
+"""The access log: one line per request, refused ones included; in exact Apache combined format, or as JSON.
 
     %h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-agent}i"
 
 `%h` is the client: where the peer is a trusted proxy, the right-most X-Forwarded-For entry that is
 not one itself. `%u` is the user, if the gate knows one. `%b` counts the body bytes sent, `-` for none.
 A successful probe is not logged.
+
+As JSON a line also has what the request is called, which its answer says, too (`X-Request-Id`): as a trusted proxy has
+called it, or else by a name of ours.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import time
-from collections.abc import Sequence
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -24,7 +30,7 @@ from pkgd.logfile import LogFile
 if TYPE_CHECKING:
     from pkgd.web.request import Request
 
-__all__ = ["AccessLog", "Network", "client_address", "format_line", "is_trusted"]
+__all__ = ["AccessLog", "Network", "client_address", "format_json", "format_line", "is_trusted"]
 
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
@@ -33,6 +39,8 @@ MAX_FIELD = 2048
 
 _PROBES = frozenset([b"/health", b"/ready"])
 _ESCAPED = re.compile(rb'["\\\x00-\x1f\x7f-\xff]')
+# What a proxy may call a request.
+_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -103,12 +111,53 @@ def format_line(client: str, user: str, stamp: str, request: Request) -> str:
     )
 
 
+def format_json(client: str, now: float, request: Request) -> str:
+    """One line as a JSON object, with its newline; what is absent is left out.
+
+    :param now: the end of the request, in seconds since the epoch.
+    """
+    headers = request.head.headers
+    fields: dict[str, Any] = {
+        "time": datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "id": request.id,
+        "client": client,
+        "user": request.user_name or None,
+        "request": _text(request.head.line),
+        "route": request.route,
+        "status": request.status,
+        "sent": request.sent,
+        "received": request.body.received,
+        "seconds": round(max(0.0, now - request.began), 6),
+        "referer": _text(headers.get(b"referer")),
+        "user_agent": _text(headers.get(b"user-agent")),
+    }
+    return json.dumps({name: value for name, value in fields.items() if value is not None}) + "\n"
+
+
+def _text(value: bytes | None) -> str | None:
+    """A header or request line; bytes that are no UTF-8 are escaped."""
+    return value[:MAX_FIELD].decode("utf-8", "backslashreplace") if value else None
+
+
 class AccessLog:
     """Writes to `path`, `-` being standard output; `path` None writes nothing."""
 
-    def __init__(self, clock: IReactorTime, blocking: Blocking, path: str | None, trusted: Sequence[Network]) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        blocking: Blocking,
+        path: str | None,
+        trusted: Sequence[Network],
+        form: Literal["combined", "json"] = "combined",
+        new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+    ) -> None:
+        """
+        :param new_id: a name for a request, as nobody else has it.
+        """
         self._clock = clock
         self.trusted = trusted
+        self.names_requests = form == "json" and path is not None
+        self._new_id = new_id
         self._file = LogFile(clock, blocking, path, "access log")
         self._stamp = (0, "")
 
@@ -135,7 +184,17 @@ class AccessLog:
         client: str = request.channel.peer
         if forwarded is not None or client.startswith("::ffff:"):
             client = client_address(client, forwarded, self.trusted)
-        self._file.append(format_line(client, _user(request.user_name), self._time(), request))
+        if self.names_requests:
+            self._file.append(format_json(client, self._clock.seconds(), request))
+        else:
+            self._file.append(format_line(client, _user(request.user_name), self._time(), request))
+
+    def name_of(self, request: Request) -> str:
+        """What a request is called: as a trusted proxy says, or by a name of ours."""
+        said = request.header(b"x-request-id")
+        if said is not None and _ID.fullmatch(said) and is_trusted(request.channel.peer, self.trusted):
+            return said
+        return self._new_id()
 
     def _time(self) -> str:
         """Now, as Apache writes it; made once a second."""

@@ -67,12 +67,20 @@ class Request(server.Request):
         self.answered = 0.0
         self.gone = False
         self.notifications = []
+        self._id: str | None = None
         self._done = False
 
     def header(self, name: bytes) -> str | None:
         """A request header by its lower-case name, decoded as Latin-1, or None."""
         value = self.head.headers.get(name)
         return None if value is None else value.decode("latin-1")
+
+    @property
+    def id(self) -> str:
+        """What it is called, in the access log and in its answer."""
+        if self._id is None:
+            self._id = self.site.name_of(self)
+        return self._id
 
     # -- the answer --
 
@@ -87,6 +95,8 @@ class Request(server.Request):
         self.answered = self.site.now()
         self.status = status
         parts = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d Unknown\r\n" % status, self.site.common_headers(), headers]
+        if self.site.names_requests:
+            parts.append(b"X-Request-Id: %b\r\n" % self.id.encode("ascii"))
         if status not in _BODILESS:
             parts.append(b"Content-Length: %d\r\n" % (len(body) if length is None else length))
         if not self.persistent or not self.body.complete or self.site.stopping:

@@ -74,6 +74,8 @@ class Site(Factory):
         self.blocking = blocking
         self._route = route
         self._access_log = access_log
+        # Whether answers say what their request is called.
+        self.names_requests = access_log.names_requests
         self._count = count
         self._channels: set[Channel] = set()
         self._ticking: IDelayedCall | None = None
@@ -131,6 +133,10 @@ class Site(Factory):
     def refuse(self, request: Request, error: PkgdError) -> None:
         """Answer bytes that are no request."""
         errors.answer(request, Failure(error))
+
+    def name_of(self, request: Request) -> str:
+        """What a request is called."""
+        return self._access_log.name_of(request)
 
     def log_access(self, request: Request) -> None:
         """Write a finished request's line, and count it."""

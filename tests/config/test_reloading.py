@@ -27,6 +27,7 @@ class FixedTests(ConfigCase):
             "storage.filesystem.fsync": "storage: {filesystem: {fsync: false}}",
             "logging.level": "logging: {level: debug}",
             "logging.access.file": "logging: {access: {file: null}}",
+            "logging.access.format": "logging: {access: {format: json}}",
             "logging.audit.file": "logging: {audit: {file: audit.log}}",
         }
         old = self.read("storage: {filesystem: {root: /srv/oci}}")

@@ -13,12 +13,16 @@ class ValueTests(ConfigCase):
 
     def test_relative_paths(self) -> None:
         """A path is relative to the file that names it; the tree's root is relative to the state."""
-        tls, log = "server: {tls: {certificate: tls/a.pem, key: /b.pem}}", "logging: {access: {file: ./access.log}}"
+        tls, log = (
+            "server: {tls: {certificate: tls/a.pem, key: /b.pem}}",
+            "logging: {access: {file: ./access.log, format: json}}",
+        )
         config = self.read(f"state_dir: ../data\n{tls}\n{log}")
 
         self.assertEqual((config.state_dir, config.storage.filesystem.root), ("/etc/data", "/etc/data/oci"))
         self.assertEqual((config.server.tls.certificate, config.server.tls.key), ("/etc/pkgd/tls/a.pem", "/b.pem"))
         self.assertEqual(config.logging.access.file, "/etc/pkgd/access.log")
+        self.assertEqual(config.logging.access.format, "json")
 
     def test_links(self) -> None:
         """Links in the way of the state are followed at the start; what is there opens nothing through one."""

@@ -1,4 +1,7 @@
-"""Check every manifest against the schemas of Kubernetes and of the operator, and what they say of each other."""
+"""Check every manifest against the schemas of Kubernetes and of the operator, and what they say of each other.
+
+Then what Prometheus is to make of pkgd: see `monitoring`.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from typing import Any
 import yaml
 
 from pkgd.config import load
+from tests.kubernetes import monitoring
 from tests.live.tools import run
 
 MANIFESTS = Path(__file__).resolve().parents[2] / "packaging/kubernetes"
@@ -70,6 +74,7 @@ def _cases(scratch: Path) -> Iterator[tuple[str, Callable[[], None]]]:
     yield "the configuration can be used", lambda: _configuration(by_kind, scratch)
     yield "they fit together", lambda: _together(by_kind, monitor)
     yield "nothing more is allowed than is needed", lambda: _hardened(by_kind["Deployment"]["spec"]["template"]["spec"])
+    yield from monitoring.cases(scratch)
 
 
 def _refused(check: Callable[[], None]) -> None:

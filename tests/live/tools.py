@@ -32,6 +32,8 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "npm": ("npm",),
     "chromium": ("chromium",),
     "curl": ("curl",),
+    "prometheus": ("prometheus",),
+    "promtool": ("prometheus",),
     "ip": ("iproute2",),
     "unshare": ("util-linux",),
 }

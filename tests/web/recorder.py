@@ -59,6 +59,12 @@ class Recorder:
         """None."""
         return b""
 
+    names_requests = False
+
+    def name_of(self, request: Request) -> str:
+        """All have one name."""
+        return "one"
+
     def log_access(self, request: Request) -> None:
         """Note the status that would be logged."""
         self.logged.append(request.status)

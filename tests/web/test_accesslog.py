@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import time
 from ipaddress import ip_address, ip_network
-from typing import Any
+from typing import Any, Literal
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -209,9 +210,12 @@ class LogCase(SynchronousTestCase):
         set_zone(name)
         self.addCleanup(set_zone, before)
 
-    def open(self, blocking: Any = None) -> AccessLog:
+    def open(self, blocking: Any = None, form: Literal["combined", "json"] = "combined") -> AccessLog:
         """An open log."""
-        log = AccessLog(self.clock, InlineBlocking() if blocking is None else blocking, self.path, TRUSTED)
+        log = AccessLog(
+            *(self.clock, InlineBlocking() if blocking is None else blocking, self.path, TRUSTED, form),
+            lambda: "ours",
+        )
         log.open()
         return log
 
@@ -219,6 +223,89 @@ class LogCase(SynchronousTestCase):
         """What the file holds."""
         with open(path or self.path, encoding="ascii") as file:
             return file.read().splitlines()
+
+
+class JsonTests(LogCase):
+    """The log for machines."""
+
+    def record(self, *requests: Request) -> list[dict[str, Any]]:
+        """What the lines of these requests say."""
+        log = self.open(form="json")
+        for request in requests:
+            request.site.name_of = log.name_of
+            log.record(request)
+        log.close()
+        return [json.loads(line) for line in self.lines()]
+
+    def test_line(self) -> None:
+        """A request is one object; what is absent is left out. The time is the end, with milliseconds."""
+        request = answered("GET /v2/a?n=1 HTTP/1.1", {"Referer": "https://a/", "User-Agent": "podman/5"})
+        request.user_name, request.began = "alice", NOON - 1.5
+        self.clock.advance(0.25)
+        named = {"user": "alice", "referer": "https://a/", "user_agent": "podman/5"}
+        line = {
+            "time": "2025-06-15T15:06:40.250Z",
+            "id": "ours",
+            "client": "192.0.2.7",
+            "request": "GET /v2/a?n=1 HTTP/1.1",
+            "route": "none",
+            "status": 200,
+            "sent": 2,
+            "received": 0,
+            "seconds": 1.75,
+        }
+        bare = {**line, "request": "GET /v2/ HTTP/1.1", "seconds": 0.0}
+        other = answered()
+        other.began = NOON + 60  # the clock was set back
+        self.assertEqual(self.record(request, other), [{**line, **named}, bare])
+
+    def test_one_line(self) -> None:
+        """Whatever a client sends, it is one line of ASCII, and no text of his is taken for another field."""
+        agent = '","status":500,"x":"\x85\x9c\u00e4\u00f6'
+        request = answered(headers={"User-Agent": agent, "Referer": "x" * (MAX_FIELD + 1)})
+        request.user_name = "ev\nil\udc80"
+
+        (found,) = self.record(request)
+
+        self.assertEqual((found["status"], found["user"], len(found["referer"])), (200, "ev\nil\udc80", MAX_FIELD))
+        self.assertEqual(found["user_agent"], '","status":500,"x":"\\x85\\x9c\\xe4\\xf6')
+
+    def test_utf8(self) -> None:
+        """What is UTF-8 reads as it was meant."""
+        agent = "Größe".encode().decode("latin-1")
+        self.assertEqual(self.record(answered(headers={"User-Agent": agent}))[0]["user_agent"], "Größe")
+
+    def test_names(self) -> None:
+        """A trusted proxy names requests; nobody else does, and nobody by what is no name."""
+        for peer, said, name in (
+            ("10.0.0.1", "req-1_a:b/c+d=e@f.g", "req-1_a:b/c+d=e@f.g"),
+            ("10.0.0.1", "x" * 128, "x" * 128),
+            ("10.0.0.1", "x" * 129, "ours"),
+            ("10.0.0.1", 'a"b', "ours"),
+            ("10.0.0.1", "a b", "ours"),
+            ("10.0.0.1", "", "ours"),
+            ("192.0.2.7", "req-1", "ours"),
+            ("-", "req-1", "ours"),
+        ):
+            (found,) = self.record(answered(headers={"X-Request-Id": said}, peer=peer))
+            self.assertEqual(found["id"], name, (peer, said))
+            os.unlink(self.path)
+
+    def test_client_gone(self) -> None:
+        """A client that left before its answer has a line and a name, too."""
+        early, _ = recorded()
+        early.lost()
+        (found,) = self.record(early)
+        self.assertEqual((found["status"], found["id"]), (499, "ours"))
+
+    def test_probes(self) -> None:
+        """Probes that succeed are not logged here, either."""
+        self.assertEqual(self.record(answered("GET /health HTTP/1.1")), [])
+
+    def test_unwritten(self) -> None:
+        """Where nothing is logged nothing is named."""
+        log = AccessLog(self.clock, InlineBlocking(), None, [], "json")
+        self.assertFalse(log.names_requests)
 
 
 class RecordTests(LogCase):

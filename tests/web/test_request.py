@@ -30,6 +30,18 @@ class SendTests(SynchronousTestCase):
 
         self.assertEqual(recorder.written, b"HTTP/1.1 200 OK\r\nX: y\r\nContent-Length: 5\r\n\r\nhello")
 
+    def test_named(self) -> None:
+        """Where requests have names, each answer says its own, and keeps to it."""
+        request, recorder = recorded()
+        names = iter(["first", "second"])
+        site: Any = recorder
+        site.names_requests, site.name_of = True, lambda _: next(names)
+
+        request.send(200, b"", b"hello")
+
+        self.assertEqual(recorder.written, b"HTTP/1.1 200 OK\r\nX-Request-Id: first\r\nContent-Length: 5\r\n\r\nhello")
+        self.assertEqual(request.id, "first")
+
     def test_head(self) -> None:
         """HEAD gets the length, and no body."""
         request, recorder = recorded("HEAD / HTTP/1.1")
