@@ -123,11 +123,11 @@ class Authentication:
 
     def take_effect(self) -> None:
         """Take the place of the one before."""
+        self._metrics.auth.users_stale(False)
         if self._users is not None:
             self._users.take_effect()
         if self._logins is not None:
             self._logins.take_effect()
-            self._metrics.auth.users_stale(False)
 
     def stop(self) -> None:
         """End them. Blocks."""

@@ -200,6 +200,8 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
             follow(metrics, config)
             authentication.take_effect()
             packages.take_effect(hosted)
+            if mirror.fills.upstreams is not upstreams:
+                metrics.mirror.forget_circuits()
             mirror.fills.upstreams = upstreams
             mirror.evictor.limits = eviction_limits(config)
             mirror.cache.has_credentials = is_credentialed(config)

@@ -232,6 +232,20 @@ class ReloadTests(AuthenticationCase):
         self.assertTrue(self.is_let_in(found, "alice", "other"))
         self.assertFalse(self.stale())
 
+    def test_mode_none(self) -> None:
+        """Where there are no users any more, no broken file of them is complained about."""
+        found = self.make()
+        self.write_text("alice:secret\n")
+        self.refresh(found)
+        metrics = self.metrics
+        self.assertTrue(self.stale())
+
+        clock: Any = InlineReactor()
+        config = parse("state_dir: state\nauth: {mode: none}\n", {}, self.base)
+        authenticate(clock, config, metrics, Unaudited(), Tasks(), before=found).take_effect()
+
+        self.assertFalse(self.stale())
+
     def test_keys(self) -> None:
         """Keys are looked at as well; what cannot be read leaves them as they are."""
         found = self.make()

@@ -70,6 +70,11 @@ class MirrorMetrics:
             for counter in (self._received, self._evicted):
                 counter.add(0, host)
 
+    def forget_circuits(self) -> None:
+        """All upstreams are asked from now on, also those that were left alone."""
+        for labels in list(self._open.values):
+            self._open.set(0, *labels)
+
     def mirror_request(self, upstream: str, kind: str, result: str) -> None:
         """A client has asked for something of an upstream.
 

@@ -191,7 +191,16 @@ class ReloadTests(MirrorCase):
         self.mirror.mirror_request("c.test", "blob", "hit")
 
         self.assertEqual(self.by_upstream("pkgd_mirror_requests_total"), {"a.test": 1, "b.test": 1, "c.test": 1})
-        self.assertEqual(self.by_upstream("pkgd_upstream_circuit_open")["a.test"], 1)
+
+    def test_circuits(self) -> None:
+        """Where upstreams are made anew, no circuit stays open that nobody would ever close."""
+        for host in ("docker.io", "a.test"):
+            self.mirror.circuit_open(host, True)
+        self.mirror.use(["docker.io"])
+        self.assertEqual(self.by_upstream("pkgd_upstream_circuit_open"), {"docker.io": 1, "a.test": 1})
+        self.mirror.forget_circuits()
+
+        self.assertEqual(self.by_upstream("pkgd_upstream_circuit_open"), {"docker.io": 0, "a.test": 0})
 
     def test_asked_again(self) -> None:
         """One that is not configured any more may be named by clients as any other."""

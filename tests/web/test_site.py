@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -52,6 +53,28 @@ class ConnectionTests(SynchronousTestCase):
         edge.site.halt()
 
         self.assertEqual(edge.clock.getDelayedCalls(), [])
+
+
+class NameTests(SynchronousTestCase):
+    """What requests are called, where the access log is for machines."""
+
+    def test_answer_and_log(self) -> None:
+        """The answer has the name that the log has, also the refusal of what is no request."""
+        edge = Edge(self)
+        edge.access_log.names_requests = edge.site.names_requests = True
+        answers = [edge.call("GET", "/v2/")]
+        client = edge.connect()
+        client.send(b"nonsense\r\n\r\n")
+        answers += client.answers("GET")
+
+        lines = [json.loads(line) for line in edge.log_lines()]
+
+        self.assertEqual([line["id"] for line in lines], [one.header("X-Request-Id") for one in answers])
+        self.assertEqual([line["status"] for line in lines], [200, 400])
+
+    def test_combined(self) -> None:
+        """With Apache's format, which has no place for names, there are none."""
+        self.assertIsNone(Edge(self).call("GET", "/v2/").header("X-Request-Id"))
 
 
 class Broken:
