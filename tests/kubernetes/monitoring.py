@@ -6,6 +6,7 @@ A panel that names a metric, a label or a unit that pkgd does not have is empty 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import urllib.error
 import urllib.parse
@@ -27,6 +28,8 @@ __all__ = ["cases"]
 
 MONITORING = Path(__file__).resolve().parents[2] / "packaging/monitoring"
 _HOST = "127.0.0.1"
+# Those of certificates and keys are there if there is one that expires.
+_SELECTOR = re.compile(r"pkgd_(?!tls_|signing_)\w+(?:{[^}]*})?")
 
 
 def cases(scratch: Path) -> Iterator[tuple[str, Callable[[], None]]]:
@@ -47,6 +50,8 @@ def cases(scratch: Path) -> Iterator[tuple[str, Callable[[], None]]]:
             prometheus.wait_until(lambda: len(api.query('pkgd_build_info{job="pkgd"}[1m]')) > 0)
             wait_for("some scrapes", lambda: len(api.query("pkgd_build_info[1m]")[0]["values"]) > 3)
             yield "every alert can be evaluated", lambda: _evaluated(api, len(rules))
+            for selector in sorted({one for rule in rules for one in _SELECTOR.findall(rule["expr"])}):
+                yield f"alerts look at {selector}", lambda one=selector: _shows(api, one)  # type: ignore[misc]
             for title, expression in _panels():
                 yield f"panel: {title}", lambda one=expression: _shows(api, one)  # type: ignore[misc]
             yield "an empty panel is noticed", lambda: _empty(api)
