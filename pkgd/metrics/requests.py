@@ -18,7 +18,7 @@ K = TypeVar("K")
 
 @frozen
 class Total:
-    """The requests of one route, method and status.
+    """Requests of one route, method and status; there may be several of them, for a part each.
 
     Seconds are from the head of a request: `firsts` until its answer began, of those that had one, and `seconds` until
     the end. Of each there is how many took up to each bucket's bound; the last took longer.
@@ -52,14 +52,17 @@ class RequestCollector(Collector):
         )
         sent = CounterMetricFamily("pkgd_http_sent_bytes", "Bytes of bodies sent.", labels=["handler"])
         received = CounterMetricFamily("pkgd_http_received_bytes", "Bytes of bodies received.", labels=["handler"])
+        answered: dict[tuple[str, str, str], list[float]] = {}
         taken: dict[tuple[str, str], list[float]] = {}
         first: dict[tuple[str, str], list[float]] = {}
         traffic: dict[str, list[float]] = {}
         for one in self._totals():
-            requests.add_metric([one.route, one.method, one.status], sum(one.counts))
+            _add(answered, (one.route, one.method, one.status), [sum(one.counts)])
             _add(taken, (one.route, one.method), [one.seconds, *one.counts])
             _add(first, (one.route, one.method), [one.firsts, *one.first_counts])
             _add(traffic, one.route, [one.sent, one.received])
+        for series, (count,) in answered.items():
+            requests.add_metric(series, count)
         for route, (out, into) in traffic.items():
             sent.add_metric([route], out)
             received.add_metric([route], into)

@@ -21,7 +21,7 @@ from pkgd.web.head import Head
 if TYPE_CHECKING:
     from pkgd.web.channel import Channel
 
-__all__ = ["Request"]
+__all__ = ["CLIENT_GONE", "Request"]
 
 # Status 499 is nginx's word for "the client closed the connection before the answer".
 CLIENT_GONE = 499
@@ -41,8 +41,8 @@ class Request(server.Request):
 
     `head` is what arrived, `body` the Inflow; `status` and `sent` (bytes of body) say what went out;
     `persistent` whether the connection may live on; `user_name` who has sent it, once the gate knows;
-    `route` what answers, in a word that no client chooses; `began` and `answered` when the head of the
-    request was there, and that of the answer was sent.
+    `route` what answers, in a word that no client chooses; `began` when the head was there, and
+    `answered` when an answer in parts began, 0 if it has not, or comes whole.
     """
 
     # Klein and twisted.web read these; ours are set in __init__ or for_klein.
@@ -92,7 +92,8 @@ class Request(server.Request):
         if self.gone or self.started:
             return
         self.started = True
-        self.answered = self.site.now()
+        if length is not None:
+            self.answered = self.site.now()
         self.status = status
         parts = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d Unknown\r\n" % status, self.site.common_headers(), headers]
         if self.site.names_requests:

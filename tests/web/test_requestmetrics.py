@@ -95,6 +95,24 @@ class RequestMetricsTests(SynchronousTestCase):
         self.assertEqual(self.value(f"{name}_bucket", le="10.0", **labels), 0)
         self.assertEqual(self.value(f"{name}_bucket", le="30.0", **labels), 1)
 
+    def test_both(self) -> None:
+        """Answers in parts and whole ones of one route are counted together."""
+        held = self.edge.hold()
+        for parts in (1, 2):
+            self.send("GET /slow")
+            self.edge.clock.advance(0.2)
+            request = held.pop()
+            request.send(200, b"", b"x", length=parts if parts > 1 else None)
+            if parts > 1:
+                request.write_body(b"y")
+            request.finish()
+        self.assertEqual(self.value("pkgd_http_requests_total", handler="none", method="GET", code="200"), 2)
+        self.assertEqual(self.value("pkgd_http_sent_bytes_total", handler="none"), 3)
+        for name in ("duration", "first_byte"):
+            name = f"pkgd_http_request_{name}_seconds"
+            self.assertEqual(self.value(f"{name}_count", handler="none", method="GET"), 2)
+            self.assertAlmostEqual(self.value(f"{name}_sum", handler="none", method="GET") or 0.0, 0.4, 5)
+
     def test_at_once(self) -> None:
         """What takes no time at all is in the first bucket of both."""
         self.send("GET /health")
@@ -121,5 +139,10 @@ class RequestMetricsTests(SynchronousTestCase):
         self.edge.clock.rightNow -= 3600
         held[0].send(200, b"", b"")
         held[0].finish()
+        self.edge.clock.advance(3600)
+        self.send("GET /slow")
+        self.edge.clock.rightNow -= 3600
+        held[1].send(200, b"", b"x", length=2)
+        held[1].finish()
         for name in ("duration", "first_byte"):
             self.assertEqual(self.value(f"pkgd_http_request_{name}_seconds_sum", handler="none", method="GET"), 0)
