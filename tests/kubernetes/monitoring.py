@@ -21,7 +21,7 @@ import yaml
 
 from tests.backup.__main__ import free_port
 from tests.live.server import Pkgd, Setup
-from tests.live.tools import Daemon, install, must_fail, run, running, wait_for
+from tests.live.tools import Daemon, install, run, running, wait_for
 from tests.packages.fixtures import made_deb
 
 __all__ = ["cases"]
@@ -38,8 +38,7 @@ def cases(scratch: Path) -> Iterator[tuple[str, Callable[[], None]]]:
     yield "alert rules", lambda: _promtool("check", "rules", str(MONITORING / "alerts.yml"))
     yield "alerts fire when they should", lambda: _promtool("test", "rules", str(MONITORING / "alerts_test.yml"))
     rules = yaml.safe_load((MONITORING / "alerts.yml").read_text())["groups"][0]["rules"]
-    for rule in rules:
-        yield f"an {rule['alert']} that is silent is noticed", lambda one=rule["alert"]: _silenced(scratch, one)  # type: ignore[misc]
+    yield "an alert that is silent is noticed", lambda: _silenced(scratch)
     pkgd = _pkgd(scratch)
     try:
         pkgd.start()
@@ -63,15 +62,20 @@ def _promtool(*arguments: str) -> None:
     run("promtool", *arguments)
 
 
-def _silenced(scratch: Path, alert: str) -> None:
-    """With an alert that never fires its unit test fails."""
+def _silenced(scratch: Path) -> None:
+    """With alerts that never fire, the unit test of each of them fails."""
     document = yaml.safe_load((MONITORING / "alerts.yml").read_text())
     for rule in document["groups"][0]["rules"]:
-        if rule["alert"] == alert:
-            rule["expr"] = f"({rule['expr']}) and vector(1) == 2"
+        rule["expr"] = f"({rule['expr']}) and vector(1) == 2"
     (scratch / "alerts.yml").write_text(yaml.safe_dump(document))
     (scratch / "alerts_test.yml").write_text((MONITORING / "alerts_test.yml").read_text())
-    must_fail(alert, "promtool", "test", "rules", str(scratch / "alerts_test.yml"))
+    command = ["promtool", "test", "rules", str(scratch / "alerts_test.yml")]
+    said = subprocess.run(command, capture_output=True, text=True)
+    untested = [
+        one["alert"] for one in document["groups"][0]["rules"] if f"alertname: {one['alert']}," not in said.stderr
+    ]
+    if untested or not said.returncode:
+        raise AssertionError(f"nothing fails without {untested}")
 
 
 # -- pkgd, with something of everything --
