@@ -22,6 +22,7 @@ import yaml
 from tests.backup.__main__ import free_port
 from tests.live.server import Pkgd, Setup
 from tests.live.tools import Daemon, install, run, running, wait_for
+from tests.metrics.test_daemon import PROMISED, promised
 from tests.packages.fixtures import made_deb
 
 __all__ = ["cases"]
@@ -116,13 +117,17 @@ def _use(url: str) -> None:
 
 
 def _text(url: str) -> None:
-    """The linter of Prometheus has nothing to say of the text."""
+    """The linter of Prometheus has nothing to say of the text, and everything is there that is promised."""
     with urllib.request.urlopen(f"{url}/metrics") as answer:
         text = answer.read()
     checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True)
     said = (checked.stdout + checked.stderr).decode().strip()
     if checked.returncode or said:
         raise AssertionError(said)
+    there = set(re.findall("# TYPE (pkgd_\\w+)", text.decode()))
+    missing = {promised(one)[0] for one in PROMISED.split()} - there
+    if missing != {"pkgd_tls_certificate_expiry_timestamp_seconds"}:
+        raise AssertionError(f"missing: {missing}")
 
 
 # -- Prometheus --
