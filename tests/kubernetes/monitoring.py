@@ -149,7 +149,9 @@ class _Api:
         try:
             found: list[dict[str, Any]] = self.get("query", query=expression)["result"]
         except urllib.error.HTTPError as error:
-            raise AssertionError(error.read().decode()) from None
+            if error.code != 503:  # it is starting
+                raise AssertionError(error.read().decode()) from None
+            return []
         except OSError:
             return []
         return found
