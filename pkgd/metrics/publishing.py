@@ -34,7 +34,7 @@ class PublishMetrics:
         self._repositories = frozenset(repositories)
         for family in (self._last, self._failures):
             family.drop(lambda labels: labels[0] not in self._repositories)
-        for one in self._repositories:
+        for one in sorted(self._repositories):
             self._failures.add(0, one)
 
     def of(self, kind: str, name: str) -> RepositoryMetrics:
