@@ -242,7 +242,7 @@ class ReloadTests(AuthenticationCase):
 
         clock: Any = InlineReactor()
         config = parse("state_dir: state\nauth: {mode: none}\n", {}, self.base)
-        authenticate(clock, config, metrics, Unaudited(), Tasks(), before=found).take_effect()
+        authenticate(clock, config, metrics, Unaudited(), Tasks(), _never, before=found).take_effect()
 
         self.assertFalse(self.stale())
 
