@@ -82,6 +82,7 @@ class ReloadTests(DaemonCase):
         daemon = self.start()
         self.push()
         self.loop.advance(1)
+        self.loop.until(lambda: os.path.getsize(self.path("audit.log")) > 0)
         for log in ("access", "audit"):
             os.rename(self.path(f"{log}.log"), self.path(f"{log}.log.1"))
         os.mkdir(self.path("access.log"))
