@@ -312,7 +312,8 @@ def _manifests(config: Config, storage: _Storage, immutable: ImmutableTags) -> M
     """What changes manifests and tags."""
     return Manifests(
         *(storage.store, storage.index, storage.blobs, storage.stored, storage.legacy, storage.contents),
-        *(storage.space, storage.blocking, storage.locks, Globs(config.repositories.oci.sparse), immutable),
+        *(storage.space, storage.spool.reserve, storage.blocking, storage.locks),
+        *(Globs(config.repositories.oci.sparse), immutable),
     )
 
 

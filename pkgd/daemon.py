@@ -222,6 +222,7 @@ class Daemon(Service):
             await self._blocking.disk(self._prepare_storage)
         except PkgdError as error:
             log.error("the storage cannot be written: {reason}; content that is there is served", reason=error.message)
+        await self._keep_reserves()
         await self._start_packages()
         await self._authentication.look()
         await self._readiness.probe()
@@ -271,8 +272,14 @@ class Daemon(Service):
             await signer.start()
         await self._packages.start_waiting()
 
+    async def _keep_reserves(self) -> None:
+        """Have something set aside, on each file system, for what deletes need where there is no space."""
+        held = [await one.reserve.keep(self._blocking) for one in (self._spool, self._packages.spool)]
+        self._mirror.metrics.storage_reserved(all(held))
+
     async def _probe(self) -> None:
         await self._readiness.probe()
+        await self._keep_reserves()
         await self._packages.start_waiting()
         await self._close_retired()
         self._mirror.metrics.storage_free(await self._readiness.free())

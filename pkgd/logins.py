@@ -10,16 +10,17 @@ from pkgd.auth.apikeys import ApiKeys
 from pkgd.auth.keymaking import KeyLimits
 from pkgd.auth.refresh import StoredRefreshTokens
 from pkgd.config import Auth, Config
+from pkgd.packages.layout import SPOOL
 from pkgd.sharing import Tasks
 from pkgd.state.accountrows import KeyRow
-from pkgd.state.accounts import Accounts
+from pkgd.state.accounts import Accounts, AccountsFile
+from pkgd.storage.fsops import DurableTree, FileSystem
+from pkgd.storage.spool import Spool
 from pkgd.web.api.keys import Browsers, KeyApiParts, KeysApi
 from pkgd.web.auth.login import UnderWay
 from pkgd.web.gate import Gate
 
-__all__ = ["FILE", "Logins", "key_limits"]
-
-FILE = "pkgd.sqlite"
+__all__ = ["Logins", "accounts_file", "key_limits"]
 
 
 class Logins:
@@ -47,7 +48,8 @@ class Logins:
             return not basic or row.via != "htpasswd" or is_htpasswd_user(row.owner)
 
         self._is_user = is_user
-        self.accounts: Accounts = before.accounts if before else Accounts(reactor, _file(config))
+        file = accounts_file(config)
+        self.accounts: Accounts = before.accounts if before else Accounts(reactor, file.path, file.make_room)
         self.keys: ApiKeys = before.keys if before else ApiKeys(self.accounts, now, is_user)
         self.refresh_tokens = StoredRefreshTokens(self.accounts, now)
         self.under_way: UnderWay = before.under_way if before else UnderWay(now)
@@ -66,8 +68,11 @@ class Logins:
         await self.keys.flush()
 
 
-def _file(config: Config) -> str:
-    return os.path.join(str(config.state_dir), FILE)
+def accounts_file(config: Config) -> AccountsFile:
+    """The file, which may have the reserve for deletes where the disk is full."""
+    state = str(config.state_dir)
+    reserve = Spool(DurableTree(state, FileSystem()), SPOOL).reserve
+    return AccountsFile(os.path.join(state, "pkgd.sqlite"), reserve.release)
 
 
 def key_limits(config: Config) -> KeyLimits:

@@ -116,6 +116,9 @@ class Metrics:
         )
         self._queue = Gauge("pkgd_threadpool_queue", "Calls that wait for a thread.", ["pool"], registry=self._registry)
         self._free = self._plain(Gauge, "storage_free_bytes", "What is free where the storage is.")
+        self._reserved = self._plain(
+            Gauge, "storage_reserved", "1 while space is set aside for what deletes need on a full disk."
+        )
         self._expired = self._plain(Counter, "uploads_expired", "Uploads that were given up by their clients.")
         self._active = self._plain(Gauge, "uploads_active", "Uploads that have begun and not ended.")
         self._tls_expiry: Any = None
@@ -280,6 +283,10 @@ class Metrics:
     def storage_free(self, size: int) -> None:
         """So many bytes are free where the storage is."""
         self._free.set(size)
+
+    def storage_reserved(self, held: bool) -> None:
+        """Whether space is set aside for what deletes need."""
+        self._reserved.set(held)
 
     def uploads(self, active: int, expired: int) -> None:
         """Uploads have been looked through: so many are there, and so many were given up."""

@@ -122,7 +122,8 @@ async def _retain(
     immutable = ImmutableTags(config.repositories.oci.immutable_tags, contents, stored, blocking)
     space, blobs = FreeSpace(tree, blocking, Clock(), 0), Blobs(store, index, locks, leases)
     manifests = Manifests(
-        *(store, index, blobs, stored, legacy, contents, space, blocking, locks, Globs([]), immutable)
+        *(store, index, blobs, stored, legacy, contents, space, Spool(tree).reserve),
+        *(blocking, locks, Globs([]), immutable),
     )
     apply, path = bool(arguments.get("apply")), config.logging.audit.file
     repositories = await package_repositories(config, blocking, is_publishing=apply)

@@ -41,7 +41,7 @@ class StoredRefreshTokens:
     async def issue(self, identity: Identity, service: str, client: str) -> str:
         """A new one, durable on return.
 
-        :raises FailedStorage: if it cannot be kept.
+        :raises Storage: if it cannot be kept.
         """
         text, now, principal = PREFIX + new_secret(), self._now(), identity.principal
         row = RefreshRow(
@@ -61,7 +61,7 @@ class StoredRefreshTokens:
     async def redeem(self, token: str, service: str) -> Identity | Verdict:
         """Whose it is; it stays valid.
 
-        :raises FailedStorage: if that cannot be told.
+        :raises Storage: if that cannot be told.
         """
         if not token.startswith(PREFIX):
             return Verdict.UNKNOWN
@@ -72,4 +72,4 @@ class StoredRefreshTokens:
 
     async def revoke(self, token: str) -> None:
         """It is worth nothing any more. Durable on return."""
-        await self._accounts.run(partial(delete_refresh, digest=digest_of(token)))
+        await self._accounts.run(partial(delete_refresh, digest=digest_of(token)), is_urgent=True)

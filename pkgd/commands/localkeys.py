@@ -26,7 +26,7 @@ from pkgd.blocking import InlineBlocking
 from pkgd.config import load
 from pkgd.errors import ConfigError, UnknownKey
 from pkgd.logfile import LogFile
-from pkgd.logins import FILE, key_limits
+from pkgd.logins import accounts_file, key_limits
 from pkgd.state.accountrows import KeyRow, add_key, all_keys, delete_key
 from pkgd.state.accounts import AccountsFile
 
@@ -65,7 +65,7 @@ class LocalKeys:
         directory = str(config.state_dir)
         if not os.path.isdir(directory):
             raise ConfigError("state_dir", f"{directory} is not there: has pkgd ever run with this configuration?")
-        file = AccountsFile(os.path.join(directory, FILE))
+        file = accounts_file(config)
         file.prepare()
         # Where the daemon's standard output goes is not known here, and ours is for the key.
         log = None if config.logging.audit.file == "-" else config.logging.audit.file
@@ -91,14 +91,14 @@ class LocalKeys:
         self._change(delete, "revoke-key", identifier, owner=row.owner, label=row.label)
 
     def _change(self, change: Any, action: str, identifier: str, **detail: str) -> None:
-        """Change something, and note it. Nothing is changed if the log cannot be opened."""
+        """Change something, and note it, on a full disk too. Nothing is changed if the log cannot be opened."""
         log = LogFile(Clock(), InlineBlocking(), self.log, "audit log")
         try:
             log.open()
         except OSError as error:
             raise ConfigError("logging.audit.file", f"{self.log}: {error.strerror}") from error
         try:
-            if self.file.run(change) is False:
+            if self.file.run(change, is_urgent=action == "revoke-key") is False:
                 raise UnknownKey(identifier)
             Audit(log, lambda: self.now).record(action, _operator(), f"key:{identifier}", **detail)
         finally:

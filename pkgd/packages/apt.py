@@ -52,6 +52,7 @@ class AptRepository:
         self._store = store
         self._blocking = blocking
         self._staging = Staging(spool, blocking)
+        self._reserve = spool.reserve
         self._clock = clock
         self._lists = PathLists(directory, store, blocking)
         # Of suites that were configured once: whoever publishes one of them again has to be the same.
@@ -88,7 +89,7 @@ class AptRepository:
             found.adopt(suite, window)
             return found
         shelf = Shelf(suite_directory(self.settings.name, name), self._store, self._blocking)
-        return Publisher(shelf, suite, self._clock, window)
+        return Publisher(shelf, suite, self._clock, window, self._reserve)
 
     async def start(self) -> None:
         """Read what is published; publish suites that have nothing yet, or that settings or keys have changed.
@@ -187,7 +188,7 @@ class AptRepository:
         :raises UnknownRepository: for a suite that is not configured.
         """
         change = removing(AptShelves(self._suite(suite)), self._blocking, removals)
-        gone, _ = await self._publisher(suite).submit(change)
+        gone, _ = await self._publisher(suite).submit(change, frees=True)
         self._sweeping.soon()
         return gone
 
@@ -334,7 +335,7 @@ class AptRepository:
 
         if not found:
             raise UnknownPackage(path)
-        _, number = await self._publisher(suite).submit(change)
+        _, number = await self._publisher(suite).submit(change, frees=True)
         self._sweeping.soon()
         return Removed(suite, [read_listed(*one) for one in found], number)
 

@@ -78,6 +78,10 @@ class FileSystem:
         """ftruncate(2)."""
         os.ftruncate(fd, size)
 
+    def allocate(self, fd: int, size: int) -> None:
+        """posix_fallocate(3): a file of this size, whose space nobody else can take."""
+        os.posix_fallocate(fd, 0, size)
+
     def rename(self, source: str, target: str) -> None:
         """rename(2)."""
         os.rename(source, target)

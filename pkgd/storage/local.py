@@ -63,7 +63,10 @@ class LocalStore:
             return await self._blocking.disk(self._link, source, target)
 
     async def delete(self, key: str) -> bool:
-        """See `ObjectStore.delete`."""
+        """See `ObjectStore.delete`. It may take the spool's reserve."""
+        return await self._spool.reserve.freeing(self._blocking, lambda: self._deleted(key))
+
+    async def _deleted(self, key: str) -> bool:
         await self._settled(key)
         async with self._writing(key):
             return await self._blocking.disk(self._delete, key)

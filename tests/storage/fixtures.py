@@ -19,7 +19,16 @@ from pkgd.storage.layout import SPOOL
 from pkgd.storage.local import LocalStore
 from pkgd.storage.spool import Spool, StagedFile
 
-__all__ = ["SHORT", "DiskModel", "FaultyFileSystem", "Place", "Publication", "QuietFileSystem", "outcome"]
+__all__ = [
+    "SHORT",
+    "DiskModel",
+    "FaultyFileSystem",
+    "FullFileSystem",
+    "Place",
+    "Publication",
+    "QuietFileSystem",
+    "outcome",
+]
 
 # Instead of an errno: the write takes only half of what it is given.
 SHORT = 0
@@ -256,7 +265,32 @@ def _counted(name: str) -> Callable[..., Any]:
 
 
 for _name in (
-    *("pread", "fsync", "fdatasync", "truncate", "rename", "link", "unlink"),
+    *("pread", "fsync", "fdatasync", "truncate", "allocate", "rename", "link", "unlink"),
     *("mkdir", "stat", "fstat", "scandir", "sync"),
 ):
     setattr(FaultyFileSystem, _name, _counted(_name))
+
+
+class FullFileSystem(FaultyFileSystem):
+    """While `full`, it has no room for a new file or directory, unless the reserve has been given up."""
+
+    full = False
+    _reserve = ""
+
+    def open(self, path: str, flags: int) -> int:
+        """See `FileSystem.open`."""
+        if path.endswith("/reserve"):
+            self._reserve = path
+        elif flags & os.O_CREAT:
+            self._require_room(path)
+        return super().open(path, flags)
+
+    def mkdir(self, path: str) -> None:
+        """See `FileSystem.mkdir`."""
+        if not os.path.isdir(path):
+            self._require_room(path)
+        super().mkdir(path)
+
+    def _require_room(self, path: str) -> None:
+        if self.full and (not self._reserve or os.path.exists(self._reserve)):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)

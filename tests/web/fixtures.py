@@ -106,7 +106,8 @@ class Edge:
         stored = StoredManifests(self.store, self.store, blocking, legacy)
         immutable = ImmutableTags(self._immutable, contents, stored, blocking)
         manifests = Manifests(
-            *(self.store, index, blobs, stored, legacy, contents, space, blocking, locks, sparse, immutable)
+            *(self.store, index, blobs, stored, legacy, contents, space, spool.reserve),
+            *(blocking, locks, sparse, immutable),
         )
         listings = ListingEndpoints(contents, Referrers(stored, contents, index, locks), Catalog(self.store))
         registry = RegistryApi(
