@@ -6,6 +6,8 @@ import json
 import os
 import time
 
+from msgspec.structs import replace
+
 from pkgd.blocking import InlineBlocking
 from pkgd.commands import retention
 from pkgd.commands.gc import lines
@@ -35,9 +37,10 @@ class CommandTests(ConfigCase):
         """A state with an image and a blob that nothing names."""
         super().setUp()
         self.state = os.path.abspath(self.mktemp())
-        self.config = self.read(
-            f"state_dir: {self.state}\nstorage: {{filesystem: {{fsync: false}}, gc: {{grace: 0s}}}}"
-        )
+        config = self.read(f"state_dir: {self.state}\nstorage: {{filesystem: {{fsync: false}}}}")
+        # Files that have just been written cannot be made to look older.
+        storage = replace(config.storage, gc=replace(config.storage.gc, grace=0.0))
+        self.config = replace(config, storage=storage)
         self.store("blobs", LAYER)
         self.store("blobs", GARBAGE)
         self.store("manifests/by-digest", image(Digest.of(LAYER), Digest.of(LAYER)))

@@ -18,6 +18,9 @@ from pkgd.errors import ConfigError
 
 __all__ = ["absolute", "check", "open_to_others"]
 
+# Ten minutes: so long may pass between two steps of a push. In seconds.
+LEAST_GRACE = 600.0
+
 
 def check(config: Config) -> None:
     """Refuse what cannot work, and what would be open to everybody without anybody having said so.
@@ -38,6 +41,8 @@ def check(config: Config) -> None:
         url = config.server.external_url
         if url is None or not (url.startswith("https://") or urlsplit(url).hostname in ("localhost", "127.0.0.1")):
             raise ConfigError("server.external_url", "mode oidc needs it, with https: browsers are sent back there")
+    if config.storage.gc.grace < LEAST_GRACE:
+        raise ConfigError("storage.gc.grace", "at least 10m: else pushes that take their time lose their layers")
     if not config.server.listen:
         raise ConfigError("server.listen", "at least one endpoint is needed")
     for endpoint in config.server.listen:
