@@ -56,6 +56,7 @@ from pkgd.scrub.cursor import CursorFile
 from pkgd.scrub.hashing import Hasher
 from pkgd.scrub.quarantine import Quarantine
 from pkgd.scrub.scrubber import Scrubber, Stores
+from pkgd.scrub.suspects import Suspects
 from pkgd.sharing import KeyedLock, Tasks
 from pkgd.state import Database, Index, Ledger
 from pkgd.storage.fsops import DurableTree, FileSystem
@@ -127,6 +128,7 @@ class Parts:
     upkeep: Upkeep
     scrubbing: Scrubbing
     retaining: Retaining
+    suspects: Suspects
     renew: Callable[[Config, Serving], Serving]
 
     @property
@@ -177,7 +179,12 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
     quarantine = Quarantine(
         *(storage.store, storage.index, storage.ledger, storage.locks, storage.cached, storage.blocking)
     )
-    scrubbing = _scrubbing(reactor, config, storage, quarantine, packages, metrics)
+    stores = Stores(Places(str(config.state_dir), config.storage.filesystem.root), storage.store, packages.store)
+    scrubbing = _scrubbing(reactor, config, storage, quarantine, stores, metrics)
+    suspects = Suspects(
+        *(stores, quarantine, lambda: Hasher(storage.blocking, None, 0)),
+        *(storage.blocking, time.monotonic, metrics.corrupt),
+    )
     retention = Retention.of(
         *(storage.store, storage.blocking, storage.stored, storage.contents, storage.blobs.leases),
         _manifests(config, storage, _immutable(config, storage)),
@@ -194,12 +201,12 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
         authentication = authenticate(reactor, config, metrics, audit, tasks, before=old)
         upstreams = _upstreams(reactor, config, metrics, outbound, own_id)
         mirrors = _mirrors(reactor, config, storage, metrics, upstreams, mirror)
-        door = MirrorEndpoints(mirrors, _origin_rules(config), catalog, storage.blocking, own_id)
+        door = MirrorEndpoints(mirrors, _origin_rules(config), catalog, storage.blocking, own_id, suspects.blob)
         gate, browsers = authentication.gate, authentication.browsers
-        hosted, immutable = packages.compose(config, gate), _immutable(config, storage)
+        hosted, immutable = packages.compose(config, gate, suspects.package), _immutable(config, storage)
         manifests = _manifests(config, storage, immutable)
         root = Root(
-            _registry(config, gate, storage, catalog, uploads, (manifests, immutable), door, tasks),
+            _registry(config, gate, storage, catalog, uploads, (manifests, immutable), door, tasks, suspects),
             HealthApi(readiness, reactor, None if browsers is None else browsers.provider.state, started),
             MetricsApi(metrics, storage.blocking) if config.metrics.enabled else None,
             hosted.doors,
@@ -248,6 +255,7 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
         upkeep=upkeep,
         scrubbing=scrubbing,
         retaining=retaining,
+        suspects=suspects,
         renew=serve,
     )
 
@@ -262,16 +270,16 @@ def _upkeep(config: Config, storage: _Storage, metrics: Metrics) -> Upkeep:
 
 
 def _scrubbing(
-    reactor: Any, config: Config, storage: _Storage, quarantine: Quarantine, packages: PackageHost, metrics: Metrics
+    reactor: Any, config: Config, storage: _Storage, quarantine: Quarantine, stores: Stores, metrics: Metrics
 ) -> Scrubbing:
     """What reads everything again."""
     scrubber = Scrubber(
-        Stores(Places(str(config.state_dir), config.storage.filesystem.root), storage.store, packages.store),
+        stores,
         quarantine,
         lambda: Hasher(storage.blocking, lambda seconds: deferLater(reactor, seconds), int(scrubbing.settings.rate)),
         storage.blocking,
     )
-    scrubbing = Scrubbing(config, scrubber, CursorFile(packages.store, storage.blocking), metrics, time.time)
+    scrubbing = Scrubbing(config, scrubber, CursorFile(stores.packages, storage.blocking), metrics, time.time)
     return scrubbing
 
 
@@ -326,13 +334,14 @@ def _registry(
     changing: tuple[Manifests, ImmutableTags],
     door: MirrorEndpoints,
     tasks: Tasks,
+    suspects: Suspects,
 ) -> RegistryApi:
     """`/v2/`."""
     manifests, immutable = changing
     referrers = Referrers(storage.stored, storage.contents, storage.index, storage.locks)
     endpoints = [
         *ListingEndpoints(storage.contents, referrers, catalog).endpoints(),
-        *BlobEndpoints(storage.blobs, immutable, storage.blocking).endpoints(),
+        *BlobEndpoints(storage.blobs, immutable, storage.blocking, suspects.blob).endpoints(),
         *UploadEndpoints(uploads, storage.blobs).endpoints(),
         *ManifestEndpoints(storage.stored, manifests, int(config.limits.manifest_size)).endpoints(),
     ]

@@ -64,6 +64,8 @@ EXPIRY_INTERVAL = 600.0
 FLUSH_INTERVAL = 60.0
 EVICTION_INTERVAL = 600.0
 SWEEP_INTERVAL = 3600.0
+# How often it is looked whether it is time to read again what could not be read.
+SUSPECT_INTERVAL = 30.0
 # How often the file of users is looked at, and whether it is time for a new key of tokens.
 USERS_INTERVAL = 2.0
 KEYS_INTERVAL = 3600.0
@@ -135,6 +137,7 @@ class Daemon(Service):
         self._upkeep = parts.upkeep
         self._scrubbing = parts.scrubbing
         self._retaining = parts.retaining
+        self._suspects = parts.suspects
         self._collecting = object()
         self._serving = parts.serving
         self._renew = parts.renew
@@ -246,6 +249,7 @@ class Daemon(Service):
         self._start_collecting()
         self._tasks.start("scrub", self._scrub())
         self._tasks.start("retention", self._retain())
+        self._tasks.start("suspects", self._every(SUSPECT_INTERVAL, self._look_at_suspects))
         self._tasks.start("users", self._every(USERS_INTERVAL, self._refresh_users))
         self._tasks.start("issuers", self._authentication.federation.look())
         self._tasks.start("keys of tokens", self._every(KEYS_INTERVAL, self._refresh_keys))
@@ -335,6 +339,9 @@ class Daemon(Service):
     async def _retain(self) -> None:
         await self._pause(self._retaining.look)
         await self._every(self._retaining.look, lambda: self._retaining.recur(Until(self._is_stopping)))
+
+    async def _look_at_suspects(self) -> None:
+        await self._suspects.look(Until(self._is_stopping))
 
     def _is_stopping(self) -> bool:
         return self._readiness.phase is Phase.DRAINING

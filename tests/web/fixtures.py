@@ -83,6 +83,8 @@ class Edge:
         self.blocking = InlineBlocking() if blocking is None else blocking
         self.tree = DurableTree(os.path.join(self.directory, "oci"), self.fs, fsync=False)
         os.makedirs(self.tree.root)
+        # Files that could not be read: where each is, and which.
+        self.suspects: list[tuple[str, str]] = []
         self._immutable = immutable
         self._build(policy or AllowAll(), limits or HttpLimits(), manifest_size, upload_size, Globs(sparse))
         if buffers is not None:
@@ -114,7 +116,7 @@ class Edge:
             Gate(policy),
             [
                 *listings.endpoints(),
-                *BlobEndpoints(blobs, immutable, blocking).endpoints(),
+                *BlobEndpoints(blobs, immutable, blocking, self.suspect).endpoints(),
                 *UploadEndpoints(self.uploads, blobs).endpoints(),
                 *ManifestEndpoints(stored, manifests, manifest_size).endpoints(),
             ],
@@ -131,6 +133,10 @@ class Edge:
         # Who answers; a test may put something else in its place.
         self.route: Callable[[Request], Handler] = self.root.route
         self.site = Site(clock, blocking, limits, lambda request: self.route(request), self.access_log)
+
+    def suspect(self, where: str, what: object) -> None:
+        """Note a file that could not be read."""
+        self.suspects.append((where, str(what)))
 
     async def _count_damaged(self) -> int:
         return self.damaged
