@@ -39,6 +39,7 @@ from pkgd.progress import Until
 from pkgd.sharing import Tasks
 from pkgd.storage.fsops import FileSystem, storage_errors
 from pkgd.watching import certificate_expiry, watch
+from pkgd.web.accepting import Accepting
 from pkgd.web.api.keys import KeysApi
 from pkgd.web.api.packages import ApiV1
 from pkgd.web.auth.login import LoginApi
@@ -215,6 +216,7 @@ class Daemon(Service):
                 raise ConfigError("server.listen", f"{description}: {error}") from error
             if isinstance(port, tcp.Port):
                 port.transport = Transport
+                port.doRead = Accepting(port, self._reactor).do_read  # type: ignore[method-assign]
                 # Twisted's 50 are too few for clients that all come at once: those beyond are reset.
                 port.socket.listen(BACKLOG)
             self._ports.append(port)

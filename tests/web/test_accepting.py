@@ -1,0 +1,99 @@
+"""Accepting connections while there are descriptors."""
+
+from __future__ import annotations
+
+import os
+import resource
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from pkgd.web.accepting import PAUSE, SPARE, Accepting, has_descriptors
+
+
+class Port:
+    """A port that notes what is done with it."""
+
+    def __init__(self) -> None:
+        self.connected = True
+        self.reading = True
+        self.accepted = 0
+
+    def doRead(self) -> None:
+        """Accept."""
+        self.accepted += 1
+
+    def stopReading(self) -> None:
+        """Look no more."""
+        self.reading = False
+
+    def startReading(self) -> None:
+        """Look again."""
+        self.reading = True
+
+
+class AcceptingTests(SynchronousTestCase):
+    """A port, and a machine that may have run out of descriptors."""
+
+    def setUp(self) -> None:
+        self.port, self.clock, self.room = Port(), Clock(), True
+        self.accepting = Accepting(self.port, self.clock, lambda: self.room)
+
+    def test_room(self) -> None:
+        """Usually the port does what it always does."""
+        self.accepting.do_read()
+        self.assertEqual((self.port.accepted, self.port.reading), (1, True))
+
+    def test_none(self) -> None:
+        """Without descriptors nobody looks at the port until the pause is over: the reactor has nothing to do."""
+        self.room = False
+        self.accepting.do_read()
+        self.assertEqual((self.port.accepted, self.port.reading), (0, False))
+        self.clock.advance(PAUSE - 0.1)
+        self.assertFalse(self.port.reading)
+        self.clock.advance(0.1)
+        self.assertTrue(self.port.reading)
+        self.room = True
+        self.accepting.do_read()
+        self.assertEqual(self.port.accepted, 1)
+
+    def test_closed_meanwhile(self) -> None:
+        """A port that has been closed stays closed."""
+        self.room = False
+        self.accepting.do_read()
+        self.port.connected = False
+        self.clock.advance(PAUSE)
+        self.assertFalse(self.port.reading)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class DescriptorTests(SynchronousTestCase):
+    """How it is known that they are used up."""
+
+    def setUp(self) -> None:
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, resource.getrlimit(resource.RLIMIT_NOFILE))
+        self.lowest = os.dup(0)
+        os.close(self.lowest)
+
+    def limit(self, number: int) -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (number, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+    def test_spare(self) -> None:
+        """Some are kept for the files of those who are connected already."""
+        self.limit(self.lowest + 4 * SPARE + SPARE)
+        self.assertTrue(has_descriptors())
+        more = [os.dup(0) for _ in range(4 * SPARE)]
+        self.addCleanup(lambda: [os.close(one) for one in more])
+        self.assertFalse(has_descriptors())
+
+    def test_none_at_all(self) -> None:
+        """Where nothing can be opened any more that is no failure."""
+        self.limit(self.lowest)
+        self.assertFalse(has_descriptors())
+        self.limit(0)
+        self.assertFalse(has_descriptors())
+
+    def test_few(self) -> None:
+        """Where there are few in all, a quarter is kept."""
+        self.limit(2 * self.lowest)
+        self.assertTrue(has_descriptors())
