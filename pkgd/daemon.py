@@ -490,9 +490,12 @@ class Daemon(Service):
             await self._wait(shutdown.delay)
         await self._admin.close()
         for port in self._ports:
-            stopped = port.stopListening()
-            if stopped is not None:
-                await stopped
+            try:
+                stopped = port.stopListening()
+                if stopped is not None:
+                    await stopped
+            except OSError as error:
+                log.warn("a socket's file could not be removed: {reason}", reason=error)
         drained = self._site.drain()
         if not drained.called:
             await self._wait_for(drained, shutdown.drain)

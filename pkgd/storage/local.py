@@ -64,9 +64,17 @@ class LocalStore:
 
     async def delete(self, key: str) -> bool:
         """See `ObjectStore.delete`. It may take the spool's reserve."""
-        return await self._spool.reserve.freeing(self._blocking, lambda: self._deleted(key))
+        tried = False
 
-    async def _deleted(self, key: str) -> bool:
+        async def remove() -> bool:
+            nonlocal tried
+            again, tried = tried, True
+            # It may have been only the directory's fsync that found no space.
+            return (again and await self.stat(key) is None) or await self._remove(key)
+
+        return await self._spool.reserve.freeing(self._blocking, remove)
+
+    async def _remove(self, key: str) -> bool:
         await self._settled(key)
         async with self._writing(key):
             return await self._blocking.disk(self._delete, key)

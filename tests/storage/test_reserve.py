@@ -177,6 +177,21 @@ class FreeingTests(ReserveCase):
         self.assertIs(outcome(self.place.store.delete("a/b")), True)
         self.assertEqual((outcome(self.place.store.stat("a/b")), os.path.exists(self.path)), (None, False))
 
+    def test_a_delete_that_was_done_by_half(self) -> None:
+        """Whichever step finds no space for once, it is a delete: it never says that nothing was there."""
+        self.reserve.take()
+        at = 0
+        while True:
+            outcome(self.place.store.put_bytes("a/b", b"x"))
+            self.fs.fail(at, errno.ENOSPC)
+            self.assertIs(outcome(self.place.store.delete("a/b")), True)
+            if not self.fs.failed:
+                break
+            self.fs.heal()
+            self.assertIsNone(outcome(self.place.store.stat("a/b")))
+            at += 1
+        self.assertGreater(at, 2)
+
 
 class LogTests(ReserveCase):
     """What is said of it."""
