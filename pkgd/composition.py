@@ -39,6 +39,7 @@ from pkgd.mirror.tokens import Credentials
 from pkgd.mirror.upstream import Endpoint, Upstream
 from pkgd.mirror.upstreams import Upstreams
 from pkgd.outbound.client import Client, Limits, Trust
+from pkgd.packages.staging import state_reserve
 from pkgd.registry.blobs import Blobs
 from pkgd.registry.catalog import Catalog
 from pkgd.registry.contents import ContentsReader
@@ -289,7 +290,8 @@ def _storage(reactor: Any, config: Config, fs: FileSystem) -> _Storage:
     tree = DurableTree(files.root, fs, files.fsync)
     spool = Spool(tree)
     store = LocalStore(tree, blocking, spool)
-    database = Database(reactor, os.path.join(str(config.state_dir), "index.sqlite"))
+    state = str(config.state_dir)
+    database = Database(reactor, os.path.join(state, "index.sqlite"), state_reserve(state, fs).release)
     index, ledger = Index(database), Ledger(database)
     locks = KeyedLock()
     legacy = LegacyManifests(store, store, blocking)

@@ -10,12 +10,11 @@ from pkgd.auth.apikeys import ApiKeys
 from pkgd.auth.keymaking import KeyLimits
 from pkgd.auth.refresh import StoredRefreshTokens
 from pkgd.config import Auth, Config
-from pkgd.packages.layout import SPOOL
+from pkgd.packages.staging import state_reserve
 from pkgd.sharing import Tasks
 from pkgd.state.accountrows import KeyRow
 from pkgd.state.accounts import Accounts, AccountsFile
-from pkgd.storage.fsops import DurableTree, FileSystem
-from pkgd.storage.spool import Spool
+from pkgd.storage.fsops import FileSystem
 from pkgd.web.api.keys import Browsers, KeyApiParts, KeysApi
 from pkgd.web.auth.login import UnderWay
 from pkgd.web.gate import Gate
@@ -71,8 +70,7 @@ class Logins:
 def accounts_file(config: Config) -> AccountsFile:
     """The file, which may have the reserve for deletes where the disk is full."""
     state = str(config.state_dir)
-    reserve = Spool(DurableTree(state, FileSystem()), SPOOL).reserve
-    return AccountsFile(os.path.join(state, "pkgd.sqlite"), reserve.release)
+    return AccountsFile(os.path.join(state, "pkgd.sqlite"), state_reserve(state, FileSystem()).release)
 
 
 def key_limits(config: Config) -> KeyLimits:

@@ -137,6 +137,7 @@ FILES_IN = (
     "pkgd.upload.command",  # what is uploaded
     "pkgd.logfile",
     "pkgd.web.site",  # reading ahead
+    "pkgd.web.accepting",  # whether there are descriptors
     "pkgd.web.transport",  # sendfile
     "pkgd.web.ui.page",  # its own files
     "pkgd.web.openapi.document",  # its own file

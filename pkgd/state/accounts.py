@@ -19,6 +19,7 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python.failure import Failure
 
 from pkgd.errors import ConfigError, FailedStorage, NoSpace, ReadOnlyStorage, Storage
+from pkgd.state.database import is_full
 
 __all__ = ["Accounts", "AccountsFile"]
 
@@ -26,8 +27,6 @@ T = TypeVar("T")
 
 # How long one process waits for another's transaction, in seconds.
 BUSY_SECONDS = 10.0
-# What SQLite says where it finds no space: for a row, or to share its index of the log.
-_FULL = frozenset([sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE])
 # What says that an SQLite file is ours: "pkgd".
 APPLICATION = 0x706B6764
 
@@ -62,14 +61,20 @@ class AccountsFile:
     def prepare(self) -> None:
         """Make the file where there is none, see that it is whole, and bring it to the present schema.
 
+        On a full disk it has the room that can be made.
+
         :raises ConfigError: if it cannot be used; it is left as it is.
         """
         try:
             self._make()
-            with closing(self.connect()) as connection:
-                self._check(connection)
-                self._migrate(connection)
-        except (sqlite3.Error, OSError) as error:
+            try:
+                self._bring_up()
+            except sqlite3.Error as error:
+                if not is_full(error):
+                    raise
+                self.make_room()
+                self._bring_up()
+        except (sqlite3.Error, OSError, Storage) as error:
             raise self._unusable(str(error)) from error
 
     def connect(self) -> sqlite3.Connection:
@@ -87,7 +92,7 @@ class AccountsFile:
         try:
             return self._run(interaction)
         except sqlite3.Error as error:
-            if not (is_urgent and _is_full(error)):
+            if not (is_urgent and is_full(error)):
                 raise _refusal(self.path, error) from error
         try:
             self.make_room()
@@ -121,6 +126,11 @@ class AccountsFile:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+    def _bring_up(self) -> None:
+        with closing(self.connect()) as connection:
+            self._check(connection)
+            self._migrate(connection)
 
     def _check(self, connection: sqlite3.Connection) -> None:
         """
@@ -205,8 +215,7 @@ class Accounts:
             return interaction(transaction)
 
         def again(failure: Failure) -> Failure | Deferred[T]:
-            full = isinstance(failure.value, sqlite3.Error) and _is_full(failure.value)
-            return self._pool.runInteraction(with_room) if full else failure
+            return self._pool.runInteraction(with_room) if is_full(failure.value) else failure
 
         def refuse(failure: Failure) -> T:
             failure.trap(sqlite3.Error)
@@ -234,14 +243,10 @@ def configure(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA secure_delete = ON")
 
 
-def _is_full(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorcode", None) in _FULL
-
-
 def _refusal(where: str, error: Any) -> Storage:
     """What SQLite's refusal is to everybody else."""
     kind: type[Storage] = FailedStorage
-    if _is_full(error):
+    if is_full(error):
         kind = NoSpace
     elif getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:  # the rest says why
         kind = ReadOnlyStorage

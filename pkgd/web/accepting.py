@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 import resource
+import sys
 from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-__all__ = ["PAUSE", "Accepting", "has_descriptors"]
+__all__ = ["PAUSE", "SPARE", "Accepting", "room_for_connections"]
 
 log = Logger()
 
@@ -25,31 +26,34 @@ SPARE = 64
 PAUSE = 1.0
 
 
-def has_descriptors() -> bool:
-    """Whether there are descriptors enough: all below the lowest that is free are in use."""
+def room_for_connections() -> int:
+    """How many descriptors there are for more connections: all below the lowest that is free are in use."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit == resource.RLIM_INFINITY:
-        return True
+        limit = sys.maxsize
     try:
         lowest = os.dup(0)
     except OSError:
-        return False
+        return 0
     os.close(lowest)
-    return lowest < limit - min(SPARE, limit // 4)
+    return max(0, limit - min(SPARE, limit // 4) - lowest)
 
 
 class Accepting:
     """What a port does when somebody connects: in place of its `doRead`."""
 
-    def __init__(self, port: Any, clock: IReactorTime, has_room: Callable[[], bool] = has_descriptors) -> None:
+    def __init__(self, port: Any, clock: IReactorTime, room: Callable[[], int] = room_for_connections) -> None:
         self._port = port
         self._clock = clock
-        self._has_room = has_room
+        self._room = room
         self._accept = port.doRead
 
     def do_read(self) -> Any:
         """Accept those who wait, or let them wait for a moment."""
-        if self._has_room():
+        room = self._room()
+        if room:
+            # Twisted accepts that many in one go.
+            self._port.numberAccepts = min(self._port.numberAccepts, room)
             return self._accept()
         log.warn("nobody is accepted for a moment: the file descriptors are used up")
         self._port.stopReading()

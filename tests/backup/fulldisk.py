@@ -1,7 +1,7 @@
 """Disks that take no more, under a pkgd that runs: `python -m tests.backup.fulldisk`. Needs root.
 
 Filled to its last byte: pulls go on, pushes and uploads are answered 507, images, packages and keys are deleted, so is
-garbage, and once there is space pkgd goes on by itself; so it does when it is killed and started meanwhile. A disk that
+garbage, and once there is space pkgd goes on by itself; so it does when it is started meanwhile. A disk that
 has become read-only: pulls go on, all else is 503. And where descriptors run out: new clients wait.
 """
 
@@ -33,7 +33,6 @@ _PATIENCE = 15.0
 _GRACE = 2.0
 _LARGE = os.urandom(4 << 20)
 _FIRST, _SECOND = "/apt/main/stable/main/first_1.0_amd64.deb", "/apt/main/stable/main/second_1.0_amd64.deb"
-_RPM = "/rpm/main/hello-1.0-1.noarch.rpm"
 _READS = (
     *(
         "/v2/team/app/manifests/v0",
@@ -188,14 +187,15 @@ def _fill(drill: _Drill) -> None:
 
 
 def _start_on_a_full_disk(drill: _Drill) -> None:
-    """Killed, and started where there is no space for the index."""
+    """Where there is no space for what SQLite makes at a start."""
     drill.disk.fill()
-    drill.server.kill()
-    drill.server.wait()
+    drill.equal("the exit status of a stop on a full disk", drill.server.stop(), 0)
+    drill.disk.fill()
     drill.server.start()
+    drill.equal("the reserve is given up for the start", drill.reserve(), False)
+    drill.disk.fill()
     drill.reads("after a start on a full disk")
     drill.delete("a tag", "/v2/team/app/manifests/v2", 202)
-    drill.delete("a package", _RPM, 204)
     drill.disk.clear()
     drill.until("a push is taken", lambda: drill.push().status == 201)
     drill.images.push("team/app", "v2", b"again")
@@ -211,6 +211,8 @@ def _use_up_descriptors(drill: _Drill) -> None:
         for _ in range(200):
             clients.enter_context(socket.create_connection(address))
         time.sleep(0.5)
+        free = used + 100 - len(os.listdir(f"/proc/{pid}/fd"))
+        drill.equal("some descriptors are left for files", free > 16, True)
         before = _processor_seconds(pid)
         time.sleep(2)
         drill.equal("seconds of a processor, idle, within two", _processor_seconds(pid) - before < 0.5, True)

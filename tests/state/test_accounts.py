@@ -250,6 +250,23 @@ class DurabilityTests(AccountsCase):
         file.run(write, is_urgent=True)
         self.assertEqual(len(file.run(all_keys)), 1)
 
+    def test_opened_on_a_full_disk(self) -> None:
+        """The start has the room that can be made, too; without, it says what is wrong."""
+        self.open()
+        made: list[int] = []
+
+        class Cramped(AccountsFile):
+            def _bring_up(self) -> None:
+                if not made:
+                    error = sqlite3.OperationalError("disk I/O error")
+                    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
+                    raise error
+                super()._bring_up()
+
+        self.assertIn("disk I/O error", self.assertRaises(ConfigError, Cramped(self.path).prepare).message)
+        Cramped(self.path, lambda: made.append(1)).prepare()
+        self.assertEqual(made, [1])
+
     def test_read_only(self) -> None:
         """A file that cannot be written for now is the storage's refusal, and no failure."""
         accounts = self.open()

@@ -8,7 +8,7 @@ import resource
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from pkgd.web.accepting import PAUSE, SPARE, Accepting, has_descriptors
+from pkgd.web.accepting import PAUSE, SPARE, Accepting, room_for_connections
 
 
 class Port:
@@ -16,6 +16,7 @@ class Port:
 
     def __init__(self) -> None:
         self.connected = True
+        self.numberAccepts = 100
         self.reading = True
         self.accepted = 0
 
@@ -36,30 +37,36 @@ class AcceptingTests(SynchronousTestCase):
     """A port, and a machine that may have run out of descriptors."""
 
     def setUp(self) -> None:
-        self.port, self.clock, self.room = Port(), Clock(), True
+        self.port, self.clock, self.room = Port(), Clock(), 1000
         self.accepting = Accepting(self.port, self.clock, lambda: self.room)
 
     def test_room(self) -> None:
         """Usually the port does what it always does."""
         self.accepting.do_read()
-        self.assertEqual((self.port.accepted, self.port.reading), (1, True))
+        self.assertEqual((self.port.accepted, self.port.reading, self.port.numberAccepts), (1, True, 100))
+
+    def test_little_room(self) -> None:
+        """No more are accepted in one go than there are descriptors for."""
+        self.room = 7
+        self.accepting.do_read()
+        self.assertEqual((self.port.accepted, self.port.numberAccepts), (1, 7))
 
     def test_none(self) -> None:
         """Without descriptors nobody looks at the port until the pause is over: the reactor has nothing to do."""
-        self.room = False
+        self.room = 0
         self.accepting.do_read()
         self.assertEqual((self.port.accepted, self.port.reading), (0, False))
         self.clock.advance(PAUSE - 0.1)
         self.assertFalse(self.port.reading)
         self.clock.advance(0.1)
         self.assertTrue(self.port.reading)
-        self.room = True
+        self.room = 1
         self.accepting.do_read()
         self.assertEqual(self.port.accepted, 1)
 
     def test_closed_meanwhile(self) -> None:
         """A port that has been closed stays closed."""
-        self.room = False
+        self.room = 0
         self.accepting.do_read()
         self.port.connected = False
         self.clock.advance(PAUSE)
@@ -81,19 +88,18 @@ class DescriptorTests(SynchronousTestCase):
     def test_spare(self) -> None:
         """Some are kept for the files of those who are connected already."""
         self.limit(self.lowest + 4 * SPARE + SPARE)
-        self.assertTrue(has_descriptors())
+        self.assertEqual(room_for_connections(), 4 * SPARE)
         more = [os.dup(0) for _ in range(4 * SPARE)]
         self.addCleanup(lambda: [os.close(one) for one in more])
-        self.assertFalse(has_descriptors())
+        self.assertEqual(room_for_connections(), 0)
 
     def test_none_at_all(self) -> None:
         """Where nothing can be opened any more that is no failure."""
-        self.limit(self.lowest)
-        self.assertFalse(has_descriptors())
-        self.limit(0)
-        self.assertFalse(has_descriptors())
+        for number in (self.lowest, 0):
+            self.limit(number)
+            self.assertEqual(room_for_connections(), 0)
 
     def test_few(self) -> None:
         """Where there are few in all, a quarter is kept."""
         self.limit(2 * self.lowest)
-        self.assertTrue(has_descriptors())
+        self.assertEqual(room_for_connections(), 2 * self.lowest - self.lowest // 2 - self.lowest)
