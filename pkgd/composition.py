@@ -232,7 +232,7 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
             uploads.max_size = int(config.limits.upload_size)
             storage.space.floor = int(config.storage.filesystem.min_free)
             access_log.trusted = config.trusted_networks
-            upkeep.settings = config.storage.gc
+            upkeep.follow(config)
             scrubbing.settings = config.storage.scrub
             retention.images.manifests = manifests
             retaining.follow(config)

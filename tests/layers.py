@@ -60,7 +60,7 @@ ROOMS: dict[str, frozenset[str]] = {
     | {"upkeep", "scrub", "backup", "retention"},
     "scrub": _DOMAIN | {"storage", "packages", "backup"},
     "retention": _DOMAIN | {"storage", "registry", "packages"},
-    "upkeep": _FLOOR | {"auth", "config", "metrics", "registry", "retention", "scrub"},
+    "upkeep": _FLOOR | {"auth", "config", "formats", "metrics", "registry", "retention", "scrub"},
     "upkeep_command": _FLOOR
     | {"admin", "config", "locking", "metrics", "rebuild", "registry", "state", "storage", "upkeep"}
     | {"auth", "backup", "formats", "hosting", "packages", "retention", "scrub", "terminal"},

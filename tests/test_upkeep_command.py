@@ -73,6 +73,19 @@ class CommandTests(ConfigCase):
             list(lines(carry_out(self.config, "gc", {"apply": True}))), ["in all 0 blobs, 0 bytes removed"]
         )
 
+    def test_directories(self) -> None:
+        """Of a repository that is gone nothing is left, unless its name would then be looked for elsewhere."""
+        proxy = {"enableProxy: true": True, "enableProxy: true\nmirror: {reserved: [team/**]}": False, "": False}
+        for text, stays in proxy.items():
+            path = os.path.join(self.state, "oci/team/gone")
+            os.makedirs(f"{path}/blobs", exist_ok=True)
+            mirror = self.read(f"state_dir: {self.state}\n{text}")
+            carry_out(replace(self.config, mirror=mirror.mirror), "gc", {"apply": False})
+            self.assertTrue(os.path.isdir(path))
+            carry_out(replace(self.config, mirror=mirror.mirror), "gc", {"apply": True})
+            self.assertEqual(os.path.isdir(path), stays, text)
+            self.assertTrue(self.has(LAYER))
+
     def test_daemon(self) -> None:
         """Where a daemon holds the state it is asked; without its socket that fails, and nothing goes."""
         lock = lock_state(self.state)

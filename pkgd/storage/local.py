@@ -22,7 +22,7 @@ __all__ = ["LocalStore"]
 
 
 class LocalStore:
-    """See the module. Implements `ObjectStore`, `Versioned` and `Dating`."""
+    """See the module. Implements `ObjectStore`, `Versioned`, `Dating` and `Pruning`."""
 
     def __init__(self, tree: DurableTree, blocking: Blocking, spool: Spool) -> None:
         self._tree = tree
@@ -86,6 +86,10 @@ class LocalStore:
     async def dated(self, prefix: str) -> DatedObjects:
         """See `Dating.dated`."""
         return await self._blocking.disk(self._dated, prefix)
+
+    async def prune(self, prefix: str) -> None:
+        """See `Pruning.prune`."""
+        await self._blocking.disk(self._prune, prefix)
 
     def version(self, key: str) -> object | None:
         """See `Versioned.version`: one stat of a file that has just been read, so in memory."""
@@ -198,6 +202,11 @@ class LocalStore:
     def _delete(self, key: str) -> bool:
         with storage_errors():
             return self._tree.remove(self._settled_path(key))
+
+    def _prune(self, prefix: str) -> None:
+        with storage_errors():
+            while prefix and self._tree.remove_directory(self._tree.path(prefix)):
+                prefix = os.path.dirname(prefix)
 
     def _dated(self, prefix: str) -> DatedObjects:
         found = []

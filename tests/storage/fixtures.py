@@ -171,6 +171,12 @@ class DiskModel(QuietFileSystem):
         self.trail.append(("mkdir", path))
         self._entries.add(path)
 
+    def rmdir(self, path: str) -> None:
+        """See `FileSystem.rmdir`; whether it comes back is all the same."""
+        super().rmdir(path)
+        self.trail.append(("rmdir", path))
+        self._entries.discard(path)
+
     def _appear(self, call: str, source: str, target: str) -> None:
         self.trail.append((call, target))
         risk = self.at_risk()
@@ -266,7 +272,7 @@ def _counted(name: str) -> Callable[..., Any]:
 
 for _name in (
     *("pread", "fsync", "fdatasync", "truncate", "allocate", "rename", "link", "unlink"),
-    *("mkdir", "stat", "fstat", "scandir", "sync"),
+    *("mkdir", "rmdir", "stat", "fstat", "scandir", "sync"),
 ):
     setattr(FaultyFileSystem, _name, _counted(_name))
 
