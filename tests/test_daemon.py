@@ -58,7 +58,7 @@ signing: {keys: {default: {algorithm: ed25519}}}
 NO_AUTH = "auth: {mode: none}\n"
 READ_ONLY = "authorization: {rules: [{resources: ['oci:**'], subjects: [anonymous], actions: [pull]}]}\n"
 # How many jobs recur.
-PAUSES = 12
+PAUSES = 13
 NAME = "team/app"
 BLOB_TARGET = f"/v2/{NAME}/blobs/{BLOB_DIGEST}"
 UPLOADS = f"/v2/{NAME}/blobs/uploads/"

@@ -73,7 +73,7 @@ class _Pkgd(PackagePkgd):
 
     def command(self) -> list[str]:
         """With as short a grace as no configuration may have."""
-        return [sys.executable, "-m", "tests.upkeep.serve", super().command()[-1], str(_GRACE)]
+        return [sys.executable, "-m", "tests.upkeep.serve", str(_GRACE), *super().command()[-2:]]
 
     @property
     def web(self) -> Web:

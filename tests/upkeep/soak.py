@@ -35,7 +35,7 @@ class SoakPkgd(HastyPkgd):
 
     def command(self) -> list[str]:
         """By a door of its own: a configuration may not have such a grace."""
-        return [sys.executable, "-m", "tests.upkeep.serve", super().command()[-1], str(_GRACE)]
+        return [sys.executable, "-m", "tests.upkeep.serve", str(_GRACE), *super().command()[-2:]]
 
 
 def soak(directory: Path, port: int, operations: int, kills: int, seed: int) -> list[str]:
