@@ -10,9 +10,10 @@ PUBLISHES ?= 100
 BACKUPS ?= 100
 OPERATIONS ?= 100000
 FLIPS ?= 1000
+ROUNDS ?= 12
 
 .PHONY: run test lint conformance clients bench crash crash-mirror crash-packages hostile hostile-packages mirror \
-  cookbook auth backup full-disk upgrade repositories churn growth oracles executable lock clean image image-test kubernetes-test release-test sbom audit changelog changelog-draft upkeep \
+  cookbook auth backup full-disk upgrade repositories churn growth oracles executable lock clean image image-test kubernetes-test release-test sbom audit changelog changelog-draft upkeep operations \
   packages systemd-test
 
 run: $(STAMP)
@@ -79,6 +80,9 @@ backup: $(STAMP)
 
 upkeep: $(STAMP)
 	$(BIN)/python -m tests.upkeep --operations $(OPERATIONS) --flips $(FLIPS)
+
+operations: $(STAMP)
+	$(BIN)/python -m tests.operations --rounds $(ROUNDS)
 
 full-disk: $(STAMP)
 	$(BIN)/python -m tests.backup.fulldisk

@@ -2,7 +2,7 @@
 
 from twisted.application import service
 
-from pkgd.tap import Options, makeService
+from pkgd.tap import Options, service_for_twistd
 
 application = service.Application("pkgd")
-makeService(Options()).setServiceParent(application)
+service_for_twistd(Options()).setServiceParent(application)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -13,8 +13,8 @@ from twisted.logger import Logger
 from pkgd.auth.audit import Audit, Unaudited
 from pkgd.auth.authority import WRONG, Authority, Sources
 from pkgd.auth.granting import Granting
-from pkgd.auth.htpasswd import HtpasswdFile, Table
-from pkgd.auth.passwords import HtpasswdPasswords, ThreadedHashing
+from pkgd.auth.oidc import Provider
+from pkgd.auth.passwords import ThreadedHashing
 from pkgd.auth.sources import TokenSource
 from pkgd.auth.throttle import Rate, Throttle
 from pkgd.auth.tokenkeys import TokenKeys
@@ -29,6 +29,7 @@ from pkgd.metrics import Metrics
 from pkgd.mirror.origins import origin_at
 from pkgd.provider import BrowserLogins, browser_logins, wrong_password
 from pkgd.sharing import Tasks
+from pkgd.users import Users, users_of
 from pkgd.web.api.keys import KeysApi
 from pkgd.web.auth.token import TokenApi, TokenParts
 from pkgd.web.gate import Gate
@@ -41,14 +42,6 @@ log = Logger()
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 # What tokens say of a server that has no name: nobody else can have signed them anyway.
 _NAMELESS = "pkgd"
-
-
-@frozen
-class _Passwords:
-    """The table of users: its file, and who looks at it."""
-
-    file: HtpasswdFile
-    source: HtpasswdPasswords
 
 
 @frozen
@@ -69,7 +62,7 @@ class Authentication:
         gate: Gate,
         door: TokenApi | None,
         lasting: _Lasting,
-        passwords: _Passwords | None,
+        users: Users | None,
         metrics: Metrics,
         federation: Federation,
         keys_api: KeysApi | None = None,
@@ -84,7 +77,7 @@ class Authentication:
         self.lasting = lasting
         self._hashing = lasting.hashing
         self._keys = lasting.keys
-        self._passwords = passwords
+        self._users = users
         self._metrics = metrics
         # In mode none they are kept for the next mode, and nobody asks them.
         self._logins = None if door is None else lasting.logins
@@ -131,6 +124,8 @@ class Authentication:
 
     def take_effect(self) -> None:
         """Take the place of the one before."""
+        if self._users is not None:
+            self._users.take_effect()
         if self._logins is not None:
             self._logins.take_effect()
             self._metrics.users_stale(False)
@@ -149,11 +144,28 @@ class Authentication:
         if self._logins is not None:
             await self._logins.look()
 
-    async def close(self) -> None:
-        """End what others are asked, at the stop."""
-        await self.federation.close()
-        if self.browsers is not None:
-            await self.browsers.provider.close()
+    async def close(self, others: Sequence[Authentication] = ()) -> None:
+        """End what services elsewhere are asked.
+
+        :param others: those that may have something in common with it, which stays open.
+        """
+        if all(one.federation is not self.federation for one in others):
+            await self.federation.close()
+        provider = self._provider
+        if provider is not None and all(one._provider is not provider for one in others):
+            await provider.close()
+
+    @property
+    def _provider(self) -> Provider | None:
+        return None if self.browsers is None else self.browsers.provider
+
+    def federate(self, new: Federation, users: Users | None) -> Federation:
+        """Those who vouch for users: ours, if the new ones are the same, with what they have lately said.
+
+        :param users: our own, whom nobody else may speak for.
+        """
+        same = (self._users and self._users.source) is (users and users.source)
+        return self.federation if same and self.federation.made_of == new.made_of else new
 
     async def flush(self) -> None:
         """Write down what was used of API keys, at the stop."""
@@ -170,19 +182,8 @@ class Authentication:
 
     async def refresh(self, blocking: Blocking) -> None:
         """Read what has changed on the disk; what is broken changes nothing."""
-        if self._passwords is None:
-            return
-        try:
-            table = await blocking.disk(self._passwords.file.read_if_changed)
-        except ConfigError as error:
-            log.error("{reason}; the users that were known before stay", reason=error.message)
-            self._metrics.users_stale(True)
-            return
-        if table is not None:
-            self._metrics.users_stale(False)
-            self._passwords.source.table = table
-            log.info("{count} users have been read", count=len(table.hashes))
-            _warn_of_weak(table)
+        if self._users is not None:
+            await self._users.refresh(blocking, self._metrics)
 
     async def refresh_keys(self, blocking: Blocking) -> None:
         """Sign with a new key, if it is time for one."""
@@ -225,16 +226,19 @@ def authenticate(
         nobody = federate(reactor, config, now)
         staying = _Lasting(hashing, keys, old_logins, None if lasting is None else lasting.throttle)
         return Authentication(Gate(policy, None, outside, audit=audit), None, staying, None, metrics, nobody)
-    passwords = _passwords(auth, hashing, reactor.seconds)
-    federation = federate(reactor, config, now, _is_user(passwords))
+    users = users_of(auth, hashing, reactor.seconds, None if before is None else before._users)
+    federation = federate(reactor, config, now, _is_user(users))
+    if before is not None:
+        federation = before.federate(federation, users)
     tokens = AccessTokens(keys, _token_settings(config, auth), now)
-    logins = Logins(reactor, config, now, _is_user(passwords), old_logins)
+    logins = Logins(reactor, config, now, _is_user(users), old_logins)
     browsers, wrong = None, WRONG
     if auth.mode == "oidc":
-        browsers = browser_logins(reactor, config, now, logins, (outside, audit), tasks, _is_user(passwords))
+        known = None if before is None else before.browsers
+        browsers = browser_logins(reactor, config, now, logins, (outside, audit), tasks, _is_user(users), known)
         wrong = wrong_password(config)
     throttle = _throttle(auth, reactor.seconds, None if lasting is None else lasting.throttle)
-    sources = _sources(passwords, federation, logins, browsers)
+    sources = _sources(users, federation, logins, browsers)
     authority = Authority(sources, tokens, throttle, now, metrics.login, audit.failed_login, wrong)
     granting = Granting(policy, authority, _upstreams(config), config.mirror_enabled)
     parts = TokenParts(authority, tokens, granting, keys, logins.refresh_tokens, auth.token.refresh_tokens, audit)
@@ -242,42 +246,21 @@ def authenticate(
     gate = Gate(policy, authority, outside, ignores_foreign, audit)
     api = logins.api(gate, tasks, None if browsers is None else browsers.sessions)
     lasting = _Lasting(hashing, keys, logins, throttle)
-    return Authentication(gate, door, lasting, passwords, metrics, federation, api, browsers)
+    return Authentication(gate, door, lasting, users, metrics, federation, api, browsers)
 
 
-def _sources(
-    passwords: _Passwords | None, federation: Federation, logins: Logins, browsers: BrowserLogins | None
-) -> Sources:
+def _sources(users: Users | None, federation: Federation, logins: Logins, browsers: BrowserLogins | None) -> Sources:
     """Who can vouch for credentials, in the order in which they are asked: our own users first."""
-    own = [] if passwords is None else [passwords.source]
+    own = [] if users is None else [users.source]
     tokens: list[TokenSource] = [logins.keys]
     tokens += [] if federation.workloads is None else [federation.workloads]
     tokens += [] if browsers is None else [browsers.users]
-    return Sources([*own, *federation.backends], tokens, None if passwords is None else passwords.source)
+    return Sources([*own, *federation.backends], tokens, None if users is None else users.source)
 
 
-def _is_user(passwords: _Passwords | None) -> Callable[[str], bool]:
+def _is_user(users: Users | None) -> Callable[[str], bool]:
     """Whether a name is that of one of our own users, as of now."""
-    return lambda name: passwords is not None and name in passwords.source.table.hashes
-
-
-def _passwords(auth: Auth, hashing: ThreadedHashing, now: Callable[[], float]) -> _Passwords | None:
-    path = auth.oidc.break_glass_htpasswd if auth.mode == "oidc" else auth.basic_htpasswd_file
-    if path is None:
-        return None
-    file = HtpasswdFile(path)
-    table = file.read()
-    _warn_of_weak(table)
-    return _Passwords(file, HtpasswdPasswords(table, hashing, now))
-
-
-def _warn_of_weak(table: Table) -> None:
-    if table.weak:
-        log.warn(
-            "{count} passwords are hashed at a low cost, that of {user} for one: htpasswd -B -C 10 makes better ones",
-            count=len(table.weak),
-            user=table.weak[0],
-        )
+    return lambda name: users is not None and users.has(name)
 
 
 def _token_settings(config: Config, auth: Auth) -> TokenSettings:

@@ -2,68 +2,49 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
-from attrs import frozen
+from attrs import define, frozen
 from twisted.internet.task import deferLater
 
 from pkgd.auth.audit import Audit
 from pkgd.authentication import Authentication, authenticate
-from pkgd.authorization import is_credentialed, upstream_host
+from pkgd.authorization import is_credentialed
 from pkgd.backup.places import Places
 from pkgd.blocking import ThreadedBlocking
-from pkgd.config import Config, Mirror, read_password
-from pkgd.errors import ConfigError
-from pkgd.flow import BufferPool
+from pkgd.config import Config
 from pkgd.formats.globs import Globs
 from pkgd.hosting import PackageHost, PackageParts
 from pkgd.logfile import LogFile
 from pkgd.metrics import Metrics
-from pkgd.mirror.absences import Absences
-from pkgd.mirror.blobs import MirroredBlobs
-from pkgd.mirror.cache import MirrorCache
-from pkgd.mirror.eviction import EvictionLimits, Evictor
+from pkgd.mirror.eviction import Evictor
 from pkgd.mirror.fills import Fills
-from pkgd.mirror.manifests import Freshness, MirroredManifests
-from pkgd.mirror.origins import OriginRules
-from pkgd.mirror.referrers import MirroredReferrers
-from pkgd.mirror.removal import Removal
 from pkgd.mirror.survey import Survey
-from pkgd.mirror.tags import MirroredTags
-from pkgd.mirror.tokens import Credentials
-from pkgd.mirror.upstream import Endpoint, Upstream
 from pkgd.mirror.upstreams import Upstreams
-from pkgd.outbound.client import Client, Limits, Trust
-from pkgd.packages.staging import state_reserve
-from pkgd.registry.blobs import Blobs
+from pkgd.mirroring import eviction_limits, make_mirror, make_mirrors, make_upstreams, origin_rules
+from pkgd.outbound.client import Limits
 from pkgd.registry.catalog import Catalog
-from pkgd.registry.contents import ContentsReader
 from pkgd.registry.garbage import Collector
 from pkgd.registry.immutable import ImmutableTags
-from pkgd.registry.leases import Leases
-from pkgd.registry.legacy import LegacyManifests
 from pkgd.registry.manifests import Manifests
 from pkgd.registry.referrers import Referrers
-from pkgd.registry.stored import StoredManifests
 from pkgd.registry.uploads import Uploads
 from pkgd.retention.packages import suites_of
 from pkgd.retention.retention import Retention
 from pkgd.scrub.cursor import CursorFile
 from pkgd.scrub.hashing import Hasher
 from pkgd.scrub.quarantine import Quarantine
-from pkgd.scrub.scrubber import Scrubber, Stores
+from pkgd.scrub.scrubber import Scrubber
+from pkgd.scrub.scrubber import Stores as ScrubbedStores
 from pkgd.scrub.suspects import Suspects
-from pkgd.sharing import KeyedLock, Tasks
-from pkgd.state import Database, Index, Ledger
+from pkgd.sharing import Tasks
+from pkgd.state import Database, Ledger
 from pkgd.storage.fsops import DurableTree, FileSystem
-from pkgd.storage.local import LocalStore
-from pkgd.storage.space import FreeSpace
 from pkgd.storage.spool import Spool
+from pkgd.stores import Stores, make_stores
 from pkgd.upkeep import Retaining, Scrubbing, Upkeep
 from pkgd.web.accesslog import AccessLog
 from pkgd.web.gate import Gate
@@ -73,15 +54,13 @@ from pkgd.web.registry.api import RegistryApi
 from pkgd.web.registry.blobs import BlobEndpoints
 from pkgd.web.registry.listings import ListingEndpoints
 from pkgd.web.registry.manifests import ManifestEndpoints
-from pkgd.web.registry.mirror import MirrorEndpoints, Mirrors
+from pkgd.web.registry.mirror import MirrorEndpoints
 from pkgd.web.registry.uploads import UploadEndpoints
 from pkgd.web.root import Root
 from pkgd.web.site import HttpLimits
+from pkgd.web.tls import CertificateFiles
 
-__all__ = ["MirrorParts", "Parts", "Serving", "compose"]
-
-# Buffers for bodies from upstreams, of 1 MiB each; the site has its own for uploads.
-OUTBOUND_BUFFERS = 32
+__all__ = ["MirrorParts", "Parts", "Present", "Serving", "compose"]
 
 
 @frozen
@@ -110,6 +89,23 @@ class Serving:
     http_limits: HttpLimits
     take_effect: Callable[[], None]
 
+    async def close(self, others: Sequence[Serving] = ()) -> None:
+        """End what others are asked, and close all connections to them.
+
+        :param others: those that may have something in common with it, which stays open.
+        """
+        if all(one.upstreams is not self.upstreams for one in others):
+            await self.upstreams.close()
+        await self.authentication.close([one.authentication for one in others])
+
+
+@define
+class Present:
+    """What is in use: a new configuration turns `serving`; `certificates` are None as long as nobody speaks TLS."""
+
+    serving: Serving
+    certificates: CertificateFiles | None = None
+
 
 @frozen
 class Parts:
@@ -124,39 +120,18 @@ class Parts:
     access_log: AccessLog
     mirror: MirrorParts
     packages: PackageHost
-    serving: Serving
+    present: Present
     audit_log: LogFile
     upkeep: Upkeep
     scrubbing: Scrubbing
-    retaining: Retaining
     suspects: Suspects
+    retaining: Retaining
     renew: Callable[[Config, Serving], Serving]
 
     @property
     def root(self) -> Root:
         """The doors, as the first configuration has them."""
-        return self.serving.root
-
-
-@frozen
-class _Storage:
-    """The bytes at rest, and what every domain room needs of them."""
-
-    blocking: ThreadedBlocking
-    tree: DurableTree
-    spool: Spool
-    space: FreeSpace
-    store: LocalStore
-    database: Database
-    index: Index
-    ledger: Ledger
-    locks: KeyedLock
-    # One for each place of the mirror's cache.
-    cached: KeyedLock
-    blobs: Blobs
-    legacy: LegacyManifests
-    stored: StoredManifests
-    contents: ContentsReader
+        return self.present.serving.root
 
 
 def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound: Limits) -> Parts:
@@ -166,50 +141,50 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
     :param outbound: how patient to be with upstreams.
     :raises ConfigError: if a file that the configuration names cannot be used.
     """
-    storage = _storage(reactor, config, fs)
+    stores = make_stores(reactor, config, fs)
     metrics = Metrics([*config.mirror.registries, *config.mirror.fallback])
     started = reactor.seconds()
     own_id = f"pkgd-{secrets.token_hex(8)}"
-    mirror = _mirror(reactor, config, storage, metrics)
-    catalog = Catalog(storage.store)
-    uploads = Uploads(storage.spool, storage.blobs, storage.space, storage.blocking, int(config.limits.upload_size))
-    audit_log = LogFile(reactor, storage.blocking, config.logging.audit.file, "audit log")
+    mirror = make_mirror(reactor, config, stores, metrics)
+    catalog = Catalog(stores.store)
+    uploads = Uploads(stores.spool, stores.blobs, stores.space, stores.blocking, int(config.limits.upload_size))
+    audit_log = LogFile(reactor, stores.blocking, config.logging.audit.file, "audit log")
     audit = Audit(audit_log, time.time)
-    packages = PackageHost(reactor, config, fs, storage.blocking, tasks)
-    upkeep = _upkeep(config, storage, metrics)
-    quarantine = Quarantine(
-        *(storage.store, storage.index, storage.ledger, storage.locks, storage.cached, storage.blocking)
-    )
-    stores = Stores(Places(str(config.state_dir), config.storage.filesystem.root), storage.store, packages.store)
-    scrubbing = _scrubbing(reactor, config, storage, quarantine, stores, metrics)
+    packages = PackageHost(reactor, config, fs, stores.blocking, tasks)
+    upkeep = _upkeep(config, stores, metrics)
+    quarantine = Quarantine(*(stores.store, stores.index, stores.ledger, stores.locks, stores.cached, stores.blocking))
+    places = Places(str(config.state_dir), config.storage.filesystem.root)
+    scrubbed = ScrubbedStores(places, stores.store, packages.store)
+    scrubbing = _scrubbing(reactor, config, stores, quarantine, scrubbed, metrics)
     suspects = Suspects(
-        *(stores, quarantine, lambda: Hasher(storage.blocking, None, 0)),
-        *(storage.blocking, time.monotonic, metrics.corrupt),
+        *(scrubbed, quarantine, lambda: Hasher(stores.blocking, None, 0)),
+        *(stores.blocking, time.monotonic, metrics.corrupt),
     )
     retention = Retention.of(
-        *(storage.store, storage.blocking, storage.stored, storage.contents, storage.blobs.leases),
-        _manifests(config, storage, _immutable(config, storage)),
+        *(stores.store, stores.blocking, stores.stored, stores.contents, stores.blobs.leases),
+        _manifests(config, stores, _immutable(config, stores)),
         lambda: suites_of(packages.current),
     )
     retaining = Retaining(config, retention, metrics, audit, time.monotonic)
     readiness = Readiness(
-        storage.store, storage.space, lambda: storage.blocking.disk(storage.spool.probe), quarantine.count
+        stores.store, stores.space, lambda: stores.blocking.disk(stores.spool.probe), quarantine.count
     )
-    access_log = AccessLog(reactor, storage.blocking, config.logging.access.file, config.trusted_networks)
+    access_log = AccessLog(reactor, stores.blocking, config.logging.access.file, config.trusted_networks)
 
     def serve(config: Config, before: Serving | None) -> Serving:
         old = None if before is None else before.authentication
         authentication = authenticate(reactor, config, metrics, audit, tasks, before=old)
-        upstreams = _upstreams(reactor, config, metrics, outbound, own_id)
-        mirrors = _mirrors(reactor, config, storage, metrics, upstreams, mirror)
-        door = MirrorEndpoints(mirrors, _origin_rules(config), catalog, storage.blocking, own_id, suspects.blob)
+        asked = None if before is None else before.upstreams
+        upstreams = make_upstreams(reactor, config, metrics, outbound, own_id, asked)
+        mirrors = make_mirrors(reactor, config, stores, metrics, upstreams, mirror)
+        door = MirrorEndpoints(mirrors, origin_rules(config), catalog, stores.blocking, own_id, suspects.blob)
         gate, browsers = authentication.gate, authentication.browsers
-        hosted, immutable = packages.compose(config, gate, suspects.package), _immutable(config, storage)
-        manifests = _manifests(config, storage, immutable)
+        hosted, immutable = packages.compose(config, gate, suspects.package), _immutable(config, stores)
+        manifests = _manifests(config, stores, immutable)
         root = Root(
-            _registry(config, gate, storage, catalog, uploads, (manifests, immutable), door, tasks, suspects),
+            _registry(config, gate, stores, catalog, uploads, (manifests, immutable), door, tasks, suspects),
             HealthApi(readiness, reactor, None if browsers is None else browsers.provider.state, started),
-            MetricsApi(metrics, storage.blocking) if config.metrics.enabled else None,
+            MetricsApi(metrics, stores.blocking) if config.metrics.enabled else None,
             hosted.doors,
             hosted.api,
             authentication.door,
@@ -227,10 +202,10 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
             authentication.take_effect()
             packages.take_effect(hosted)
             mirror.fills.upstreams = upstreams
-            mirror.evictor.limits = _eviction_limits(config)
+            mirror.evictor.limits = eviction_limits(config)
             mirror.cache.has_credentials = is_credentialed(config)
             uploads.max_size = int(config.limits.upload_size)
-            storage.space.floor = int(config.storage.filesystem.min_free)
+            stores.space.floor = int(config.storage.filesystem.min_free)
             access_log.trusted = config.trusted_networks
             upkeep.follow(config)
             scrubbing.settings = config.storage.scrub
@@ -242,87 +217,58 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
     serving = serve(config, None)
     serving.take_effect()
     return Parts(
-        blocking=storage.blocking,
-        tree=storage.tree,
-        spool=storage.spool,
-        database=storage.database,
+        blocking=stores.blocking,
+        tree=stores.tree,
+        spool=stores.spool,
+        database=stores.database,
         uploads=uploads,
         readiness=readiness,
         access_log=access_log,
-        mirror=MirrorParts(mirror.fills, mirror.evictor, mirror.survey, storage.ledger, metrics),
+        mirror=MirrorParts(mirror.fills, mirror.evictor, mirror.survey, stores.ledger, metrics),
         packages=packages,
-        serving=serving,
+        present=Present(serving),
         audit_log=audit_log,
         upkeep=upkeep,
         scrubbing=scrubbing,
-        retaining=retaining,
         suspects=suspects,
+        retaining=retaining,
         renew=serve,
     )
 
 
-def _upkeep(config: Config, storage: _Storage, metrics: Metrics) -> Upkeep:
+def _upkeep(config: Config, stores: Stores, metrics: Metrics) -> Upkeep:
     """What keeps the state in order."""
     collector = Collector(
-        *(storage.store, storage.index, storage.locks, storage.blobs.leases, storage.blocking),
+        *(stores.store, stores.index, stores.locks, stores.blobs.leases, stores.blocking),
         *(time.monotonic, time.time),
     )
     return Upkeep(config, collector, metrics)
 
 
 def _scrubbing(
-    reactor: Any, config: Config, storage: _Storage, quarantine: Quarantine, stores: Stores, metrics: Metrics
+    reactor: Any, config: Config, stores: Stores, quarantine: Quarantine, scrubbed: ScrubbedStores, metrics: Metrics
 ) -> Scrubbing:
     """What reads everything again."""
     scrubber = Scrubber(
-        stores,
+        scrubbed,
         quarantine,
-        lambda: Hasher(storage.blocking, lambda seconds: deferLater(reactor, seconds), int(scrubbing.settings.rate)),
-        storage.blocking,
+        lambda: Hasher(stores.blocking, lambda seconds: deferLater(reactor, seconds), int(scrubbing.settings.rate)),
+        stores.blocking,
     )
-    scrubbing = Scrubbing(config, scrubber, CursorFile(stores.packages, storage.blocking), metrics, time.time)
+    scrubbing = Scrubbing(config, scrubber, CursorFile(scrubbed.packages, stores.blocking), metrics, time.time)
     return scrubbing
 
 
-def _storage(reactor: Any, config: Config, fs: FileSystem) -> _Storage:
-    files = config.storage.filesystem
-    blocking = ThreadedBlocking(reactor, send_threads=(os.cpu_count() or 1) + 1)
-    tree = DurableTree(files.root, fs, files.fsync)
-    spool = Spool(tree)
-    store = LocalStore(tree, blocking, spool)
-    state = str(config.state_dir)
-    database = Database(reactor, os.path.join(state, "index.sqlite"), state_reserve(state, fs).release)
-    index, ledger = Index(database), Ledger(database)
-    locks = KeyedLock()
-    legacy = LegacyManifests(store, store, blocking)
-    return _Storage(
-        blocking=blocking,
-        tree=tree,
-        spool=spool,
-        space=FreeSpace(tree, blocking, reactor, int(files.min_free)),
-        store=store,
-        database=database,
-        index=index,
-        ledger=ledger,
-        locks=locks,
-        cached=KeyedLock(),
-        blobs=Blobs(store, index, locks, Leases(time.monotonic)),
-        legacy=legacy,
-        stored=StoredManifests(store, store, blocking, legacy),
-        contents=ContentsReader(store, index, legacy, blocking),
-    )
-
-
-def _immutable(config: Config, storage: _Storage) -> ImmutableTags:
+def _immutable(config: Config, stores: Stores) -> ImmutableTags:
     globs = config.repositories.oci.immutable_tags
-    return ImmutableTags(globs, storage.contents, storage.stored, storage.blocking)
+    return ImmutableTags(globs, stores.contents, stores.stored, stores.blocking)
 
 
-def _manifests(config: Config, storage: _Storage, immutable: ImmutableTags) -> Manifests:
+def _manifests(config: Config, stores: Stores, immutable: ImmutableTags) -> Manifests:
     """What changes manifests and tags."""
     return Manifests(
-        *(storage.store, storage.index, storage.blobs, storage.stored, storage.legacy, storage.contents),
-        *(storage.space, storage.spool.reserve, storage.blocking, storage.locks),
+        *(stores.store, stores.index, stores.blobs, stores.stored, stores.legacy, stores.contents),
+        *(stores.space, stores.spool.reserve, stores.blocking, stores.locks),
         *(Globs(config.repositories.oci.sparse), immutable),
     )
 
@@ -330,7 +276,7 @@ def _manifests(config: Config, storage: _Storage, immutable: ImmutableTags) -> M
 def _registry(
     config: Config,
     gate: Gate,
-    storage: _Storage,
+    stores: Stores,
     catalog: Catalog,
     uploads: Uploads,
     changing: tuple[Manifests, ImmutableTags],
@@ -340,130 +286,11 @@ def _registry(
 ) -> RegistryApi:
     """`/v2/`."""
     manifests, immutable = changing
-    referrers = Referrers(storage.stored, storage.contents, storage.index, storage.locks)
+    referrers = Referrers(stores.stored, stores.contents, stores.index, stores.locks)
     endpoints = [
-        *ListingEndpoints(storage.contents, referrers, catalog).endpoints(),
-        *BlobEndpoints(storage.blobs, immutable, storage.blocking, suspects.blob).endpoints(),
-        *UploadEndpoints(uploads, storage.blobs).endpoints(),
-        *ManifestEndpoints(storage.stored, manifests, int(config.limits.manifest_size)).endpoints(),
+        *ListingEndpoints(stores.contents, referrers, catalog).endpoints(),
+        *BlobEndpoints(stores.blobs, immutable, stores.blocking, suspects.blob).endpoints(),
+        *UploadEndpoints(uploads, stores.blobs).endpoints(),
+        *ManifestEndpoints(stores.stored, manifests, int(config.limits.manifest_size)).endpoints(),
     ]
     return RegistryApi(gate, endpoints, tasks, door)
-
-
-# -- the mirror --
-
-
-@frozen
-class _Mirror:
-    """What goes on whatever the configuration becomes."""
-
-    cache: MirrorCache
-    evictor: Evictor
-    fills: Fills
-    survey: Survey
-
-
-def _eviction_limits(config: Config) -> EvictionLimits:
-    return EvictionLimits(int(config.mirror.evict.max_size), config.mirror.evict.unused_for)
-
-
-def _mirror(reactor: Any, config: Config, storage: _Storage, metrics: Metrics) -> _Mirror:
-    locks = storage.cached
-    evictor = Evictor(
-        Removal(storage.store, storage.ledger, storage.blocking),
-        storage.ledger,
-        locks,
-        storage.space,
-        _eviction_limits(config),
-        lambda place, digest: fills.is_flying(place, digest),
-        reactor.seconds,
-        metrics.evicted,
-    )
-    cache = MirrorCache(
-        *(storage.store, storage.stored, storage.blobs, storage.ledger),
-        *(locks, storage.blocking, reactor, is_credentialed(config)),
-    )
-    nobody = Upstreams([], lambda host: _never(host))
-    fills = Fills(nobody, cache, evictor, storage.spool, storage.blocking, reactor)
-    survey = Survey(storage.store, storage.ledger, storage.index, locks, storage.blocking, reactor.seconds)
-    return _Mirror(cache, evictor, fills, survey)
-
-
-def _never(host: str) -> Upstream:
-    raise AssertionError(f"{host} is asked before there is a configuration")
-
-
-def _mirrors(
-    reactor: Any, config: Config, storage: _Storage, metrics: Metrics, upstreams: Upstreams, lasting: _Mirror
-) -> Mirrors:
-    mirror, enabled = config.mirror, config.mirror_enabled
-    cache, fills = lasting.cache, lasting.fills
-    freshness = Freshness(enabled, mirror.tag_ttl, mirror.serve_stale, int(config.limits.manifest_size))
-    absences = Absences(reactor, mirror.negative_ttl)
-    manifests = MirroredManifests(upstreams, cache, storage.blocking, metrics, reactor, freshness, absences)
-    return Mirrors(
-        cache,
-        manifests,
-        MirroredBlobs(upstreams, cache, fills, storage.blocking, metrics, absences, enabled),
-        MirroredReferrers(upstreams, cache, manifests, storage.blocking, metrics, reactor, freshness),
-        MirroredTags(upstreams, storage.contents, storage.blocking, metrics, freshness),
-    )
-
-
-def _origin_rules(config: Config) -> OriginRules:
-    mirror = config.mirror
-    return OriginRules(
-        enabled=config.mirror_enabled,
-        fallback=tuple(mirror.fallback),
-        trust_header=mirror.trust_registry_host_header,
-        path_prefix=mirror.path_prefix,
-        allow=Globs(mirror.allow),
-        deny=Globs(mirror.deny),
-        reserved=Globs(mirror.reserved),
-        own_names=config.own_names,
-        configured=frozenset([*mirror.registries, *mirror.fallback]),
-    )
-
-
-def _upstreams(reactor: Any, config: Config, metrics: Metrics, limits: Limits, own_id: str) -> Upstreams:
-    """The endpoints of all hosts; those that are configured are made at once, so that their files are looked at."""
-    mirror = config.mirror
-    buffers = BufferPool(count=OUTBOUND_BUFFERS)
-    credentials = {host: _credentials(host, config) for host in mirror.registries}
-    written = {*mirror.registries, *(host for host in mirror.fallback if host not in Mirror().fallback)}
-
-    def make(host: str, base: str, is_mirror: bool) -> Upstream:
-        section = mirror.registry(host)
-        private = set(section.private_hosts)
-        if is_mirror or host in written:
-            # What the operator has written down may be private.
-            private.add(_authority(base))
-        try:
-            trust = Trust(section.ca_file, frozenset(private))
-            client = Client(reactor, trust, limits, buffers, section.max_concurrent)
-        except ConfigError as error:
-            raise ConfigError(f"mirror.registries.{host}.ca_file", error.reason) from error
-        endpoint = Endpoint(host, base, credentials.get(host), is_mirror, section.max_concurrent)
-        return Upstream(endpoint, client, reactor, metrics, own_id)
-
-    parents = [make(upstream_host(url), url, is_mirror=True) for url in mirror.upstream_mirror]
-    upstreams = Upstreams(
-        parents,
-        lambda host: make(host, str(mirror.registry(host).url), is_mirror=False),
-        direct=not mirror.upstream_only,
-    )
-    for host in mirror.registries:
-        upstreams.of(host)
-    return upstreams
-
-
-def _credentials(host: str, config: Config) -> Credentials | None:
-    section = config.mirror.registries[host]
-    password = read_password(host, section)
-    return None if section.username is None or password is None else Credentials(section.username, password)
-
-
-def _authority(url: str) -> str:
-    """Host and port of a URL, the port always there: no other port of the host is meant."""
-    parts = urlsplit(url)
-    return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"

@@ -59,11 +59,12 @@ class Voucher:
 
 @frozen
 class Federation:
-    """All of them: `backends` in the order in which they are asked."""
+    """All of them: `backends` in the order in which they are asked. `made_of` tells whether others are the same."""
 
     vouchers: Sequence[Voucher]
     backends: Sequence[ApiBackEnd]
     workloads: Workloads | None
+    made_of: object = None
 
     async def look(self) -> None:
         """Warn of what is weaker than it could be, and fetch keys before they are needed; nobody waits for that."""
@@ -109,7 +110,8 @@ def federate(
     for at, workload in enumerate(auth.oidc.workload):
         maker.add_workload(workload, f"auth.oidc.workload[{at}]")
     workloads = Workloads(maker.issuers, now, is_local) if maker.issuers else None
-    return Federation(maker.vouchers, maker.backends, workloads)
+    made_of = (auth.mode, auth.basic_api_backends, auth.oidc.workload, _service(config), maker.files)
+    return Federation(maker.vouchers, maker.backends, workloads, made_of)
 
 
 class _Maker:
@@ -119,6 +121,7 @@ class _Maker:
         self.vouchers: list[Voucher] = []
         self.backends: list[ApiBackEnd] = []
         self.issuers: list[Issuer] = []
+        self.files: dict[str, bytes] = {}
         self._reactor = reactor
         self._service = _service(config)
         self._now = now
@@ -135,7 +138,7 @@ class _Maker:
         client = self._client(trust, section.timeout, path)
         keys = self._keys(section, path, name, Issuers(client, self._reactor, section.allow_insecure_http))
         if section.secret_file is not None:
-            keys = StaticKeys(_read(section.secret_file, f"{path}.secret_file", _secret))
+            keys = StaticKeys(self._read(section.secret_file, f"{path}.secret_file", _secret))
         audience = () if section.audience is None else (section.audience,)
         rules = TokenRules(section.issuer, audience, _algorithms(section), section.max_token_lifetime)
         question = Question(
@@ -188,9 +191,9 @@ class _Maker:
     def _keys(self, section: ApiBackend | Workload, path: str, name: str, issuers: Issuers) -> RemoteKeys | StaticKeys:
         """Where the keys are that its tokens are signed with."""
         if section.jwks_file is not None:
-            return StaticKeys(_read(section.jwks_file, f"{path}.jwks_file", parse_jwks))
+            return StaticKeys(self._read(section.jwks_file, f"{path}.jwks_file", parse_jwks))
         if section.public_key_file is not None:
-            return StaticKeys(_read(section.public_key_file, f"{path}.public_key_file", parse_public_keys))
+            return StaticKeys(self._read(section.public_key_file, f"{path}.public_key_file", parse_public_keys))
         ask: Callable[[], Any]
         if section.jwks_url is not None:
             ask = partial(issuers.keys_at, section.jwks_url)
@@ -201,12 +204,13 @@ class _Maker:
             ask = partial(issuers.keys_beside, section.url)
         return RemoteKeys(name, ask, self._now)
 
-
-def _read(file: str, path: str, parse: Callable[[bytes], KeySet]) -> KeySet:
-    try:
-        return parse(read_key_file(file, path))
-    except ValueError as error:
-        raise ConfigError(path, f"{file}: {error}") from None
+    def _read(self, file: str, path: str, parse: Callable[[bytes], KeySet]) -> KeySet:
+        """Keys of a file."""
+        self.files[path] = read_key_file(file, path)
+        try:
+            return parse(self.files[path])
+        except ValueError as error:
+            raise ConfigError(path, f"{file}: {error}") from None
 
 
 def _secret(data: bytes) -> KeySet:

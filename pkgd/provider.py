@@ -33,13 +33,14 @@ _BUFFERS = 32
 
 @frozen
 class BrowserLogins:
-    """The provider, its users, and their doors."""
+    """The provider, its users, and their doors. `made_of` tells whether another provider would be the same."""
 
     provider: Provider
     users: OidcUsers
     sessions: BrowserSessions
     api: LoginApi
     page: KeysPage
+    made_of: object
 
 
 def browser_logins(
@@ -50,11 +51,13 @@ def browser_logins(
     edge: tuple[Outside, Audit | Unaudited],
     tasks: Tasks,
     is_local: Callable[[str], bool],
+    before: BrowserLogins | None = None,
 ) -> BrowserLogins:
     """Make them. Nothing is asked yet.
 
     :param edge: what the server is called from outside, and where logins are noted.
     :param is_local: whether a name is that of a user of this server's own.
+    :param before: those of the configuration before this one: if it is the same provider, what is known of it stays.
     :raises ConfigError: if a file that the configuration names cannot be used.
     """
     assert config.auth is not None, "mode oidc is written down"
@@ -62,13 +65,17 @@ def browser_logins(
     outside, audit = edge
     sessions = Sessions(logins.accounts, now)
     names = ClaimNames(section.username_claim, section.groups_claim, frozenset(section.allowed_groups))
-    provider = make_provider(reactor, config, now)
+    made_of = (_settings(section, str(config.server.external_url)), section)
+    same = before is not None and before.made_of == made_of
+    provider = before.provider if before is not None and same else make_provider(reactor, config, now)
     users = OidcUsers(names, logins.keys, sessions, is_local)
     parts = LoginParts(
         *(provider, users, sessions, logins.refresh_tokens, outside, now),
         *(audit, logins.under_way),
     )
-    return BrowserLogins(provider, users, BrowserSessions(sessions, outside), LoginApi(parts, tasks), KeysPage())
+    return BrowserLogins(
+        provider, users, BrowserSessions(sessions, outside), LoginApi(parts, tasks), KeysPage(), made_of
+    )
 
 
 def make_provider(reactor: Any, config: Config, now: Callable[[], float]) -> Provider:

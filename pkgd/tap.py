@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable
 from typing import Any
 
-from twisted.application.service import IServiceMaker
+from twisted.application.service import IServiceMaker, MultiService
 from twisted.plugin import IPlugin
 from twisted.python import usage
 from zope.interface import implementer
@@ -15,9 +14,11 @@ from zope.interface import implementer
 from pkgd.config import load
 from pkgd.config.reloading import ConfigFile
 from pkgd.daemon import Daemon
+from pkgd.errors import PkgdError
 from pkgd.sdnotify import ServiceManager, watchdog_interval
+from pkgd.signals import Signals
 
-__all__ = ["Maker", "Options", "makeService"]
+__all__ = ["Maker", "Options", "makeService", "service_for_twistd"]
 
 # Names that are looked up at the same time.
 LOOK_UPS = 32
@@ -29,12 +30,21 @@ class Options(usage.Options):
     optParameters = [["config", "c", None, "The configuration file; without one, defaults for a first try."]]
 
 
-def makeService(options: Options, announce: Callable[[str], None] = lambda url: None, loop: Any = None) -> Daemon:
-    """The daemon for these options.
+def makeService(
+    options: Options,
+    announce: Callable[[str], None] = lambda url: None,
+    loop: Any = None,
+    signals: Signals | None = None,
+) -> Daemon:
+    """The daemon for these options, which obeys signals once the reactor runs.
 
     :param loop: the reactor, if not the process's own.
+    :param signals: those that are listened to already.
     :raises ConfigError: if the configuration cannot be used.
     """
+    if signals is None:
+        signals = Signals()
+        signals.listen()
     if loop is None:
         from twisted.internet import reactor
 
@@ -48,18 +58,37 @@ def makeService(options: Options, announce: Callable[[str], None] = lambda url: 
         announce(url)
         manager.ready(url)
 
-    def stopping() -> None:
-        _next_signal_kills()
-        manager.stopping(daemon.patience)
-
-    daemon = Daemon(loop, source.read(), announce=ready, stopping=stopping, source=source)
+    daemon = Daemon(
+        loop, source.read(), announce=ready, stopping=lambda: manager.stopping(daemon.patience), source=source
+    )
 
     def reload() -> None:
         manager.reloading()
         daemon.reload().addCallback(lambda _: manager.reloaded())
 
-    loop.callWhenRunning(signal.signal, signal.SIGHUP, lambda *_: loop.callFromThread(reload))
+    loop.callWhenRunning(signals.obey, loop, daemon.hurry, reload)
     return daemon
+
+
+def service_for_twistd(options: Options) -> MultiService:
+    """The daemon, where twistd runs it: what hinders its start is said in one sentence, and the exit status is 1."""
+    service = _ForTwistd()
+    try:
+        makeService(options).setServiceParent(service)
+    except PkgdError as error:
+        raise SystemExit(f"pkgd: {error.message}") from None
+    return service
+
+
+class _ForTwistd(MultiService):
+    """See `service_for_twistd`."""
+
+    def startService(self) -> None:
+        """See `IService.startService`."""
+        try:
+            super().startService()  # type: ignore[no-untyped-call]
+        except PkgdError as error:
+            raise SystemExit(f"pkgd: {error.message}") from None
 
 
 def _service_manager(loop: Any) -> ServiceManager:
@@ -67,12 +96,6 @@ def _service_manager(loop: Any) -> ServiceManager:
     # systemd knows the single executable by its parent process.
     pids = (os.getpid(), os.getppid())
     return ServiceManager(loop, os.environ.get("NOTIFY_SOCKET"), watchdog_interval(os.environ, pids))
-
-
-def _next_signal_kills() -> None:
-    """The first signal has begun an orderly stop; who sends a second doesn't want to wait."""
-    for one in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(one, signal.SIG_DFL)
 
 
 @implementer(IPlugin, IServiceMaker)
@@ -83,6 +106,6 @@ class Maker:
     description = "An OCI registry, a pull-through mirror, and apt and rpm repositories."
     options = Options
 
-    def makeService(self, options: Options) -> Daemon:
+    def makeService(self, options: Options) -> MultiService:
         """See `IServiceMaker.makeService`."""
-        return makeService(options)
+        return service_for_twistd(options)

@@ -52,12 +52,17 @@ ROOMS: dict[str, frozenset[str]] = {
     "hosting": _BELOW_WEB | {"config", "web"},
     "provider": _BELOW_WEB | {"config", "outbound", "web", "logins"},
     "logins": _BELOW_WEB | {"config", "state", "web"},
+    "users": _FLOOR | {"auth", "config", "metrics"},
     "authentication": _BELOW_WEB
-    | {"state", "config", "outbound", "web", "authorization", "federation", "logins", "provider"},
+    | {"state", "config", "outbound", "web", "authorization", "federation", "logins", "provider", "users"},
     "federation": _FLOOR | {"formats", "auth", "outbound", "config"},
+    "stores": _FLOOR | {"config", "packages", "registry", "state", "storage"},
+    "mirroring": _BELOW_WEB | {"config", "outbound", "web", "authorization", "stores"},
     "composition": _BELOW_WEB
     | {"state", "config", "outbound", "web", "hosting", "authentication", "authorization"}
-    | {"upkeep", "scrub", "backup", "retention"},
+    | {"upkeep", "scrub", "backup", "stores", "mirroring", "retention"},
+    "recurring": _FLOOR | {"composition", "config", "packages"},
+    "reloading": _FLOOR | {"composition", "config", "recurring", "web"},
     "scrub": _DOMAIN | {"storage", "packages", "backup"},
     "retention": _DOMAIN | {"storage", "registry", "packages"},
     "upkeep": _FLOOR | {"auth", "config", "formats", "metrics", "registry", "retention", "scrub"},
@@ -65,10 +70,13 @@ ROOMS: dict[str, frozenset[str]] = {
     | {"admin", "config", "locking", "metrics", "rebuild", "registry", "state", "storage", "upkeep"}
     | {"auth", "backup", "formats", "hosting", "packages", "retention", "scrub", "terminal"},
     "daemon": _BELOW_WEB
-    | {"state", "config", "web", "outbound", "composition", "locking", "admin", "upkeep", "authentication"}
-    | {"lag", "metrics", "watching"},
+    | {"state", "config", "web", "outbound", "composition", "locking", "admin", "authentication"}
+    | {"lag", "metrics", "watching", "recurring", "reloading", "listening", "patience"},
     "sdnotify": frozenset(),
-    "tap": frozenset(["config", "daemon", "sdnotify"]),
+    "signals": frozenset(),
+    "patience": frozenset(),
+    "listening": frozenset(["errors", "web"]),
+    "tap": frozenset(["config", "daemon", "errors", "sdnotify", "signals"]),
     "prefetch": frozenset(["errors", "formats"]),
     "upload": frozenset(["errors", "prefetch", "pkgd", "terminal"]),
     "locking": frozenset(["errors"]),
@@ -82,7 +90,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "commands": frozenset(
         ["errors", "pkgd", "config", "logs", "tap", "web", "prefetch", "upload", "signing_command", "rebuild"]
         + ["auth", "authorization", "online_check", "logins", "options", "state", "built", "clientsetup", "backup"]
-        + ["blocking", "logfile", "upkeep_command", "terminal"]
+        + ["blocking", "logfile", "upkeep_command", "terminal", "signals"]
     ),
     "__main__": frozenset(["errors", "built", "commands", "login", "terminal"]),
     "door": frozenset(["tap"]),

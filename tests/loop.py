@@ -61,6 +61,11 @@ class Loop(MemoryReactorClock):
         factory.doStart()
         return listening
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether threads, and signals, have nothing to say for now."""
+        return self._calls.empty()
+
     def until(self, condition: Callable[[], Any]) -> None:
         """Take what threads have to say until the condition holds."""
         self.advance(0)

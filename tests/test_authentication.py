@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -18,6 +19,7 @@ from pkgd.errors import ConfigError, Unauthenticated
 from pkgd.metrics import Metrics
 from pkgd.sharing import Tasks
 from tests.auth.fixtures import hashed
+from tests.auth.issuing import jwk, jwks
 from tests.fixtures import InlineReactor
 from tests.web.auth.fixtures import basic
 from tests.web.recorder import recorded
@@ -43,16 +45,16 @@ class AuthenticationCase(SynchronousTestCase):
         with open(os.path.join(self.base, "users"), "w", encoding="utf-8") as file:
             file.write(text)
 
-    def make(self, text: str = BASIC) -> Authentication:
-        """What is made of a configuration."""
+    def make(self, text: str = BASIC, before: Authentication | None = None) -> Authentication:
+        """What is made of a configuration, in the place of another."""
         self.metrics = Metrics()
         clock: Any = InlineReactor()
         config = parse(f"state_dir: state\n{text}", {}, self.base)
-        return authenticate(clock, config, self.metrics, Unaudited(), Tasks(), lambda: 1_750_000_000.0)
+        return authenticate(clock, config, self.metrics, Unaudited(), Tasks(), lambda: 1_750_000_000.0, before)
 
     def is_let_in(self, found: Authentication, user: str, *other: str) -> bool:
         """Whether the user is there, with the password `secret` or another."""
-        source = found._passwords.source  # type: ignore[union-attr]
+        source = found._users.source  # type: ignore[union-attr]
         return source.table.hashes.get(user) == hashed(other[0] if other else "secret")
 
 
@@ -172,7 +174,7 @@ auth:
 
         self.assertTrue(self.is_let_in(self.make(more), "alice"))
         elsewhere = self.text.replace("mode: oidc", "mode: oidc\n  basic_htpasswd_file: nothing")
-        self.assertIsNone(self.make(elsewhere)._passwords)
+        self.assertIsNone(self.make(elsewhere)._users)
 
 
 class KeyFileTests(AuthenticationCase):
@@ -211,7 +213,7 @@ class ReloadTests(AuthenticationCase):
         found = self.make()
         found.open()
         parts: Any = found.door._parts  # type: ignore[union-attr]
-        alice = Identity(Principal("alice"), "htpasswd", found._passwords.source.table.stamps["alice"])  # type: ignore[union-attr]
+        alice = Identity(Principal("alice"), "htpasswd", found._users.source.table.stamps["alice"])  # type: ignore[union-attr]
         header = f"Bearer {parts.tokens.mint(alice, parse_scopes(['repository:a:pull'])).text}"
         request, _ = recorded("GET /v2/a/tags/list HTTP/1.1", {"Authorization": header})
         self.assertIsNotNone(found.gate.admit_at_once(request, oci("a", Action.PULL)))
@@ -253,3 +255,84 @@ class ReloadTests(AuthenticationCase):
         found = self.make("")
         self.refresh(found)
         self.successResultOf(Deferred.fromCoroutine(found.refresh_keys(InlineBlocking())))
+
+
+class SuccessionTests(AuthenticationCase):
+    """One configuration after another."""
+
+    backend = BASIC.replace("users}", "users, basic_api_backends: [https://a.example/x]}")
+    oidc = OidcTests.text.replace(", client_secret_file: secret", "")
+
+    def test_users(self) -> None:
+        """What was right a moment ago stays so for the same file; what has changed in it counts from its turn on."""
+        found = self.make()
+        self.write("bobby", "secret")
+
+        after = self.make(before=found)
+
+        self.assertIs(after._users.source, found._users.source)  # type: ignore[union-attr]
+        self.assertEqual([self.is_let_in(after, one) for one in ("alice", "bobby")], [True, False])
+        after.take_effect()
+        self.assertEqual([self.is_let_in(after, one) for one in ("alice", "bobby")], [False, True])
+
+    def test_other_users(self) -> None:
+        """Nothing stays for another file, and a broken one changes nothing."""
+        found = self.make()
+        shutil.copy(os.path.join(self.base, "users"), os.path.join(self.base, "others"))
+
+        after = self.make(BASIC.replace("users}", "others}"), found)
+
+        self.assertIsNot(after._users.source, found._users.source)  # type: ignore[union-attr]
+        self.write_text("alice:secret\n")
+        self.assertRaises(ConfigError, self.make, BASIC, found)
+        self.assertTrue(self.is_let_in(found, "alice"))
+
+    def test_back_ends(self) -> None:
+        """Back ends stay with what they have said, unless something of them has changed, or who our own users are."""
+        found = self.make(self.backend)
+        shutil.copy(os.path.join(self.base, "users"), os.path.join(self.base, "others"))
+
+        same = self.make(f"{self.backend}limits: {{upload_size: 1MiB}}\n", found)
+        other = [self.make(self.backend.replace(*change), found) for change in (("/x", "/y"), ("users,", "others,"))]
+
+        self.assertIs(same.federation, found.federation)
+        for one in other:
+            self.assertIsNot(one.federation, found.federation)
+
+    def test_keys_of_a_workload(self) -> None:
+        """Another key in the same file is a change."""
+        path = os.path.join(self.base, "keys.json")
+        text = BASIC.replace(
+            "users}",
+            "users, oidc: {workload: [{issuer: 'https://a.example', jwks_file: keys.json,"
+            " audience: [a], username: '${claims.sub}'}]}}",
+        )
+        found = []
+        for algorithm in ("EdDSA", "EdDSA", "ES256"):
+            with open(path, "wb") as file:
+                file.write(jwks(jwk(algorithm)))
+            found.append(self.make(text, found[-1] if found else None))
+
+        self.assertIs(found[0].federation, found[1].federation)
+        self.assertIsNot(found[1].federation, found[2].federation)
+
+    def test_provider(self) -> None:
+        """What is known of a provider stays, unless something of it has changed."""
+        found = self.make(self.oidc)
+
+        same, other = self.make(self.oidc, found), self.make(self.oidc.replace("pkgd}", "other}"), found)
+
+        self.assertIs(same._provider, found._provider)
+        self.assertIsNot(other._provider, found._provider)
+
+    def test_close(self) -> None:
+        """What another configuration goes on with stays open."""
+        found = self.make(self.backend)
+        same = self.make(self.backend, found)
+        (voucher,) = found.federation.vouchers
+
+        self.successResultOf(Deferred.fromCoroutine(found.close([same])))
+        self.assertFalse(voucher.client._closed)
+
+        self.successResultOf(Deferred.fromCoroutine(same.close()))
+        self.assertTrue(voucher.client._closed)

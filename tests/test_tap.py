@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from twisted.application.service import IServiceMaker
 from twisted.plugin import IPlugin, getPlugins
@@ -20,6 +21,7 @@ from zope.interface.verify import verifyObject
 
 from pkgd.daemon import Daemon
 from pkgd.errors import ConfigError
+from pkgd.signals import Signals
 from pkgd.tap import Maker, Options, makeService
 from tests.loop import Loop
 
@@ -28,7 +30,8 @@ LOAD = """
 import runpy
 from twisted.application.service import IServiceCollection
 (service,) = IServiceCollection(runpy.run_path("pkgd.tac")["application"])
-print(type(service).__module__, service.name)
+(daemon,) = service
+print(type(daemon).__module__, daemon.name)
 """
 
 
@@ -58,7 +61,13 @@ class ServiceTests(SynchronousTestCase):
         options = Options()
         options.parseOptions(["-c", path])
         self.loop = Loop()
-        return makeService(options, loop=self.loop)
+        self.handlers: dict[int, Any] = {}
+        return makeService(options, loop=self.loop, signals=Signals(self.handlers.__setitem__))
+
+    def signal(self, number: int) -> None:
+        """The process gets a signal."""
+        self.handlers[number](number, None)
+        self.loop.until(lambda: self.loop.is_quiet)
 
     def test_opens_nothing(self) -> None:
         """To make the service is not to start it: nothing is made, and nothing listened on."""
@@ -75,14 +84,6 @@ class ServiceTests(SynchronousTestCase):
 
         self.assertEqual((error.path, error.suggestion), ("storrage", "storage"))
 
-    def test_hangup(self) -> None:
-        """SIGHUP is listened to, once the reactor runs."""
-        self.make("")
-
-        hooks = [arguments for _, arguments, _ in self.loop.whenRunningHooks]
-
-        self.assertIn(signal.SIGHUP, [arguments[0] for arguments in hooks if arguments])
-
     def test_service_manager(self) -> None:
         """systemd hears of the start, the reload and the stop of what it has started."""
         name = f"pkgd-{secrets.token_hex(8)}"
@@ -91,16 +92,14 @@ class ServiceTests(SynchronousTestCase):
         heard.bind(f"\0{name}")
         heard.settimeout(10)
         self.patch(os, "environ", {"NOTIFY_SOCKET": f"@{name}", "WATCHDOG_USEC": "20000000"})
-        for one in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            self.addCleanup(signal.signal, one, signal.getsignal(one))
         service = self.make(f"state_dir: {os.path.abspath(self.mktemp())}\nserver: {{shutdown: {{delay: 5s}}}}")
         service.startService()
         self.addCleanup(gc.unfreeze)
         ready = self.hear(heard)
         self.loop.advance(10)
         alive = self.hear(heard)
-        (hang_up,) = (one for _, one, _ in self.loop.whenRunningHooks if one and one[0] == signal.SIGHUP)
-        hang_up[1]()
+        self.run_hooks()
+        self.signal(signal.SIGHUP)
         reloading, reloaded = self.hear(heard), self.hear(heard)
         stopped = service.stopService()
         stopping = self.hear(heard)
@@ -116,16 +115,26 @@ class ServiceTests(SynchronousTestCase):
         self.loop.until(lambda: select.select([heard], [], [], 0)[0])
         return heard.recv(4096).decode().split("\n")
 
+    def run_hooks(self) -> None:
+        """The reactor runs from here on."""
+        for call, arguments, keywords in self.loop.whenRunningHooks:
+            call(*arguments, **keywords)
+
     def test_second_signal(self) -> None:
-        """When the stop has begun, another signal ends the process at once."""
-        for one in (signal.SIGTERM, signal.SIGINT):
-            self.addCleanup(signal.signal, one, signal.getsignal(one))
-            signal.signal(one, signal.SIG_IGN)
-        service = self.make(f"state_dir: {os.path.abspath(self.mktemp())}")
+        """A second signal, a while after the first, ends the wait for requests; the stop goes in order."""
+        service = self.make(f"state_dir: {os.path.abspath(self.mktemp())}\nserver: {{shutdown: {{delay: 1h}}}}")
+        service.startService()
+        self.addCleanup(gc.unfreeze)
+        self.run_hooks()
+        stopped = service.stopService()
+        self.signal(signal.SIGTERM)
+        self.loop.advance(5)
+        self.assertNoResult(stopped)
 
-        service._stopping()
+        self.signal(signal.SIGTERM)
+        self.loop.until(lambda: stopped.called)
 
-        self.assertEqual({signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}, {signal.SIG_DFL})
+        self.successResultOf(stopped)
 
 
 class DoorTests(SynchronousTestCase):
@@ -150,3 +159,22 @@ class DoorTests(SynchronousTestCase):
         run = subprocess.run([sys.executable, "-c", LOAD], cwd=ROOT, capture_output=True, text=True, check=True)
 
         self.assertEqual(run.stdout, "pkgd.daemon pkgd\n")
+
+    def test_sentence(self) -> None:
+        """A configuration that cannot be used is one sentence at both doors of twistd, and the exit status is 1."""
+        path = self.mktemp()
+        with open(path, "w", encoding="ascii") as file:
+            file.write("storrage: {}")
+        twistd = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()", "-n", "--pidfile="]
+        for arguments in (["pkgd", "-c", os.path.abspath(path)], ["-y", "pkgd.tac"]):
+            run = subprocess.run(
+                [*twistd, *arguments],
+                cwd=ROOT,
+                env={**os.environ, "PKGD_CONFIG": os.path.abspath(path)},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            self.assertEqual(run.returncode, 1, arguments)
+            self.assertNotIn("Traceback", run.stdout + run.stderr)
+            self.assertIn("pkgd: storrage: unknown key", run.stderr)

@@ -8,6 +8,7 @@ from typing import Any
 
 from pkgd.commands.common import WithConfig
 from pkgd.config import load
+from pkgd.signals import Signals
 
 __all__ = ["ServeOptions", "run"]
 
@@ -26,6 +27,9 @@ class ServeOptions(WithConfig):
 
 def run(options: Any) -> None:
     """Run the daemon until a signal stops it."""
+    signals = Signals()
+    signals.listen()  # before anything that takes time
+
     from twisted.internet import reactor
 
     from pkgd import logs
@@ -42,7 +46,7 @@ def run(options: Any) -> None:
             host = url.partition("://")[2]
             print(_FIRST_STEPS.format(url=url, host=host, state=config.state_dir), flush=True)
 
-    daemon = makeService(options, announce)
+    daemon = makeService(options, announce, signals=signals)
     daemon.privilegedStartService()
     daemon.startService()
     loop.addSystemEventTrigger("before", "shutdown", daemon.stopService)

@@ -25,14 +25,21 @@ MAX_HOSTS = 256
 
 
 class Upstreams:
-    """Makes each endpoint on its first use."""
+    """Makes each endpoint on its first use. `made_of` tells whether others would be the same."""
 
-    def __init__(self, parents: Sequence[Upstream], make: Callable[[str], Upstream], direct: bool = True) -> None:
+    def __init__(
+        self,
+        parents: Sequence[Upstream],
+        make: Callable[[str], Upstream],
+        direct: bool = True,
+        made_of: object = None,
+    ) -> None:
         """
         :param parents: mirrors to ask first, whatever the host.
         :param make: makes the endpoint of a host itself.
         :param direct: whether hosts themselves may be asked.
         """
+        self.made_of = made_of
         self._parents = list(parents)
         self._make = make
         self._direct = direct

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IPushProducer, ISSLTransport
 from twisted.internet.protocol import Protocol, connectionDone
@@ -39,6 +40,9 @@ LINGER_SECONDS = 5.0
 LINGER_BYTES = 64 << 20
 # How long a client may take to read the last answer before the connection is dropped.
 CLOSE_SECONDS = 15.0
+# How long an idle connection is kept while the daemon stops: who has been told that it stays, or has just connected,
+# may have sent a request.
+GRACE_SECONDS = 1.0
 
 
 @implementer(IPushProducer)
@@ -61,6 +65,7 @@ class Channel(Protocol):
         self._reading = True
         self._refused = False
         self._head_deadline: float | None = None
+        self._idle_since = 0.0
 
     # -- the connection --
 
@@ -70,11 +75,12 @@ class Channel(Protocol):
         self._plain = transport if isinstance(transport, Transport) else None
         self.secure = ISSLTransport.providedBy(transport)
         self.peer = getattr(transport.getPeer(), "host", None) or "-"
-        if hasattr(transport, "setTcpNoDelay"):
+        if isinstance(transport.getPeer(), IPv4Address | IPv6Address) and hasattr(transport, "setTcpNoDelay"):
             transport.setTcpNoDelay(True)
         transport.registerProducer(self, True)
         self.site.opened(self)
-        self.deadline = self.site.now() + self.site.limits.idle
+        self._idle_since = self.site.now()
+        self.deadline = self._idle_since + self.site.limits.idle
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone; whoever waits on it learns so."""
@@ -94,10 +100,12 @@ class Channel(Protocol):
         """Whether the connection is closing or gone."""
         return self._closed
 
-    @property
-    def idle(self) -> bool:
-        """Whether no request is being answered."""
-        return self._request is None
+    def let_go(self) -> None:
+        """The daemon stops: close, unless a request is here, or arriving, or may be on its way."""
+        if self._request is None and not self._received and not self._closed and not self._lingering:
+            self.deadline = self._idle_since + GRACE_SECONDS
+            if self.deadline <= self.site.now():
+                self.close()
 
     def close(self) -> None:
         """Close once everything written has gone, or soon if the client does not take it."""
@@ -313,10 +321,11 @@ class Channel(Protocol):
         self._request = None
         if self._closed:
             return
-        if self._incoming is not None or not request.persistent or self.site.stopping:
+        if self._incoming is not None or not request.persistent:
             self._end(unread=self._refused or not request.body.complete)
             return
-        self.deadline = self.site.now() + self.site.limits.idle
+        self._idle_since = self.site.now()
+        self.deadline = self._idle_since + (GRACE_SECONDS if self.site.stopping else self.site.limits.idle)
         self.resume_reading()
         if self._received:
             self._parse()

@@ -59,6 +59,10 @@ class Readiness:
         """Whether the daemon is to get requests."""
         return self.phase is Phase.SERVING and self._storage == "ok"
 
+    def is_draining(self) -> bool:
+        """Whether the stop has begun."""
+        return self.phase is Phase.DRAINING
+
     def report(self) -> dict[str, object]:
         """The body of `/ready`."""
         return {

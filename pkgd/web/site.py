@@ -27,8 +27,9 @@ from pkgd.web.request import Request
 
 __all__ = ["HttpLimits", "Site"]
 
-# Deadlines are looked at this often: cheaper than a timer per connection and request.
+# Deadlines are looked at this often: cheaper than a timer per connection and request. During the stop they are near.
 TICK = 1.0
+STOP_TICK = 0.1
 
 
 @frozen
@@ -83,7 +84,7 @@ class Site(Factory):
 
     def buildProtocol(self, addr: Any) -> Channel | None:
         """A channel for a new connection, or None (it is closed) if there are too many."""
-        if len(self._channels) >= self.limits.connections or self.stopping:
+        if len(self._channels) >= self.limits.connections:
             return None
         channel = Channel(self)
         channel.factory = self
@@ -143,7 +144,7 @@ class Site(Factory):
     # -- deadlines --
 
     def _tick(self) -> None:
-        self._ticking = self._clock.callLater(TICK, self._tick)
+        self._ticking = self._clock.callLater(STOP_TICK if self.stopping else TICK, self._tick)
         now = self._clock.seconds()
         for channel in [one for one in self._channels if one.deadline is not None and one.deadline <= now]:
             channel.timed_out()
@@ -156,22 +157,34 @@ class Site(Factory):
 
     # -- the stop --
 
+    def leave(self) -> None:
+        """From now on every answer is the last of its connection, and says so."""
+        self.stopping = True
+
     def drain(self) -> Deferred[None]:
-        """Close idle connections; the Deferred fires once the last request has been answered."""
+        """No more connections come: close idle ones; the Deferred fires once the last request has been answered."""
         self.stopping = True
         quiet: Deferred[None] = Deferred()
         if not self._channels:
             quiet.callback(None)
             return quiet
         self._quiet = quiet
-        for channel in [one for one in self._channels if one.idle]:
-            channel.close()
+        # Behind the next turn but one: in the turn between, what the system has received by now is read.
+        self._clock.callLater(0, self._clock.callLater, 0, self._close_idle)
         return quiet
 
-    def abort(self) -> None:
-        """Drop every connection that is left."""
+    def _close_idle(self) -> None:
         for channel in list(self._channels):
+            channel.let_go()
+        if self._ticking is not None and self._ticking.active():
+            self._ticking.reset(STOP_TICK)
+
+    def abort(self) -> int:
+        """Drop every connection that is left; returns how many."""
+        left = list(self._channels)
+        for channel in left:
             channel.abort()
+        return len(left)
 
 
 def _date(now: int) -> bytes:

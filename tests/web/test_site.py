@@ -8,9 +8,10 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.errors import NotReady
+from pkgd.web.channel import GRACE_SECONDS
 from pkgd.web.request import Request
 from pkgd.web.respond import send_empty
-from pkgd.web.site import Handler, HttpLimits
+from pkgd.web.site import STOP_TICK, Handler, HttpLimits
 from tests.web.fixtures import Edge
 from tests.web.memory import Client
 from tests.web.messages import request_bytes
@@ -157,10 +158,84 @@ class DrainTests(SynchronousTestCase):
     def test_idle(self) -> None:
         """Idle connections are closed."""
         clients = [self.edge.connect() for _ in range(3)]
+        self.edge.pass_time(GRACE_SECONDS)
 
         self.successResultOf(self.drain())
 
         self.assertEqual([client.transport.lost for client in clients], [True] * 3)
+
+    def test_just_connected(self) -> None:
+        """Who has just connected may have sent a request: it is answered, and silence is not waited for long."""
+        clients = [self.edge.connect() for _ in range(2)]
+        drained = self.drain()
+        clients[0].request("GET", "/")
+        self.edge.pass_time(GRACE_SECONDS + STOP_TICK)
+        self.assertEqual([client.transport.lost for client in clients], [False, True])
+
+        send_empty(self.requests[0], 200)
+        self.edge.run()
+
+        self.successResultOf(drained)
+        self.assertEqual(clients[0].answer.header("Connection"), "close")
+
+    def test_arriving(self) -> None:
+        """A request whose head has come in part is waited for, as long as for any other."""
+        client = self.edge.connect()
+        client.send(b"GET / HTTP/1.1\r\n")
+        self.edge.pass_time(GRACE_SECONDS)
+        drained = self.drain()
+        self.edge.pass_time(GRACE_SECONDS)
+
+        client.send(b"Host: a\r\n\r\n")
+        send_empty(self.requests[0], 200)
+        self.edge.run()
+
+        self.successResultOf(drained)
+        self.assertEqual((client.answer.status, client.answer.header("Connection")), (200, "close"))
+
+    def test_read_by_the_system(self) -> None:
+        """What the system has received when the stop comes counts as received."""
+        client = self.edge.connect()
+        self.edge.pass_time(GRACE_SECONDS)
+        client.transport.pauseProducing()
+        client.transport.deliver(request_bytes("GET", "/"))
+
+        drained = self.edge.site.drain()
+        client.transport.resumeProducing()  # which is when the reactor comes to it
+        self.edge.run()
+
+        self.assertNoResult(drained)
+        send_empty(self.requests[0], 200)
+        self.edge.run()
+        self.successResultOf(drained)
+
+    def test_promised(self) -> None:
+        """Who was told before the stop that the connection stays may have sent the next request: it is the last."""
+        client = self.begin()
+        self.requests[0].send(200, b"", b"", 2)
+        drained = self.drain()
+        self.requests[0].write_body(b"ok")
+        self.requests[0].finish()
+        self.edge.run()
+        self.assertNoResult(drained)
+
+        client.request("GET", "/next")
+        send_empty(self.requests[1], 200)
+        self.edge.run()
+
+        self.successResultOf(drained)
+        self.assertEqual([one.header("Connection") for one in client.answers()], [None, "close"])
+
+    def test_leaving(self) -> None:
+        """While load balancers are waited for, connections are accepted, and every answer is the last of its own."""
+        self.edge.site.leave()
+        client = self.begin()
+
+        send_empty(self.requests[0], 200)
+        self.edge.run()
+
+        self.assertEqual(client.answer.header("Connection"), "close")
+        self.assertTrue(client.transport.lost)
 
     def test_active(self) -> None:
         """A request that has begun is answered, and the client told that it was the last one."""
@@ -204,22 +279,14 @@ class DrainTests(SynchronousTestCase):
 
         self.successResultOf(drained)
 
-    def test_no_more(self) -> None:
-        """Meanwhile no connection is accepted."""
-        self.begin()
-
-        self.drain()
-
-        self.assertIsNone(self.edge.site.buildProtocol(None))
-
     def test_abort(self) -> None:
         """Who is left in the end is dropped, and logged."""
         client = self.begin()
         drained = self.drain()
 
-        self.edge.site.abort()
+        dropped = self.edge.site.abort()
         self.edge.run()
 
         self.successResultOf(drained)
-        self.assertTrue(client.transport.aborted)
+        self.assertEqual((dropped, client.transport.aborted), (1, True))
         self.assertIn(" 499 ", self.edge.log_lines()[0])
