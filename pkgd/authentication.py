@@ -22,7 +22,7 @@ from pkgd.auth.tokens import AccessTokens, TokenSettings
 from pkgd.authorization import make_policy, named_claims, named_groups, upstreams_meant
 from pkgd.blocking import Blocking
 from pkgd.config import Auth, Config
-from pkgd.errors import ConfigError, FailedStorage
+from pkgd.errors import ConfigError, Storage
 from pkgd.federation import Federation, federate
 from pkgd.formats.names import RepositoryName
 from pkgd.logins import LoginDoors, Logins
@@ -117,7 +117,7 @@ class Authentication:
             self._logins.accounts.start()
             try:
                 await self._logins.look()
-            except FailedStorage:
+            except Storage:
                 await blocking.disk(self._logins.accounts.close)
                 raise
 
@@ -138,7 +138,7 @@ class Authentication:
     async def look(self) -> None:
         """Read what other processes have changed of API keys, and write down what was used of them.
 
-        :raises FailedStorage: if that cannot be.
+        :raises Storage: if that cannot be.
         """
         if self._logins is not None:
             await self._logins.look()
@@ -171,7 +171,7 @@ class Authentication:
         try:
             if self._logins is not None:
                 await self._logins.keys.flush()
-        except FailedStorage as error:
+        except Storage as error:
             log.error("when API keys were last used is not known exactly: {reason}", reason=error.operation)
 
     async def sweep(self) -> None:

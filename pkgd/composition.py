@@ -40,6 +40,7 @@ from pkgd.scrub.hashing import Hasher
 from pkgd.scrub.quarantine import Quarantine
 from pkgd.scrub.scrubber import Scrubber
 from pkgd.scrub.scrubber import Stores as ScrubbedStores
+from pkgd.scrub.suspects import Suspects
 from pkgd.sharing import Tasks
 from pkgd.state import Database, Ledger
 from pkgd.storage.fsops import DurableTree, FileSystem
@@ -126,6 +127,7 @@ class Parts:
     audit_log: LogFile
     upkeep: Upkeep
     scrubbing: Scrubbing
+    suspects: Suspects
     retaining: Retaining
     usage: Usage
     renew: Callable[[Config, Serving], Serving]
@@ -155,7 +157,13 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
     packages = PackageHost(reactor, config, fs, stores.blocking, tasks, metrics)
     upkeep = _upkeep(config, stores, metrics)
     quarantine = Quarantine(*(stores.store, stores.index, stores.ledger, stores.locks, stores.cached, stores.blocking))
-    scrubbing = _scrubbing(reactor, config, stores, quarantine, packages, metrics)
+    places = Places(str(config.state_dir), config.storage.filesystem.root)
+    scrubbed = ScrubbedStores(places, stores.store, packages.store)
+    scrubbing = _scrubbing(reactor, config, stores, quarantine, scrubbed, metrics)
+    suspects = Suspects(
+        *(scrubbed, quarantine, lambda: Hasher(stores.blocking, None, 0)),
+        *(stores.blocking, time.monotonic, metrics.corrupt),
+    )
     retention = Retention.of(
         *(stores.store, stores.blocking, stores.stored, stores.contents, stores.blobs.leases),
         _manifests(config, stores, _immutable(config, stores)),
@@ -174,12 +182,12 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
         asked = None if before is None else before.upstreams
         upstreams = make_upstreams(reactor, config, metrics, outbound, own_id, asked)
         mirrors = make_mirrors(reactor, config, stores, metrics, upstreams, mirror)
-        door = MirrorEndpoints(mirrors, origin_rules(config), catalog, stores.blocking, own_id)
+        door = MirrorEndpoints(mirrors, origin_rules(config), catalog, stores.blocking, own_id, suspects.blob)
         gate, browsers, doors = authentication.gate, authentication.browsers, authentication.login_doors
-        hosted, immutable = packages.compose(config, gate), _immutable(config, stores)
+        hosted, immutable = packages.compose(config, gate, suspects.package), _immutable(config, stores)
         manifests = _manifests(config, stores, immutable)
         root = Root(
-            _registry(config, gate, stores, catalog, uploads, (manifests, immutable), door, tasks),
+            _registry(config, gate, stores, catalog, uploads, (manifests, immutable), door, tasks, suspects),
             HealthApi(readiness, reactor, None if browsers is None else browsers.provider.state, started),
             MetricsApi(metrics, stores.blocking) if config.metrics.enabled else None,
             hosted.doors,
@@ -208,7 +216,7 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
             uploads.max_size = int(config.limits.upload_size)
             stores.space.floor = int(config.storage.filesystem.min_free)
             access_log.trusted = config.trusted_networks
-            upkeep.settings = config.storage.gc
+            upkeep.follow(config)
             scrubbing.settings = config.storage.scrub
             retention.images.manifests = manifests
             retaining.follow(config)
@@ -231,6 +239,7 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
         audit_log=audit_log,
         upkeep=upkeep,
         scrubbing=scrubbing,
+        suspects=suspects,
         retaining=retaining,
         usage=Usage(stores.tree, packages.tree, stores.blocking, partial(deferLater, reactor), metrics.storage),
         renew=serve,
@@ -247,16 +256,16 @@ def _upkeep(config: Config, stores: Stores, metrics: Metrics) -> Upkeep:
 
 
 def _scrubbing(
-    reactor: Any, config: Config, stores: Stores, quarantine: Quarantine, packages: PackageHost, metrics: Metrics
+    reactor: Any, config: Config, stores: Stores, quarantine: Quarantine, scrubbed: ScrubbedStores, metrics: Metrics
 ) -> Scrubbing:
     """What reads everything again."""
     scrubber = Scrubber(
-        ScrubbedStores(Places(str(config.state_dir), config.storage.filesystem.root), stores.store, packages.store),
+        scrubbed,
         quarantine,
         lambda: Hasher(stores.blocking, lambda seconds: deferLater(reactor, seconds), int(scrubbing.settings.rate)),
         stores.blocking,
     )
-    scrubbing = Scrubbing(config, scrubber, CursorFile(packages.store, stores.blocking), metrics, time.time)
+    scrubbing = Scrubbing(config, scrubber, CursorFile(scrubbed.packages, stores.blocking), metrics, time.time)
     return scrubbing
 
 
@@ -269,7 +278,8 @@ def _manifests(config: Config, stores: Stores, immutable: ImmutableTags) -> Mani
     """What changes manifests and tags."""
     return Manifests(
         *(stores.store, stores.index, stores.blobs, stores.stored, stores.legacy, stores.contents),
-        *(stores.space, stores.blocking, stores.locks, Globs(config.repositories.oci.sparse), immutable),
+        *(stores.space, stores.spool.reserve, stores.blocking, stores.locks),
+        *(Globs(config.repositories.oci.sparse), immutable),
     )
 
 
@@ -282,13 +292,14 @@ def _registry(
     changing: tuple[Manifests, ImmutableTags],
     door: MirrorEndpoints,
     tasks: Tasks,
+    suspects: Suspects,
 ) -> RegistryApi:
     """`/v2/`."""
     manifests, immutable = changing
     referrers = Referrers(stores.stored, stores.contents, stores.index, stores.locks)
     endpoints = [
         *ListingEndpoints(stores.contents, referrers, catalog).endpoints(),
-        *BlobEndpoints(stores.blobs, immutable, stores.blocking).endpoints(),
+        *BlobEndpoints(stores.blobs, immutable, stores.blocking, suspects.blob).endpoints(),
         *UploadEndpoints(uploads, stores.blobs).endpoints(),
         *ManifestEndpoints(stores.stored, manifests, int(config.limits.manifest_size)).endpoints(),
     ]

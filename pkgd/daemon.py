@@ -178,6 +178,7 @@ class Daemon(Service):
                 await self._parts.blocking.disk(self._prepare_storage)
             except PkgdError as error:
                 log.error("the storage cannot be written: {why}; content that is there is served", why=error.message)
+            await self._recurring.keep_reserves()
             await self._start_packages()
             await self._authentication.look()
             await self._readiness.probe()

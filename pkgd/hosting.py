@@ -99,9 +99,10 @@ class PackageHost:
     def _all(self) -> list[_Repository]:
         return [*self._apt.values(), *self._rpm.values()]
 
-    def compose(self, config: Config, gate: Gate) -> PackageParts:
+    def compose(self, config: Config, gate: Gate, suspect: Callable[[str, str], None]) -> PackageParts:
         """What a configuration says. Nothing changes until `take_effect`.
 
+        :param suspect: see `AptEndpoints`.
         :raises ConfigError: if a file that the configuration names cannot be used.
         """
         sections = config.repositories
@@ -114,8 +115,8 @@ class PackageHost:
         doors = PackagesApi(
             gate,
             site,
-            Table(AptEndpoints(receiver, sets, self._blocking, gate.outside).endpoints()),
-            Table(RpmEndpoints(receiver, self._blocking, self._reactor.seconds, gate.outside).endpoints()),
+            Table(AptEndpoints(receiver, sets, self._blocking, gate.outside, suspect).endpoints()),
+            Table(RpmEndpoints(receiver, self._blocking, self._reactor.seconds, gate.outside, suspect).endpoints()),
             self._tasks,
         )
         return PackageParts(config, signers, site, doors, ApiV1(gate, site, self._blocking, self._tasks))

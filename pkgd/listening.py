@@ -9,12 +9,16 @@ from twisted.internet import tcp, unix
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from pkgd.errors import ConfigError
+from pkgd.web.accepting import Accepting
 from pkgd.web.transport import Transport
 
 __all__ = ["Listening"]
+
+log = Logger()
 
 # How many connections may wait to be accepted; the system has a limit of its own.
 BACKLOG = 4096
@@ -40,6 +44,7 @@ class Listening:
             if isinstance(port, tcp.Port):
                 if not isinstance(port, unix.Port):  # whose connections have no address, which ours need
                     port.transport = Transport
+                port.doRead = Accepting(port, self._reactor).do_read  # type: ignore[method-assign]
                 # Twisted's 50 are too few for clients that all come at once: those beyond are reset.
                 port.socket.listen(BACKLOG)
             self._ports.append(port)
@@ -55,9 +60,12 @@ class Listening:
         for port in self._ports:
             # The system resets whoever is still in the queue of a port that is closed, which happens on the next turn.
             self._reactor.callLater(0, _accept_all, port)
-            stopped = port.stopListening()
-            if stopped is not None:
-                await stopped
+            try:
+                stopped = port.stopListening()
+                if stopped is not None:
+                    await stopped
+            except OSError as error:
+                log.warn("a socket's file could not be removed: {reason}", reason=error)
 
 
 def _accept_all(port: IListeningPort) -> None:

@@ -12,18 +12,18 @@ from pkgd.auth.apikeys import ApiKeys
 from pkgd.auth.keymaking import KeyLimits
 from pkgd.auth.refresh import StoredRefreshTokens
 from pkgd.config import Auth, Config
+from pkgd.packages.staging import state_reserve
 from pkgd.sharing import Tasks
 from pkgd.state.accountrows import KeyRow
-from pkgd.state.accounts import Accounts
+from pkgd.state.accounts import Accounts, AccountsFile
+from pkgd.storage.fsops import FileSystem
 from pkgd.web.api.keys import KeyApiParts, KeysApi
 from pkgd.web.api.people import Browsers
 from pkgd.web.api.refreshtokens import RefreshTokenApiParts, RefreshTokensApi
 from pkgd.web.auth.login import UnderWay
 from pkgd.web.gate import Gate
 
-__all__ = ["FILE", "LoginDoors", "Logins", "key_limits"]
-
-FILE = "pkgd.sqlite"
+__all__ = ["LoginDoors", "Logins", "accounts_file", "key_limits"]
 
 
 @frozen
@@ -59,7 +59,8 @@ class Logins:
             return not basic or row.via != "htpasswd" or is_htpasswd_user(row.owner)
 
         self._is_user = is_user
-        self.accounts: Accounts = before.accounts if before else Accounts(reactor, _file(config))
+        file = accounts_file(config)
+        self.accounts: Accounts = before.accounts if before else Accounts(reactor, file.path, file.make_room)
         self.keys: ApiKeys = before.keys if before else ApiKeys(self.accounts, now, is_user)
         self.refresh_tokens = StoredRefreshTokens(self.accounts, now)
         self.under_way: UnderWay = before.under_way if before else UnderWay(now)
@@ -81,8 +82,10 @@ class Logins:
         await self.keys.flush()
 
 
-def _file(config: Config) -> str:
-    return os.path.join(str(config.state_dir), FILE)
+def accounts_file(config: Config) -> AccountsFile:
+    """The file, which may have the reserve for deletes where the disk is full."""
+    state = str(config.state_dir)
+    return AccountsFile(os.path.join(state, "pkgd.sqlite"), state_reserve(state, FileSystem()).release)
 
 
 def key_limits(config: Config) -> KeyLimits:

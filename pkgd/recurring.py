@@ -31,6 +31,8 @@ EVICTION_INTERVAL = 600.0
 SWEEP_INTERVAL = 3600.0
 # How often it is measured how much is stored.
 USAGE_INTERVAL = 3600.0
+# How often it is looked whether it is time to read again what could not be read.
+SUSPECT_INTERVAL = 30.0
 # How often the file of users is looked at, and whether it is time for a new key of tokens.
 USERS_INTERVAL = 2.0
 KEYS_INTERVAL = 3600.0
@@ -67,6 +69,7 @@ class Recurring:
         self._start_collecting()
         self.every("usage", USAGE_INTERVAL, lambda: self._parts.usage.measure(self._stopping))
         self._tasks.start("scrub", self._scrub())
+        self.every("suspects", SUSPECT_INTERVAL, self._look_at_suspects)
         self._tasks.start("retention", self._retain())
         self.every("users", USERS_INTERVAL, self.refresh_users)
         self.every("keys of tokens", KEYS_INTERVAL, self.refresh_keys)
@@ -124,8 +127,18 @@ class Recurring:
     async def _probe(self) -> None:
         parts = self._parts
         await parts.readiness.probe()
+        await self.keep_reserves()
         await parts.packages.start_waiting()
         parts.mirror.metrics.storage.free(await parts.readiness.free())
+
+    async def keep_reserves(self) -> None:
+        """Have something set aside, on each file system, for what deletes need where there is no space."""
+        parts = self._parts
+        held = [await one.reserve.keep(parts.blocking) for one in (parts.spool, parts.packages.spool)]
+        parts.mirror.metrics.storage.reserved(all(held))
+
+    async def _look_at_suspects(self) -> None:
+        await self._parts.suspects.look(Until(self._stopping))
 
     async def _expire(self) -> None:
         parts, age = self._parts, self._parts.present.serving.config.limits.upload_expiry

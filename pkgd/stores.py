@@ -11,6 +11,7 @@ from attrs import frozen
 from pkgd.blocking import ThreadedBlocking
 from pkgd.config import Config
 from pkgd.metrics import Metrics
+from pkgd.packages.staging import state_reserve
 from pkgd.registry.blobs import Blobs
 from pkgd.registry.contents import ContentsReader
 from pkgd.registry.leases import Leases
@@ -54,7 +55,8 @@ def make_stores(reactor: Any, config: Config, fs: FileSystem, metrics: Metrics) 
     tree = DurableTree(files.root, fs, files.fsync)
     spool = Spool(tree)
     store = LocalStore(tree, blocking, spool, metrics.storage.operation)
-    database = Database(reactor, os.path.join(str(config.state_dir), "index.sqlite"))
+    state = str(config.state_dir)
+    database = Database(reactor, os.path.join(state, "index.sqlite"), state_reserve(state, fs).release)
     index, ledger = Index(database), Ledger(database)
     locks = KeyedLock()
     legacy = LegacyManifests(store, store, blocking)

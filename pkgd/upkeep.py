@@ -13,6 +13,8 @@ from twisted.logger import Logger
 from pkgd.auth.audit import Audit, Detail, Unaudited
 from pkgd.auth.model import Identity, Principal
 from pkgd.config import Config
+from pkgd.formats.globs import Globs
+from pkgd.formats.names import RepositoryName
 from pkgd.metrics import Metrics
 from pkgd.progress import Progress
 from pkgd.registry.garbage import Collector, Found, Policy
@@ -44,11 +46,20 @@ class Upkeep:
     """
 
     def __init__(self, config: Config, collector: Collector, metrics: Metrics, is_alone: bool = False) -> None:
-        self.settings = config.storage.gc
+        self.follow(config)
         self._collector = collector
         self._metrics = metrics
         self._is_alone = is_alone
         self._turn = DeferredLock()
+
+    def follow(self, config: Config) -> None:
+        """Do it like this from now on."""
+        self.settings = config.storage.gc
+        self._falls_back, self._reserved = config.mirror_enabled, Globs(config.mirror.reserved)
+
+    def _is_forgettable(self, name: RepositoryName) -> bool:
+        """Whether nobody else's images can come to be called like that."""
+        return not self._falls_back or self._reserved.match(name)
 
     @property
     def interval(self) -> float:
@@ -72,7 +83,7 @@ class Upkeep:
 
     async def _collect(self, apply: bool, progress: Progress) -> list[Found]:
         async with self._turn:
-            policy = Policy(self.settings.grace, apply, self._is_alone)
+            policy = Policy(self.settings.grace, apply, self._is_alone, self._is_forgettable)
             found = await self._collector.run(policy, progress)
         objects, size = sum(one.objects for one in found), sum(one.bytes for one in found)
         if apply:

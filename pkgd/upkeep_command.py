@@ -25,6 +25,7 @@ from pkgd.locking import lock_state
 from pkgd.logfile import LogFile
 from pkgd.metrics import Metrics
 from pkgd.packages.layout import SPOOL
+from pkgd.packages.staging import state_reserve
 from pkgd.progress import Progress
 from pkgd.registry.blobs import Blobs
 from pkgd.registry.contents import ContentsReader
@@ -78,7 +79,8 @@ async def _here(config: Config, command: str, arguments: Mapping[str, Any], prog
     files, blocking = config.storage.filesystem, InlineBlocking()
     tree = DurableTree(files.root, FileSystem(), files.fsync)
     store = LocalStore(tree, blocking, Spool(tree))
-    database = InlineDatabase(os.path.join(str(config.state_dir), "index.sqlite"))
+    state = str(config.state_dir)
+    database = InlineDatabase(os.path.join(state, "index.sqlite"), state_reserve(state, FileSystem()).release)
     index, ledger = Index(database), Ledger(database)
     database.go_on()
     try:
@@ -122,7 +124,8 @@ async def _retain(
     immutable = ImmutableTags(config.repositories.oci.immutable_tags, contents, stored, blocking)
     space, blobs = FreeSpace(tree, blocking, Clock(), 0), Blobs(store, index, locks, leases)
     manifests = Manifests(
-        *(store, index, blobs, stored, legacy, contents, space, blocking, locks, Globs([]), immutable)
+        *(store, index, blobs, stored, legacy, contents, space, Spool(tree).reserve),
+        *(blocking, locks, Globs([]), immutable),
     )
     apply, path = bool(arguments.get("apply")), config.logging.audit.file
     repositories = await package_repositories(config, blocking, is_publishing=apply)

@@ -39,7 +39,7 @@ auth: {auth}
 signing: {{keys: {{default: {{algorithm: ed25519}}}}}}
 """
 # How many jobs recur.
-PAUSES = 13
+PAUSES = 14
 NAME = "team/app"
 BLOB_TARGET = f"/v2/{NAME}/blobs/{BLOB_DIGEST}"
 UPLOADS = f"/v2/{NAME}/blobs/uploads/"

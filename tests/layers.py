@@ -56,7 +56,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "authentication": _BELOW_WEB
     | {"state", "config", "outbound", "web", "authorization", "federation", "logins", "provider", "users"},
     "federation": _FLOOR | {"formats", "auth", "outbound", "config"},
-    "stores": _FLOOR | {"config", "metrics", "registry", "state", "storage"},
+    "stores": _FLOOR | {"config", "metrics", "packages", "registry", "state", "storage"},
     "mirroring": _BELOW_WEB | {"config", "outbound", "web", "authorization", "stores"},
     "composition": _BELOW_WEB
     | {"state", "config", "outbound", "web", "hosting", "authentication", "authorization"}
@@ -65,7 +65,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "reloading": _FLOOR | {"composition", "config", "recurring", "web"},
     "scrub": _DOMAIN | {"storage", "packages", "backup"},
     "retention": _DOMAIN | {"storage", "registry", "packages"},
-    "upkeep": _FLOOR | {"auth", "config", "metrics", "registry", "retention", "scrub"},
+    "upkeep": _FLOOR | {"auth", "config", "formats", "metrics", "registry", "retention", "scrub"},
     "upkeep_command": _FLOOR
     | {"admin", "config", "locking", "metrics", "rebuild", "registry", "state", "storage", "upkeep"}
     | {"auth", "backup", "formats", "hosting", "packages", "retention", "scrub", "terminal"},
@@ -145,6 +145,7 @@ FILES_IN = (
     "pkgd.upload.command",  # what is uploaded
     "pkgd.logfile",
     "pkgd.web.site",  # reading ahead
+    "pkgd.web.accepting",  # whether there are descriptors
     "pkgd.web.transport",  # sendfile
     "pkgd.web.ui.page",  # its own files
     "pkgd.web.openapi.document",  # its own file

@@ -318,6 +318,22 @@ class TroubleTests(DaemonCase):
         self.assertEqual(self.call("DELETE", f"/v2/{NAME}/manifests/latest").status, 202)
         self.assertEqual(self.call("DELETE", BLOB_TARGET).status, 202)
 
+    def test_reserve(self) -> None:
+        """What deletes need on a full disk is set aside at the start, and again when it has been given up."""
+        daemon = self.start()
+        places = [self.path(f"state/{one}/reserve") for one in ("spool", "oci/__spool__")]
+        found = [os.path.getsize(one) for one in places]
+        for one in places:
+            os.unlink(one)
+        self.fs.free_bytes = 0
+        self.probe(daemon)
+        missing = [os.path.exists(one) for one in places]
+        self.fs.free_bytes = None
+        self.probe(daemon)
+
+        self.assertEqual((found, missing), ([16 << 20] * 2, [False] * 2))
+        self.assertEqual([os.path.getsize(one) for one in places], found)
+
     def test_unreadable(self) -> None:
         """A storage that fails is not ready; when it is mended, it is."""
         daemon = self.start()

@@ -61,7 +61,7 @@ class RetainingTests(ConfigCase):
 
     def configured(self, text: str) -> Any:
         """A configuration."""
-        return self.read(f"repositories: {{retention: {{{text}}}}}\nstorage: {{gc: {{grace: 5m}}}}")
+        return self.read(f"repositories: {{retention: {{{text}}}}}\nstorage: {{gc: {{grace: 15m}}}}")
 
     def passes(self, *times: float) -> list[int]:
         """How many passes there have been after each of these times."""
@@ -78,7 +78,7 @@ class RetainingTests(ConfigCase):
         self.assertEqual(self.passes(600, 1200, 4199, 4200, 4300, 8000), [1, 1, 1, 2, 2, 3])
 
         (rules, order) = self.everything.passes[0]
-        self.assertEqual((order.apply, order.grace, order.alone), (True, 300, False))
+        self.assertEqual((order.apply, order.grace, order.alone), (True, 900, False))
         self.assertEqual((rules.of_tag("oci:a", "v1") or rules).title, "rules[0]")  # type: ignore[union-attr]
 
     def test_never(self) -> None:

@@ -6,6 +6,8 @@ import json
 import os
 import time
 
+from msgspec.structs import replace
+
 from pkgd.blocking import InlineBlocking
 from pkgd.commands import retention
 from pkgd.commands.gc import lines
@@ -35,9 +37,10 @@ class CommandTests(ConfigCase):
         """A state with an image and a blob that nothing names."""
         super().setUp()
         self.state = os.path.abspath(self.mktemp())
-        self.config = self.read(
-            f"state_dir: {self.state}\nstorage: {{filesystem: {{fsync: false}}, gc: {{grace: 0s}}}}"
-        )
+        config = self.read(f"state_dir: {self.state}\nstorage: {{filesystem: {{fsync: false}}}}")
+        # Files that have just been written cannot be made to look older.
+        storage = replace(config.storage, gc=replace(config.storage.gc, grace=0.0))
+        self.config = replace(config, storage=storage)
         self.store("blobs", LAYER)
         self.store("blobs", GARBAGE)
         self.store("manifests/by-digest", image(Digest.of(LAYER), Digest.of(LAYER)))
@@ -69,6 +72,19 @@ class CommandTests(ConfigCase):
         self.assertEqual(
             list(lines(carry_out(self.config, "gc", {"apply": True}))), ["in all 0 blobs, 0 bytes removed"]
         )
+
+    def test_directories(self) -> None:
+        """Of a repository that is gone nothing is left, unless its name would then be looked for elsewhere."""
+        proxy = {"enableProxy: true": True, "enableProxy: true\nmirror: {reserved: [team/**]}": False, "": False}
+        for text, stays in proxy.items():
+            path = os.path.join(self.state, "oci/team/gone")
+            os.makedirs(f"{path}/blobs", exist_ok=True)
+            mirror = self.read(f"state_dir: {self.state}\n{text}")
+            carry_out(replace(self.config, mirror=mirror.mirror), "gc", {"apply": False})
+            self.assertTrue(os.path.isdir(path))
+            carry_out(replace(self.config, mirror=mirror.mirror), "gc", {"apply": True})
+            self.assertEqual(os.path.isdir(path), stays, text)
+            self.assertTrue(self.has(LAYER))
 
     def test_daemon(self) -> None:
         """Where a daemon holds the state it is asked; without its socket that fails, and nothing goes."""

@@ -77,9 +77,13 @@ class AdminSocket:
         """Take no further commands. What runs is a task of the daemon's."""
         if self._port is not None:
             port, self._port = self._port, None
-            stopped = port.stopListening()
-            if stopped is not None:
-                await stopped
+            try:
+                stopped = port.stopListening()
+                if stopped is not None:
+                    await stopped
+            except OSError as error:
+                # Gone already, or on a disk that takes no more: the next start removes it.
+                log.warn("the admin socket's file could not be removed: {reason}", reason=error)
 
 
 class _Connection(LineOnlyReceiver):

@@ -151,7 +151,7 @@ class ApiKeys:
     async def create(self, order: KeyOrder) -> tuple[KeyRow, str]:
         """A new key, and its whole text, which nobody ever gets to see again. It is durable on return.
 
-        :raises FailedStorage: if it cannot be kept; then there is no key.
+        :raises Storage: if it cannot be kept; then there is no key.
         """
         key = new_key()
         while key.id in self._keys:
@@ -164,12 +164,12 @@ class ApiKeys:
     async def revoke(self, identifier: str) -> None:
         """End a key, and those that were made with it; from the next request on. It is durable on return.
 
-        :raises FailedStorage: if that cannot be written down; then it goes on.
+        :raises Storage: if that cannot be written down; then it goes on.
         """
         gone = [one for one, live in self._keys.items() if identifier in (one, live.row.parent)]
         taken = {one: self._keys.pop(one) for one in gone}
         try:
-            await self._accounts.run(partial(delete_key, identifier=identifier))
+            await self._accounts.run(partial(delete_key, identifier=identifier), is_urgent=True)
         except PkgdError:
             self._keys.update(taken)
             raise
@@ -183,7 +183,8 @@ class ApiKeys:
         learnt = tuple(sorted(groups))
         for row in rows:
             self._keys[row.id] = _Live.of(evolve(row, groups=learnt, suspended=suspended))
-        await self._accounts.run(partial(set_standing, owner=owner, groups=learnt, suspended=suspended))
+        change = partial(set_standing, owner=owner, groups=learnt, suspended=suspended)
+        await self._accounts.run(change, is_urgent=suspended)
 
     # -- the file --
 

@@ -48,7 +48,7 @@ class StoredRefreshTokens:
     async def issue(self, identity: Identity, service: str, client: str) -> str:
         """A new one, durable on return.
 
-        :raises FailedStorage: if it cannot be kept.
+        :raises Storage: if it cannot be kept.
         """
         text, now, principal = PREFIX + new_secret(), self._now(), identity.principal
         row = RefreshRow(
@@ -68,7 +68,7 @@ class StoredRefreshTokens:
     async def redeem(self, token: str, service: str) -> Identity | Verdict:
         """Whose it is; it stays valid.
 
-        :raises FailedStorage: if that cannot be told.
+        :raises Storage: if that cannot be told.
         """
         if not token.startswith(PREFIX):
             return Verdict.UNKNOWN
@@ -79,7 +79,7 @@ class StoredRefreshTokens:
 
     async def revoke(self, token: str) -> None:
         """It is worth nothing any more. Durable on return."""
-        await self._accounts.run(partial(delete_refresh, digest=digest_of(token)))
+        await self._accounts.run(partial(delete_refresh, digest=digest_of(token)), is_urgent=True)
 
     async def list(self, user: str | None = None) -> Sequence[RefreshRow]:
         """Those that are good, of one user or of all; without their secrets, which nobody has kept.
@@ -93,4 +93,4 @@ class StoredRefreshTokens:
 
         :raises FailedStorage: if that cannot be written down; then it goes on.
         """
-        return await self._accounts.run(partial(end_refresh, identifier=identifier))
+        return await self._accounts.run(partial(end_refresh, identifier=identifier), is_urgent=True)

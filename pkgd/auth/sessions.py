@@ -29,7 +29,7 @@ class Sessions:
     async def begin(self, identity: Identity) -> str:
         """A new one, durable on return; returns its text.
 
-        :raises FailedStorage: if it cannot be kept.
+        :raises Storage: if it cannot be kept.
         """
         text, now, principal = new_secret(), self._now(), identity.principal
         groups = tuple(sorted(principal.groups))
@@ -46,8 +46,8 @@ class Sessions:
 
     async def end(self, text: str) -> None:
         """It is one no more. Durable on return."""
-        await self._accounts.run(partial(delete_session, digest=digest_of(text)))
+        await self._accounts.run(partial(delete_session, digest=digest_of(text)), is_urgent=True)
 
     async def forget_user(self, user: str) -> None:
         """End all of a user's, and his refresh tokens."""
-        await self._accounts.run(partial(forget_user, user=user))
+        await self._accounts.run(partial(forget_user, user=user), is_urgent=True)

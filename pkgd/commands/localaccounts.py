@@ -20,7 +20,7 @@ from pkgd.blocking import InlineBlocking
 from pkgd.config import Config, load
 from pkgd.errors import ConfigError
 from pkgd.logfile import LogFile
-from pkgd.logins import FILE
+from pkgd.logins import accounts_file
 from pkgd.state.accounts import AccountsFile
 
 __all__ = ["LocalAccounts"]
@@ -45,7 +45,7 @@ class LocalAccounts:
         directory = str(config.state_dir)
         if not os.path.isdir(directory):
             raise ConfigError("state_dir", f"{directory} is not there: has pkgd ever run with this configuration?")
-        file = AccountsFile(os.path.join(directory, FILE))
+        file = accounts_file(config)
         file.prepare()
         # Where the daemon's standard output goes is not known here, and ours is for what is asked for.
         log = None if config.logging.audit.file == "-" else config.logging.audit.file
@@ -53,6 +53,8 @@ class LocalAccounts:
 
     def change(self, change: Any, action: str, resource: str, **detail: str) -> Any:
         """Change something, and note it unless it returns False. Nothing is changed if the log cannot be opened.
+
+        What is revoked is so on a full disk, too.
 
         :param change: a transaction.
         :raises ConfigError: if the log cannot be opened.
@@ -63,7 +65,7 @@ class LocalAccounts:
         except OSError as error:
             raise ConfigError("logging.audit.file", f"{self.log}: {error.strerror}") from error
         try:
-            found = self.file.run(change)
+            found = self.file.run(change, is_urgent=action.startswith("revoke-"))
             if found is not False:
                 Audit(log, lambda: self.now).record(action, _operator(), resource, **detail)
             return found

@@ -52,7 +52,7 @@ from pkgd.config.schema import (
     Tls,
     UpstreamRegistry,
 )
-from pkgd.config.values import absolute, check, open_to_others
+from pkgd.config.values import absolute, check, check_grace, open_to_others
 from pkgd.errors import ConfigError
 
 __all__ = [
@@ -139,6 +139,7 @@ def parse(text: str, environment: Mapping[str, str], base: str) -> Config:
     spell_out(document)
     config = structure(document)
     check(config)
+    check_grace(config)
     check_hosting(config)
     check_retention(config.repositories.retention, config.repositories.apt, config.repositories.rpm)
     check_tag_globs(config.repositories.oci.immutable_tags, "repositories.oci.immutable_tags")

@@ -16,7 +16,10 @@ from pkgd.config.hosted import Signing, SigningKey
 from pkgd.config.schema import Audit, Config, Mirror, Tls, UpstreamRegistry
 from pkgd.errors import ConfigError
 
-__all__ = ["absolute", "check", "open_to_others"]
+__all__ = ["absolute", "check", "check_grace", "open_to_others"]
+
+# Ten minutes: so long may pass between two steps of a push. In seconds.
+LEAST_GRACE = 600.0
 
 
 def check(config: Config) -> None:
@@ -47,6 +50,15 @@ def check(config: Config) -> None:
                 f"{endpoint} is open to others, and nothing says who may do what; "
                 "if everybody may do everything, add\nauth:\n  mode: none",
             )
+
+
+def check_grace(config: Config) -> None:
+    """Refuse a grace that is shorter than what may pass between two steps of a push.
+
+    :raises ConfigError: with the key's path.
+    """
+    if config.storage.gc.grace < LEAST_GRACE:
+        raise ConfigError("storage.gc.grace", "at least 10m: else pushes that take their time lose their layers")
 
 
 def open_to_others(config: Config) -> list[str]:

@@ -31,6 +31,9 @@ class StorageMetrics:
         )
         self._objects = Gauge(registry, "storage_objects", "How many files are stored.", ["kind"])
         self._free = Gauge(registry, "storage_free_bytes", "What is free where the storage is.")
+        self._reserved = Gauge(
+            registry, "storage_reserved", "1 while space is set aside for what deletes need on a full disk."
+        )
 
     def operation(self, op: str, result: str, seconds: float) -> None:
         """The storage has done something.
@@ -51,3 +54,7 @@ class StorageMetrics:
     def free(self, size: int) -> None:
         """So many bytes are free where the storage is."""
         self._free.set(size)
+
+    def reserved(self, held: bool) -> None:
+        """Whether space is set aside for what deletes need."""
+        self._reserved.set(held)

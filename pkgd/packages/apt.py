@@ -54,6 +54,7 @@ class AptRepository:
         self._store = store
         self._blocking = blocking
         self._staging = Staging(spool, blocking)
+        self._reserve = spool.reserve
         self._clock = clock
         self._told = told
         self._lists = PathLists(directory, store, blocking)
@@ -91,7 +92,7 @@ class AptRepository:
             found.adopt(suite, window)
             return found
         shelf = Shelf(suite_directory(self.settings.name, name), self._store, self._blocking)
-        return Publisher(shelf, suite, self._clock, window, self._told)
+        return Publisher(shelf, suite, self._clock, window, self._reserve, self._told)
 
     async def start(self) -> None:
         """Read what is published; publish suites that have nothing yet, or that settings or keys have changed.
@@ -190,7 +191,7 @@ class AptRepository:
         :raises UnknownRepository: for a suite that is not configured.
         """
         change = removing(AptShelves(self._suite(suite)), self._blocking, removals)
-        gone, _ = await self._publisher(suite).submit(change)
+        gone, _ = await self._publisher(suite).submit(change, frees=True)
         self._sweeping.soon()
         return gone
 
@@ -337,7 +338,7 @@ class AptRepository:
 
         if not found:
             raise UnknownPackage(path)
-        _, number = await self._publisher(suite).submit(change)
+        _, number = await self._publisher(suite).submit(change, frees=True)
         self._sweeping.soon()
         return Removed(suite, [read_listed(*one) for one in found], number)
 

@@ -14,6 +14,7 @@ from contextlib import suppress
 from itertools import accumulate
 from typing import Any, Protocol, TypeVar
 
+from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -28,6 +29,7 @@ from pkgd.packages.generations import Generation, Gone, Kept, signers_after
 from pkgd.packages.records import Timers, Window
 from pkgd.packages.shelf import Shelf
 from pkgd.sharing import Tasks
+from pkgd.storage.reserve import Reserve
 
 __all__ = ["Publisher", "Told", "Untold"]
 
@@ -66,11 +68,30 @@ class Untold:
         """See `Told`."""
 
 
+@frozen
+class _Waiting:
+    """A change that waits for its publish."""
+
+    change: Change
+    answer: Deferred[Any]
+    weight: int
+    frees: bool
+
+
 class Publisher:
-    """Publishes one suite, or one rpm repository."""
+    """Publishes one suite, or one rpm repository.
+
+    :param reserve: given up where there is no space to publish that something is taken out.
+    """
 
     def __init__(
-        self, shelf: Shelf, composer: Composer, clock: Timers, window: Window, told: Told | None = None
+        self,
+        shelf: Shelf,
+        composer: Composer,
+        clock: Timers,
+        window: Window,
+        reserve: Reserve,
+        told: Told | None = None,
     ) -> None:
         self.shelf = shelf
         self.composer = composer
@@ -79,10 +100,11 @@ class Publisher:
         self._clock = clock
         self._told = told or Untold()
         self._window = window
+        self._reserve = reserve
         self._builder = Builder(shelf)
         self.gathering = Gathering(clock)
         self._next = 1
-        self._pending: list[tuple[Change, Deferred[Any], int]] = []
+        self._pending: list[_Waiting] = []
         self._running = False
         self.is_loaded = False
         self._coming: tuple[Composer, Window] | None = None
@@ -143,19 +165,24 @@ class Publisher:
         self.published = Published(self.shelf, self.published.indices, self.composer.shape)
 
     async def submit(
-        self, change: Callable[[Draft], Awaitable[T]], weight: int = 1, arrived: Callable[[], None] = lambda: None
+        self,
+        change: Callable[[Draft], Awaitable[T]],
+        weight: int = 1,
+        arrived: Callable[[], None] = lambda: None,
+        frees: bool = False,
     ) -> tuple[T, int]:
         """Have a change published: its result, and the generation that contains it.
 
         :param change: edits the draft it is given; if it raises, nothing of it is published.
         :param weight: how many packages of the usual size it is worth.
         :param arrived: called as soon as it is sure of a place in a publish.
+        :param frees: it takes something out, so that it may have the reserve where there is no space.
         :raises SigningError, Storage: if the publish fails.
         :raises NotReady: if what is published has not been read, and would be lost.
         """
         self.check_loaded()
         waiting: Deferred[tuple[T, int]] = Deferred()
-        self._pending.append((change, waiting, weight))
+        self._pending.append(_Waiting(change, waiting, weight, frees))
         arrived()
         if not self._running:
             self._running = True
@@ -173,31 +200,34 @@ class Publisher:
             while self._pending:
                 await self.gathering.complete()
                 self._change()
-                weights = accumulate(weight for _, _, weight in self._pending)
+                weights = accumulate(one.weight for one in self._pending)
                 count = max(1, sum(weight <= _MOST_WEIGHT for weight in weights))
                 batch, self._pending = self._pending[:count], self._pending[count:]
-                await self._publish([(change, waiting) for change, waiting, _ in batch])
+                await self._publish(batch)
         finally:
             self._running = False
             self._change()
 
-    async def _publish(self, batch: list[tuple[Change, Deferred[Any]]]) -> None:
+    async def _publish(self, batch: list[_Waiting]) -> None:
         """Publish a batch, and answer everybody in it."""
         draft = Draft(self.published)
         accepted: list[tuple[Any, Deferred[Any]]] = []
-        for change, waiting in batch:
+        for one in batch:
             own = Draft(draft)
             try:
-                result = await change(own)
+                result = await one.change(own)
             except Exception:
-                waiting.errback(Failure())
+                one.answer.errback(Failure())
             else:
                 own.commit()
-                accepted.append((result, waiting))
+                accepted.append((result, one.answer))
         try:
             if not draft.is_empty:
                 began = self._clock.seconds()
-                await self._flip(draft)
+                if any(one.frees for one in batch):
+                    await self._reserve.freeing(self.shelf.blocking, lambda: self._flip(draft))
+                else:
+                    await self._flip(draft)
                 ended = self._clock.seconds()
                 self._told.published(ended, ended - began)
         except Exception as error:

@@ -75,7 +75,8 @@ class RpmRepository:
         self._clock = clock
         self._signing = PackageSigning(settings.sign_packages, header_signer, spool, blocking, clock)
         shelf = Shelf(directory, store, blocking)
-        self._publisher = Publisher(shelf, RpmMetadata(settings, signer), clock, settings.window, told)
+        metadata = RpmMetadata(settings, signer)
+        self._publisher = Publisher(shelf, metadata, clock, settings.window, spool.reserve, told)
         self._serving = Serving(self._publisher)
         self._pool = Pool(directory, store, blocking, self._is_named)
         self._documents = KeyedLock()
@@ -156,7 +157,7 @@ class RpmRepository:
                 raise UnknownPackage(kind)
             draft.whole[slot] = None
 
-        _, number = await self._publisher.submit(change)
+        _, number = await self._publisher.submit(change, frees=True)
         self._sweeping.soon()
         return number
 
@@ -175,13 +176,13 @@ class RpmRepository:
 
         if not found:
             raise UnknownPackage(path)
-        _, number = await self._publisher.submit(change)
+        _, number = await self._publisher.submit(change, frees=True)
         self._sweeping.soon()
         return Removed("", [read_listed(texts[0]) for _, texts in found], number)
 
     async def remove_together(self, removals: Sequence[Removal]) -> Sequence[Listed]:
         """See `AptRepository.remove_together`."""
-        gone, _ = await self._publisher.submit(removing(RpmShelves(), self._blocking, removals))
+        gone, _ = await self._publisher.submit(removing(RpmShelves(), self._blocking, removals), frees=True)
         self._sweeping.soon()
         return gone
 

@@ -1,4 +1,4 @@
-"""Reading files that have arrived in the spool."""
+"""The spool of packages: reading files that have arrived there, and its reserve."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from pkgd.blocking import Blocking
 from pkgd.errors import TooLarge
+from pkgd.packages.layout import SPOOL
 from pkgd.packages.pathlists import PathList, read_paths
 from pkgd.packages.records import Arrival
+from pkgd.storage.fsops import DurableTree, FileSystem
 from pkgd.storage.interfaces import Reader
+from pkgd.storage.reserve import Reserve
 from pkgd.storage.spool import Spool
 
-__all__ = ["Staging"]
+__all__ = ["Staging", "state_reserve"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -78,3 +81,8 @@ class Staging:
             yield reader
         finally:
             reader.close()
+
+
+def state_reserve(state_dir: str, fs: FileSystem) -> Reserve:
+    """What deletes may have in the state directory on a full disk: that of the packages' spool."""
+    return Spool(DurableTree(state_dir, fs), SPOOL).reserve

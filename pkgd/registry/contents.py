@@ -69,6 +69,11 @@ class ContentsReader:
             if not await self._index.knows(name):
                 await self._index.fill(name, directory(name), await self._read(name))
 
+    async def referrers(self, name: RepositoryName, subject: Digest) -> list[bytes]:
+        """The entries of manifests that name a subject, in the order of their digests: from the tree, all of it."""
+        found = sorted((await self._read(name)).referrers, key=lambda one: one.digest)
+        return [one.descriptor for one in found if one.subject == str(subject)]
+
     async def _read(self, name: RepositoryName) -> Contents:
         blobs, referrers = [], []
         for place in directories(name):

@@ -12,7 +12,7 @@ A repository at a time, and nobody waits for it. A blob goes if all of this is s
 What a manifest names is every digest in its text, whatever it stands for: more than its config, layers, children and
 subject is kept rather than less. Where a manifest cannot be read, is not what its name says, or was set aside by the
 scrub, nothing of its repository is removed. Manifests stay, tagged or not: which go is for retention. Nothing is
-written, so it works on a full disk.
+written, so it works on a full disk. Of a repository in which nothing is left the directories go, too.
 """
 
 from __future__ import annotations
@@ -33,12 +33,25 @@ from pkgd.registry.leases import Leases
 from pkgd.registry.naming import UnreadableManifest, namings
 from pkgd.sharing import KeyedLock
 from pkgd.state import Index
-from pkgd.storage.interfaces import Dated, Dating, ObjectStore
-from pkgd.storage.layout import blob_key, blobs_prefix, digest_of_file, directories, directory
+from pkgd.storage.interfaces import Dated, Dating, ObjectStore, Pruning
+from pkgd.storage.layout import (
+    blob_key,
+    blobs_prefix,
+    digest_of_file,
+    directories,
+    directory,
+    legacy_prefix,
+    manifests_prefix,
+    tags_prefix,
+)
 
 __all__ = ["Collector", "Found", "Policy"]
 
 log = Logger()
+
+
+def _never(name: RepositoryName) -> bool:
+    return False
 
 
 @frozen
@@ -48,11 +61,14 @@ class Policy:
     :param grace: how long garbage has to have been garbage, in seconds.
     :param apply: remove it; else only say what would be removed.
     :param alone: no daemon runs, so nobody is pushing: what files' own times say is enough.
+    :param is_forgettable: whether a repository may leave no trace. Of a name that, once nobody hosts it, would mean an
+        upstream's the empty directories stay.
     """
 
     grace: float
     apply: bool
     alone: bool = False
+    is_forgettable: Callable[[RepositoryName], bool] = _never
 
 
 @define
@@ -79,8 +95,8 @@ class _Blob:
     file: Dated = field(repr=False)
 
 
-class _Store(ObjectStore, Dating, Protocol):
-    """A store that dates its objects, too."""
+class _Store(ObjectStore, Dating, Pruning, Protocol):
+    """A store that dates its objects, too, and does away with empty prefixes."""
 
 
 class Collector:
@@ -140,6 +156,8 @@ class Collector:
                 key = one.place, str(one.digest)
                 seen[key] = self._since.get(key, began)
                 await self._judge(name, one, policy, found, seen, began)
+            if policy.apply and found.objects == len(blobs) and policy.is_forgettable(name):
+                await self._prune(name)
         except (Storage, UnreadableManifest) as error:
             found.problem = error.message if isinstance(error, Storage) else str(error)
             log.warn("no garbage of {name} was removed: {reason}", name=name, reason=found.problem)
@@ -182,6 +200,13 @@ class Collector:
             gone = await self._store.delete(blob_key(one.place, one.digest))
             await self._index.remove_blob(one.place, str(one.digest))
             return gone
+
+    async def _prune(self, name: RepositoryName) -> None:
+        """Remove what directories of the repository are empty; no manifest is pushed meanwhile."""
+        async with self._locks.holding(name):
+            for place in directories(name):
+                for prefix in (tags_prefix, manifests_prefix, legacy_prefix, blobs_prefix):
+                    await self._store.prune(prefix(place))
 
     # -- reading --
 

@@ -8,6 +8,7 @@ answer. A repository's pushes and deletes follow one another; reads (`pkgd.regis
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from attrs import frozen
 from twisted.logger import Logger
@@ -27,6 +28,7 @@ from pkgd.sharing import KeyedLock
 from pkgd.state import Index
 from pkgd.storage.interfaces import ObjectStore
 from pkgd.storage.layout import directories, directory, manifest_key, media_type_key, tag_key
+from pkgd.storage.reserve import Reserve
 from pkgd.storage.space import FreeSpace
 
 __all__ = ["Manifests", "Pushed", "TagChange"]
@@ -70,6 +72,7 @@ class Manifests:
         legacy: LegacyManifests,
         contents: ContentsReader,
         space: FreeSpace,
+        reserve: Reserve,
         blocking: Blocking,
         locks: KeyedLock,
         sparse: Globs,
@@ -86,6 +89,7 @@ class Manifests:
         self._legacy = legacy
         self._contents = contents
         self._space = space
+        self._reserve = reserve
         self._blocking = blocking
         self._locks = locks
         self._sparse = sparse
@@ -216,8 +220,8 @@ class Manifests:
         """Remove a tag's legacy files; the manifests stay, where a digest finds them. False if there are none."""
         found = False
         while (legacy := await self._legacy.by_tag(name, tag)) is not None:
-            found = True
-            await self._store.link(legacy.key, manifest_key(directory(name), Digest.of(legacy.data)))
+            found, target = True, manifest_key(directory(name), Digest.of(legacy.data))
+            await self._reserve.freeing(self._blocking, partial(self._store.link, legacy.key, target))
             await self._legacy.remove(legacy)
         return found
 

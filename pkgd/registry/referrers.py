@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 from attrs import frozen
+from twisted.logger import Logger
 
-from pkgd.errors import InvalidDigest, UnknownManifest
+from pkgd.errors import FailedStorage, InvalidDigest, UnknownManifest
 from pkgd.formats.digest import Digest
 from pkgd.formats.names import RepositoryName, Tag
 from pkgd.formats.oci import INDEX
@@ -17,6 +18,8 @@ from pkgd.sharing import KeyedLock
 from pkgd.state import Index
 
 __all__ = ["Referrers", "ReferrersPage", "fallback_tag", "page_of", "parse_entries", "wellformed_entries"]
+
+log = Logger()
 
 # Clients read at most 4 MiB of a list; a page ends well below.
 PAGE_BYTES = 3 << 20
@@ -48,9 +51,21 @@ class Referrers:
         :param artifact_type: only those of this type.
         :param after: the last digest of the page before.
         """
-        await self._contents.ensure_known(name, self._locks)
-        known = await self._index.referrers(name, str(subject))
-        return page_of([*await self._fallback(name, subject), *(entry for _, entry in known)], artifact_type, after)
+        known = await self._known(name, subject)
+        return page_of([*await self._fallback(name, subject), *known], artifact_type, after)
+
+    async def _known(self, name: RepositoryName, subject: Digest) -> list[bytes]:
+        """The entries of manifests that name the subject."""
+        try:
+            await self._contents.ensure_known(name, self._locks)
+            return [entry for _, entry in await self._index.referrers(name, str(subject))]
+        except FailedStorage as error:
+            # On a full disk the index may not learn of a repository, and reads go on: each from the tree, in turn.
+            log.warn(
+                "referrers in {name} are looked for without the index: {reason}", name=name, reason=error.operation
+            )
+        async with self._locks.holding(name):
+            return await self._contents.referrers(name, subject)
 
     async def _fallback(self, name: RepositoryName, subject: Digest) -> list[bytes]:
         """The entries of the list that clients keep under the fallback tag.

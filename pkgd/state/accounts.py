@@ -18,7 +18,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python.failure import Failure
 
-from pkgd.errors import ConfigError, FailedStorage
+from pkgd.errors import ConfigError, FailedStorage, NoSpace, ReadOnlyStorage, Storage
+from pkgd.state.database import is_full
 
 __all__ = ["Accounts", "AccountsFile"]
 
@@ -48,22 +49,32 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 
 
 class AccountsFile:
-    """The file at `path`, as a process opens it. Everything here blocks."""
+    """The file at `path`, as a process opens it. Everything here blocks.
 
-    def __init__(self, path: str) -> None:
+    :param make_room: asked for space on a full disk, for what may not wait until there is some.
+    """
+
+    def __init__(self, path: str, make_room: Callable[[], object] = lambda: None) -> None:
         self.path = path
+        self.make_room = make_room
 
     def prepare(self) -> None:
         """Make the file where there is none, see that it is whole, and bring it to the present schema.
+
+        On a full disk it has the room that can be made.
 
         :raises ConfigError: if it cannot be used; it is left as it is.
         """
         try:
             self._make()
-            with closing(self.connect()) as connection:
-                self._check(connection)
-                self._migrate(connection)
-        except (sqlite3.Error, OSError) as error:
+            try:
+                self._bring_up()
+            except sqlite3.Error as error:
+                if not is_full(error):
+                    raise
+                self.make_room()
+                self._bring_up()
+        except (sqlite3.Error, OSError, Storage) as error:
             raise self._unusable(str(error)) from error
 
     def connect(self) -> sqlite3.Connection:
@@ -72,16 +83,26 @@ class AccountsFile:
         configure(connection)
         return connection
 
-    def run(self, interaction: Callable[[Any], T]) -> T:
+    def run(self, interaction: Callable[[Any], T], is_urgent: bool = False) -> T:
         """One transaction, at once: for commands.
 
-        :raises FailedStorage: if the file cannot take it.
+        :param is_urgent: on a full disk, it is tried once more with the room that can be made.
+        :raises Storage: if the file cannot take it.
         """
         try:
-            with closing(self.connect()) as connection, connection:
-                return interaction(connection.cursor())
+            return self._run(interaction)
         except sqlite3.Error as error:
-            raise FailedStorage(f"{self.path}: {error}") from error
+            if not (is_urgent and is_full(error)):
+                raise _refusal(self.path, error) from error
+        try:
+            self.make_room()
+            return self._run(interaction)
+        except sqlite3.Error as error:
+            raise _refusal(self.path, error) from error
+
+    def _run(self, interaction: Callable[[Any], T]) -> T:
+        with closing(self.connect()) as connection, connection:
+            return interaction(connection.cursor())
 
     def _make(self) -> None:
         """An empty file that only its owner may read, its name durable; SQLite gives its helpers the same mode."""
@@ -105,6 +126,11 @@ class AccountsFile:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+    def _bring_up(self) -> None:
+        with closing(self.connect()) as connection:
+            self._check(connection)
+            self._migrate(connection)
 
     def _check(self, connection: sqlite3.Connection) -> None:
         """
@@ -143,8 +169,11 @@ class AccountsFile:
 class Accounts:
     """The file as the daemon uses it, through one thread. `open` and `start` before use."""
 
-    def __init__(self, reactor: IReactorFromThreads, path: str) -> None:
-        self.file = AccountsFile(path)
+    def __init__(self, reactor: IReactorFromThreads, path: str, make_room: Callable[[], object] = lambda: None) -> None:
+        """
+        :param make_room: see `AccountsFile`.
+        """
+        self.file = AccountsFile(path, make_room)
         self._version = 0
         self._pool: Any = ConnectionPool(
             "sqlite3",
@@ -174,17 +203,27 @@ class Accounts:
         """Finish what has been begun, and close. Blocks. May be called without `start`."""
         self._pool.close()
 
-    def run(self, interaction: Callable[[Any], T]) -> Deferred[T]:
+    def run(self, interaction: Callable[[Any], T], is_urgent: bool = False) -> Deferred[T]:
         """Run one transaction, in the order of the calls; it is durable when the Deferred fires.
 
-        :raises FailedStorage: if the file does not take it; nothing of it has happened then.
+        :param is_urgent: see `AccountsFile.run`.
+        :raises Storage: if the file does not take it; nothing of it has happened then.
         """
+
+        def with_room(transaction: Any) -> T:
+            self.file.make_room()
+            return interaction(transaction)
+
+        def again(failure: Failure) -> Failure | Deferred[T]:
+            return self._pool.runInteraction(with_room) if is_full(failure.value) else failure
 
         def refuse(failure: Failure) -> T:
             failure.trap(sqlite3.Error)
-            raise FailedStorage(f"pkgd.sqlite: {failure.getErrorMessage()}") from failure.value
+            raise _refusal("pkgd.sqlite", failure.value) from failure.value
 
         done: Deferred[T] = self._pool.runInteraction(interaction)
+        if is_urgent:
+            done.addErrback(again)
         return done.addErrback(refuse)
 
     def has_changed(self) -> Deferred[bool]:
@@ -202,6 +241,16 @@ def configure(connection: sqlite3.Connection) -> None:
     """Have commits wait for the disk: WAL with `synchronous = FULL` syncs at each. Nothing deleted stays readable."""
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA secure_delete = ON")
+
+
+def _refusal(where: str, error: Any) -> Storage:
+    """What SQLite's refusal is to everybody else."""
+    kind: type[Storage] = FailedStorage
+    if is_full(error):
+        kind = NoSpace
+    elif getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:  # the rest says why
+        kind = ReadOnlyStorage
+    return kind(f"{where}: {error}")
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:

@@ -20,12 +20,15 @@ from twisted.python.failure import Failure
 
 from pkgd.errors import FailedStorage
 
-__all__ = ["Database", "InlineDatabase", "Tables", "refusal", "rows"]
+__all__ = ["Database", "InlineDatabase", "Tables", "is_full", "refusal", "rows"]
 
 T = TypeVar("T")
 
 # The file of another version is begun anew: what is in it can be derived.
 VERSION = 2
+
+# What SQLite says where it finds no space: for a row, or to share its index of the log.
+_FULL = frozenset([sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE])
 
 _MARKS = "CREATE TABLE IF NOT EXISTS mark (name TEXT PRIMARY KEY, value INTEGER NOT NULL);"
 
@@ -46,8 +49,14 @@ class Tables:
 class Database:
     """The file at `path`. `open` before use; `run` returns when the database has done it."""
 
-    def __init__(self, reactor: IReactorFromThreads | None, path: str) -> None:
+    def __init__(
+        self, reactor: IReactorFromThreads | None, path: str, make_room: Callable[[], object] = lambda: None
+    ) -> None:
+        """
+        :param make_room: asked for space to open the file on a full disk.
+        """
         self._path = path
+        self._make_room = make_room
         self._pool: Any = ConnectionPool(
             "sqlite3",
             path,
@@ -68,13 +77,33 @@ class Database:
     def open(self) -> None:
         """Make the file fit for use: a damaged or foreign one is begun anew. Blocks.
 
-        After an unclean stop, what its owners distrust is withdrawn.
+        After an unclean stop, what its owners distrust is withdrawn. On a full disk the last resort is what the file
+        itself takes up: it is begun anew, too.
+
+        :raises FailedStorage: if there can be no such file.
         """
+        try:
+            if not self._can_go_on():
+                self._remove()
+                self._prepare()
+        except sqlite3.Error as error:
+            raise FailedStorage(f"index: {error}") from error
+
+    def _can_go_on(self) -> bool:
+        """Go on with the file that is there, if that is possible."""
+        try:
+            self._prepare()
+        except sqlite3.DatabaseError as error:
+            if not is_full(error):
+                return False
+        else:
+            return True
+        self._make_room()
         try:
             self._prepare()
         except sqlite3.DatabaseError:
-            self._remove()
-            self._prepare()
+            return False
+        return True
 
     def start(self) -> None:
         """Start the database's thread."""
@@ -128,8 +157,8 @@ class Database:
 class InlineDatabase(Database):
     """A database without a thread, for commands: `run` has done it when it returns. First, `begin_anew` or `go_on`."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(None, path)
+    def __init__(self, path: str, make_room: Callable[[], object] = lambda: None) -> None:
+        super().__init__(None, path, make_room)
         self._connection: sqlite3.Connection | None = None
 
     def begin_anew(self) -> None:
@@ -182,6 +211,11 @@ def _open_connection(connection: sqlite3.Connection) -> None:
     """
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA temp_store = MEMORY")
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether it is for lack of space that SQLite refuses."""
+    return getattr(error, "sqlite_errorcode", None) in _FULL
 
 
 def refusal(failure: Failure) -> str:

@@ -17,6 +17,7 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from threading import Lock
 
 from pkgd.errors import BusyStorage, FailedStorage, NoSpace, ReadOnlyStorage
 
@@ -35,6 +36,7 @@ _ERRORS = {
     errno.ENOMEM: BusyStorage,
 }
 _MISSING = frozenset([errno.ENOENT, errno.ENOTDIR])
+_NOT_EMPTY = frozenset([errno.ENOTEMPTY, errno.EEXIST])
 
 
 @contextmanager
@@ -78,6 +80,10 @@ class FileSystem:
         """ftruncate(2)."""
         os.ftruncate(fd, size)
 
+    def allocate(self, fd: int, size: int) -> None:
+        """posix_fallocate(3): a file of this size, whose space nobody else can take."""
+        os.posix_fallocate(fd, 0, size)
+
     def rename(self, source: str, target: str) -> None:
         """rename(2)."""
         os.rename(source, target)
@@ -93,6 +99,10 @@ class FileSystem:
     def mkdir(self, path: str) -> None:
         """mkdir(2)."""
         os.mkdir(path, 0o750)
+
+    def rmdir(self, path: str) -> None:
+        """rmdir(2)."""
+        os.rmdir(path)
 
     def stat(self, path: str) -> os.stat_result:
         """stat(2)."""
@@ -125,7 +135,8 @@ class FileSystem:
 class DurableTree:
     """The durable sequences, on paths below one root.
 
-    Knows which directories are durable already, so that each is fsynced once.
+    Knows which directories are durable already, so that each is fsynced once. One that is removed is so no more: who
+    has found it durable before, and then puts something into another one of its name, makes sure of that one, too.
     """
 
     def __init__(self, root: str, fs: FileSystem, fsync: bool = True) -> None:
@@ -133,6 +144,8 @@ class DurableTree:
         self.fs = fs
         self._fsync = fsync
         self._durable: set[str] = set()
+        self._removals = 0
+        self._noting = Lock()
 
     def path(self, key: str) -> str:
         """The path of a key."""
@@ -169,10 +182,35 @@ class DurableTree:
             return
         parent = os.path.dirname(path)
         self.make_directory(parent)
+        removals = self._removals
         with suppress(FileExistsError):
             self.fs.mkdir(path)
         self.sync_directory(parent)
-        self._durable.add(path)
+        with self._noting:
+            if removals == self._removals:
+                self._durable.add(path)
+
+    def remove_directory(self, path: str) -> bool:
+        """Remove a directory, if it is there and empty. That is not durable: it may be there again, and still empty."""
+        self._forget(path)
+        try:
+            self.fs.rmdir(path)
+        except OSError as error:
+            if error.errno in _NOT_EMPTY or error.errno in _MISSING:
+                return False
+            raise
+        # Of those too who have looked in between.
+        self._forget(path)
+        return True
+
+    def _forget(self, *paths: str) -> None:
+        """These may not be durable any more; without any, none may be."""
+        with self._noting:
+            self._removals += 1
+            if paths:
+                self._durable.difference_update(paths)
+            else:
+                self._durable.clear()
 
     def rename_into(self, source: str, target: str) -> None:
         """Move a durable file to its place, durably."""
@@ -183,7 +221,7 @@ class DurableTree:
         try:
             self._place(self.fs.link, source, target)
         except FileExistsError:
-            self.sync_directory(os.path.dirname(target))
+            self._settle_directory(os.path.dirname(target))
         except OSError as error:
             if error.errno in _NO_LINK:
                 return False
@@ -198,10 +236,16 @@ class DurableTree:
             call(source, target)
         except FileNotFoundError:
             # Somebody has removed the directory under us; what was known of it is void.
-            self._durable.clear()
+            self._forget()
             self.make_directory(directory)
             call(source, target)
+        self._settle_directory(directory)
+
+    def _settle_directory(self, directory: str) -> None:
+        """Make a directory's entries durable, and itself, if it has been removed and made again meanwhile."""
         self.sync_directory(directory)
+        if directory not in self._durable:
+            self.make_directory(directory)
 
     def settle(self, path: str) -> None:
         """Make durable whether there is such a file, after a write to it has failed half-way."""

@@ -17,6 +17,7 @@ __all__ = [
     "Entries",
     "Entry",
     "ObjectStore",
+    "Pruning",
     "Reader",
     "Staged",
     "StoredReader",
@@ -141,3 +142,13 @@ class Dating(Protocol):
 
     async def dated(self, prefix: str) -> list[Dated]:
         """The objects directly under the prefix, in no order; empty if there is no such prefix."""
+
+
+class Pruning(Protocol):
+    """An extra ability: to do away with prefixes that have nothing below them, where a store has such."""
+
+    async def prune(self, prefix: str) -> None:
+        """Remove the prefix if there is nothing below it, and then those above it of which the same is so.
+
+        Whoever puts an object there at the same time gets it.
+        """

@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class LocalStore:
-    """See the module. Implements `ObjectStore`, `Versioned` and `Dating`."""
+    """See the module. Implements `ObjectStore`, `Versioned`, `Dating` and `Pruning`."""
 
     def __init__(
         self,
@@ -81,7 +81,18 @@ class LocalStore:
             return await self._measured("link", self._link, source, target)
 
     async def delete(self, key: str) -> bool:
-        """See `ObjectStore.delete`."""
+        """See `ObjectStore.delete`. It may take the spool's reserve."""
+        tried = False
+
+        async def remove() -> bool:
+            nonlocal tried
+            again, tried = tried, True
+            # It may have been only the directory's fsync that found no space.
+            return (again and await self.stat(key) is None) or await self._remove(key)
+
+        return await self._spool.reserve.freeing(self._blocking, remove)
+
+    async def _remove(self, key: str) -> bool:
         await self._settled(key)
         async with self._writing(key):
             return await self._measured("delete", self._delete, key)
@@ -93,6 +104,10 @@ class LocalStore:
     async def dated(self, prefix: str) -> DatedObjects:
         """See `Dating.dated`."""
         return await self._measured("dated", self._dated, prefix)
+
+    async def prune(self, prefix: str) -> None:
+        """See `Pruning.prune`."""
+        await self._blocking.disk(self._prune, prefix)
 
     def version(self, key: str) -> object | None:
         """See `Versioned.version`: one stat of a file that has just been read, so in memory."""
@@ -215,6 +230,11 @@ class LocalStore:
     def _delete(self, key: str) -> bool:
         with storage_errors():
             return self._tree.remove(self._settled_path(key))
+
+    def _prune(self, prefix: str) -> None:
+        with storage_errors():
+            while prefix and self._tree.remove_directory(self._tree.path(prefix)):
+                prefix = os.path.dirname(prefix)
 
     def _dated(self, prefix: str) -> DatedObjects:
         found = []

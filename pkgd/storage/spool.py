@@ -4,6 +4,7 @@
     __spool__/uploads/<id>.json   which repository it belongs to
     __spool__/fills/<random>      an object on its way from an upstream; swept at start
     __spool__/tmp/<random>        a small object on its way; swept at start
+    __spool__/reserve             space for deletes on a full disk (`pkgd.storage.reserve`)
 
 A small piece is written and hashed in one thread hop (`StagedFile.append`), a large one by two threads at
 the same time (`write`, `hash`): hashing is what takes longest.
@@ -23,6 +24,7 @@ from pkgd.formats.digest import Digest, hasher
 from pkgd.storage.fsops import DurableTree, storage_errors
 from pkgd.storage.layout import SPOOL
 from pkgd.storage.reader import LocalReader
+from pkgd.storage.reserve import Reserve
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -185,6 +187,7 @@ class Spool:
         self._uploads = tree.path(f"{prefix}/uploads")
         self._fills = tree.path(f"{prefix}/fills")
         self._temporary = tree.path(f"{prefix}/tmp")  # noqa: S108
+        self.reserve = Reserve(tree, f"{prefix}/reserve")
 
     def prepare(self) -> None:
         """Make the directories, and remove what a crash left half-written; once it has succeeded, nothing.

@@ -161,6 +161,19 @@ class FileTests(TestCase):
         await admin.close()
         self.assertEqual(os.listdir(directory), [])
 
+    async def test_file_that_cannot_be_removed(self) -> None:
+        """As on a disk that takes no more, or where somebody has been before us: that doesn't hold up the stop."""
+        directory = self.mktemp()
+        os.makedirs(directory)
+        admin = self.socket_at(directory)
+        admin.listen()
+        os.unlink(os.path.join(directory, SOCKET))
+
+        with capturedLogs() as logs:
+            await admin.close()
+
+        self.assertIn("could not be removed", logs[-1]["log_format"])
+
     def test_long_path(self) -> None:
         """Where the path is too long there is no socket, and the log says why."""
         with capturedLogs() as logs:

@@ -55,6 +55,12 @@ class ValueTests(ConfigCase):
         for text in ("nginx", "10.0.0.0/33", "10.0.0", "''", "0x7f.1"):
             self.assert_refused(f"server: {{trusted_proxies: [{text}]}}", "server.trusted_proxies")
 
+    def test_grace(self) -> None:
+        """Garbage has to have been garbage for ten minutes: a push is not done in one step."""
+        for text in ("0s", "599s", "9.99m"):
+            self.assert_refused(f"storage: {{gc: {{grace: {text}}}}}", "storage.gc.grace")
+        self.assertEqual(self.read("storage: {gc: {grace: 10m}}").storage.gc.grace, 600.0)
+
     def test_tls_pair(self) -> None:
         """A certificate without its key, or a key alone, is refused."""
         for one in ("certificate", "key"):

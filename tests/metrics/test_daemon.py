@@ -40,6 +40,7 @@ pkgd_storage_operation_duration_seconds{op,driver,result}
 pkgd_storage_bytes{kind}
 pkgd_storage_objects{kind}
 pkgd_storage_free_bytes
+pkgd_storage_reserved
 pkgd_uploads_active
 pkgd_uploads_expired_total
 pkgd_publish_duration_seconds{type}

@@ -36,7 +36,7 @@ class FillingTests(SynchronousTestCase):
         lists = PathLists(apt_directory("main"), ground.store, ground.blocking)
         suite = AptSuite(AptSettings(name="main", contents=True), _SUITE, ground.signer, lists)
         shelf = Shelf(suite_directory("main", "stable"), ground.store, ground.blocking)
-        self.publisher = Publisher(shelf, suite, ground.clock, Window())
+        self.publisher = Publisher(shelf, suite, ground.clock, Window(), ground.spool.reserve)
         result(self.publisher.load())
 
         async def is_named(gone: Gone, path: str) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from pkgd.errors import AlreadyExists, SigningError
+from pkgd.errors import AlreadyExists, NoSpace, SigningError
 from pkgd.packages.apt import AptRepository
 from pkgd.packages.aptsuite import AptSuite
 from pkgd.packages.drafts import Draft
@@ -18,6 +19,7 @@ from pkgd.packages.segments import SegmentReader
 from pkgd.packages.shelf import Shelf
 from tests.packages.fixtures import FakeSigner, Ground, made_deb, result
 from tests.packages.readers import read_suite
+from tests.storage.fixtures import FullFileSystem
 
 
 class SlowSigner(FakeSigner):
@@ -159,7 +161,8 @@ class PublisherTests(SynchronousTestCase):
         ground = self.ground
         lists = PathLists("apt/other", ground.store, ground.blocking)
         suite = AptSuite(AptSettings(name="other"), SuiteSettings(codename="stable"), self.signer, lists)
-        publisher = Publisher(Shelf("apt/other", ground.store, ground.blocking), suite, ground.clock, Window())
+        shelf = Shelf("apt/other", ground.store, ground.blocking)
+        publisher = Publisher(shelf, suite, ground.clock, Window(), ground.spool.reserve)
         result(publisher.load())
 
         async def touch(draft: Draft) -> None:
@@ -291,3 +294,70 @@ class SegmentReaderTests(SynchronousTestCase):
         """Which `available` had not said."""
         served = result(self.repository.open("dists/stable/main/binary-amd64/Packages.gz"))
         self.assertEqual(served.reader.read_at(0, 10), b"")
+
+
+class FullDiskTests(SynchronousTestCase):
+    """On a disk without any space left."""
+
+    def setUp(self) -> None:
+        self.fs = FullFileSystem()
+        self.ground = ground = Ground(os.path.abspath(self.mktemp()), in_memory=False, fs=self.fs)
+        self.signer = SlowSigner()
+        self.repository = AptRepository(
+            AptSettings(name="main"), ground.store, ground.spool, ground.blocking, self.signer, ground.clock
+        )
+        result(self.repository.start())
+        result(self.add("first"))
+        result(self.add("second"))
+        ground.spool.reserve.take()
+
+    async def add(self, name: str) -> Any:
+        return await self.repository.add("stable", "main", self.ground.arrival("x.deb", made_deb(name)))
+
+    def packages(self) -> list[str]:
+        return [one.name for one in result(self.repository.list("stable"))]
+
+    def remove(self, name: str) -> None:
+        result(self.repository.remove("stable", "main", f"{name}_1.0_amd64.deb"))
+
+    def test_a_package_is_taken_out(self) -> None:
+        """Which has to be published: the reserve is given up for it, and for the next ones."""
+        self.fs.full = True
+        self.remove("first")
+        self.assertEqual(self.packages(), ["second"])
+        self.assertFalse(os.path.exists(self.ground.tree.path("spool/reserve")))
+        self.remove("second")
+        self.assertEqual(self.packages(), [])
+
+    def test_an_upload_gets_nothing_of_it(self) -> None:
+        """It is refused, and what deletes need stays."""
+        arrival = self.ground.arrival("x.deb", made_deb("third"))
+        self.fs.full = True
+        with self.assertRaises(NoSpace):
+            result(self.repository.add("stable", "main", arrival))
+        self.assertTrue(os.path.exists(self.ground.tree.path("spool/reserve")))
+        self.assertEqual(self.packages(), ["first", "second"])
+
+    def test_who_shares_the_publish_gains_by_it(self) -> None:
+        """An upload whose file is there already is published with what is taken out."""
+        self.signer.slow = True
+        busy = Deferred.fromCoroutine(self.add("third"))
+        upload = Deferred.fromCoroutine(self.add("fourth"))
+        removal = Deferred.fromCoroutine(self.repository.remove("stable", "main", "first_1.0_amd64.deb"))
+        self.fs.full = True
+        while self.signer.waiting:
+            self.signer.go()
+        self.failureResultOf(busy, NoSpace)
+        self.assertEqual(self.successResultOf(removal).generation, self.successResultOf(upload).generation)
+        self.assertEqual(self.packages(), ["fourth", "second"])
+
+    def test_without_a_reserve(self) -> None:
+        """What was published stays published, and is taken out once there is space."""
+        self.ground.spool.reserve.release()
+        self.fs.full, self.fs._reserve = True, ""
+        with self.assertRaises(NoSpace):
+            self.remove("first")
+        self.assertEqual(self.packages(), ["first", "second"])
+        self.fs.full = False
+        self.remove("first")
+        self.assertEqual(self.packages(), ["second"])

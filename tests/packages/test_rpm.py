@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -18,6 +19,7 @@ from tests.formats.openpgp.keyfiles import key
 from tests.formats.rpms import binary, int32, reader, rpm, string
 from tests.packages.fixtures import NOW, FakeSigner, Ground, result
 from tests.packages.readers import read_rpm_repository
+from tests.storage.fixtures import FullFileSystem
 
 _DAY = 24 * 3600
 _COMPS = b"<?xml version='1.0'?><comps><group/></comps>"
@@ -236,6 +238,21 @@ class RpmExtraTests(RpmCase):
         self.assertEqual(found["group"], [_COMPS.decode()])
         self.assertEqual(found["updateinfo"], ["<updates/>"])
         self.assertEqual(found["modules"], ["---\ndocument: modulemd\n"])
+
+    def test_on_a_full_disk_things_are_taken_out(self) -> None:
+        """Packages and documents: the reserve is given up to publish that."""
+        fs = FullFileSystem()
+        self.ground = Ground(os.path.abspath(self.mktemp()), in_memory=False, fs=fs)
+        self.repository = self.made()
+        path = self.add(made_rpm()).path
+        self.put("group", _COMPS)
+        self.ground.spool.reserve.take()
+        fs.full = True
+        result(self.repository.remove(path))
+        self.assertEqual(self.packages(), [])
+        self.ground.spool.reserve.take()
+        result(self.repository.remove_extra("group"))
+        self.assertNotIn("group", read_rpm_repository(self.fetch))
 
     def test_documents_stay_when_packages_come(self) -> None:
         """And after a restart."""

@@ -151,7 +151,7 @@ class Registry:
         self.immutable = ImmutableTags(immutable, self.contents, self.stored, blocking)
         self.manifests = Manifests(
             *(store, self.index, self.blobs, self.stored, self.legacy, self.contents),
-            *(self.space, blocking, self.locks, Globs(sparse), self.immutable),
+            *(self.space, self.place.spool.reserve, blocking, self.locks, Globs(sparse), self.immutable),
         )
         self.referrers = Referrers(self.stored, self.contents, self.index, self.locks)
         self.catalog = Catalog(store)

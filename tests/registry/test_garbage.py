@@ -7,6 +7,7 @@ import os
 
 from pkgd.errors import UnknownBlob
 from pkgd.formats.digest import Digest
+from pkgd.formats.names import RepositoryName
 from pkgd.progress import Silent, Until
 from pkgd.registry.garbage import Collector, Found, Policy
 from pkgd.storage.fsops import FileSystem
@@ -15,6 +16,11 @@ from tests.registry.fixtures import APP, OTHER, Registry, RegistryCase, body, de
 from tests.storage.fixtures import FaultyFileSystem
 
 GRACE = 100.0
+
+
+def manifest_of(layer: bytes) -> bytes:
+    """What `push_image` pushes."""
+    return image(Digest.of(b"{}"), Digest.of(layer))
 
 
 class GarbageCase(RegistryCase):
@@ -37,7 +43,7 @@ class GarbageCase(RegistryCase):
     def pass_(self, apply: bool = True, after: float = GRACE + 1, alone: bool = False) -> list[Found]:
         """A pass, some time after what was before."""
         self.registry.clock.advance(after)
-        return self.do(self.collector.run(Policy(GRACE, apply, alone), Silent()))
+        return self.do(self.collector.run(Policy(GRACE, apply, alone, lambda name: name != "kept"), Silent()))
 
     def passes(self) -> None:
         """So many that whatever is garbage has gone."""
@@ -128,6 +134,27 @@ class CollectTests(GarbageCase):
         self.assertTrue(self.has(garbage) and self.has(Digest.of(b"layer")))
         self.assertFalse(self.has(garbage, OTHER))
         self.assertIn("damaged", self.pass_()[0].problem)
+
+    def test_directories(self) -> None:
+        """With the last blob the directories go, unless the name is to be remembered; those of others stay."""
+        names = [RepositoryName(one) for one in ("team/gone", "team/gone/below", "kept", "sub/deep")]
+        for name in names:
+            manifest = self.do(self.registry.push_image(name, "v1", b"layer"))
+            if name != "team/gone/below":
+                self.do(self.registry.manifests.delete(name, Digest.of(manifest)))
+        self.pass_()
+        self.pass_(apply=False)
+        self.assertTrue(os.path.isdir(self.path("sub/deep")))
+
+        self.passes()
+
+        self.assertEqual(sorted(os.listdir(self.path("team/gone"))), ["below"])
+        self.assertFalse(os.path.exists(self.path("sub")))
+        self.assertTrue(os.path.isdir(self.path("kept/manifests/by-digest")))
+        self.assertEqual(self.do(self.registry.pull(names[1], "v1")), manifest_of(b"layer"))
+        self.do(self.registry.push_image(names[0], "v2", b"again"))
+        self.passes()
+        self.assertEqual(self.do(self.registry.pull(names[0], "v2")), manifest_of(b"again"))
 
     def test_dry(self) -> None:
         """A dry run says what would go, and touches nothing."""

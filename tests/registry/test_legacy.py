@@ -10,7 +10,7 @@ from pkgd.formats.names import RepositoryName, Tag
 from pkgd.formats.oci import DOCKER_IMAGE, IMAGE
 from pkgd.storage.layout import legacy_key, manifest_key, tag_key
 from tests.registry.fixtures import APP, Registry, RegistryCase, image, image_index, tree
-from tests.storage.fixtures import FaultyFileSystem
+from tests.storage.fixtures import FaultyFileSystem, FullFileSystem
 
 V1 = Tag("v1")
 
@@ -259,6 +259,18 @@ class DeleteTests(LegacyCase):
         self.delete(Tag("v2"))
 
         self.assertEqual(os.stat(self.path(manifest_key(APP, Digest.of(self.other)))).st_ino, inode)
+
+    def test_has_the_reserve_for_what_it_needs(self) -> None:
+        """A directory for that link, where there was none: on a full disk the reserve is given up for it."""
+        fs = FullFileSystem()
+        full = Registry(self.registry.place.tree.root, fs, run=1)
+        full.place.spool.reserve.take()
+        fs.full = True
+
+        self.do(full.manifests.delete(APP, Tag("v2")))
+
+        self.assert_unknown("v2")
+        self.assertEqual(self.pull(str(Digest.of(self.other))), self.other)
 
 
 class DigestTests(LegacyCase):

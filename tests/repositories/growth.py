@@ -118,7 +118,9 @@ def _ground(scratch: Path) -> tuple[Ground, NativeSigner]:
 
 
 def _fill(ground: Ground, base: str, composer: Composer, window: Any, change: Callable[[Draft], Any]) -> None:
-    publisher = Publisher(Shelf(base, ground.store, ground.blocking), composer, ground.clock, window)
+    publisher = Publisher(
+        Shelf(base, ground.store, ground.blocking), composer, ground.clock, window, ground.spool.reserve
+    )
     result(publisher.load())
     result(publisher.submit(change))
 

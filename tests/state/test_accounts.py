@@ -13,7 +13,7 @@ from typing import Any
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
-from pkgd.errors import ConfigError, FailedStorage
+from pkgd.errors import ConfigError, FailedStorage, NoSpace, ReadOnlyStorage
 from pkgd.state.accountrows import (
     AllowRow,
     KeyRow,
@@ -214,6 +214,64 @@ class DurabilityTests(AccountsCase):
 
         self.failureResultOf(accounts.run(write), FailedStorage)
         self.assertEqual(self.do(accounts, all_keys), [])
+
+    def test_full(self) -> None:
+        """On a full disk what is urgent gets the room that can be made; all else is refused, and nothing of it kept."""
+        accounts = self.open()
+        transaction: list[Any] = []
+
+        def limit(pages: int) -> None:
+            transaction[0].execute(f"PRAGMA max_page_count = {pages}")
+
+        def write(t: Any) -> None:
+            transaction[:] = [t]
+            add_key(t, evolve(KEY, label="x" * 100_000))
+
+        self.do(accounts, lambda t: t.execute("PRAGMA max_page_count = 1"))
+        self.failureResultOf(accounts.run(write, is_urgent=True), NoSpace)
+        accounts.file.make_room = lambda: limit(1000)
+        self.failureResultOf(accounts.run(write), NoSpace)
+        self.assertEqual(self.do(accounts, all_keys), [])
+        self.assertIsNone(self.successResultOf(accounts.run(write, is_urgent=True)))
+        self.assertEqual(len(self.do(accounts, all_keys)), 1)
+
+    def test_full_for_commands(self) -> None:
+        """Commands beside the daemon have the same."""
+        self.open()
+        pages = [1]
+
+        def write(t: Any) -> None:
+            t.execute(f"PRAGMA max_page_count = {pages[0]}")
+            add_key(t, evolve(KEY, label="x" * 100_000))
+
+        file = AccountsFile(self.path, lambda: pages.append(pages.pop() + 1000))
+        self.assertRaises(NoSpace, file.run, write)
+        self.assertEqual(pages, [1])
+        file.run(write, is_urgent=True)
+        self.assertEqual(len(file.run(all_keys)), 1)
+
+    def test_opened_on_a_full_disk(self) -> None:
+        """The start has the room that can be made, too; without, it says what is wrong."""
+        self.open()
+        made: list[int] = []
+
+        class Cramped(AccountsFile):
+            def _bring_up(self) -> None:
+                if not made:
+                    error = sqlite3.OperationalError("disk I/O error")
+                    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
+                    raise error
+                super()._bring_up()
+
+        self.assertIn("disk I/O error", self.assertRaises(ConfigError, Cramped(self.path).prepare).message)
+        Cramped(self.path, lambda: made.append(1)).prepare()
+        self.assertEqual(made, [1])
+
+    def test_read_only(self) -> None:
+        """A file that cannot be written for now is the storage's refusal, and no failure."""
+        accounts = self.open()
+        self.do(accounts, lambda t: t.execute("PRAGMA query_only = ON"))
+        self.failureResultOf(accounts.run(partial(add_key, row=KEY)), ReadOnlyStorage)
 
     def test_busy(self) -> None:
         """Two processes write one after the other."""

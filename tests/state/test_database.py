@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from collections.abc import Callable
 
 from pkgd.errors import FailedStorage
 from pkgd.state import Contents
-from pkgd.state.database import rows
+from pkgd.state.database import Database, rows
 from tests.state.fixtures import StateCase
 
 NOTHING = Contents([], [], [])
+
+
+class CrampedDatabase(Database):
+    """One that cannot be opened before there is room."""
+
+    def __init__(self, path: str, make_room: Callable[[], object] = lambda: None) -> None:
+        super().__init__(None, path, make_room)
+        self.room: list[int] = []
+        self.room_without_file = False
+
+    def _prepare(self) -> None:
+        if not self.room and (os.path.exists(self._path) or not self.room_without_file):
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
+            raise error
+        super()._prepare()
 
 
 class OpenTests(StateCase):
@@ -45,6 +63,23 @@ class OpenTests(StateCase):
         self.assert_distrusted()
         self.get(self.index.fill("a", "a", NOTHING))
         self.assertEqual(self.get(self.index.holders("digest")), [])
+
+    def test_full_disk(self) -> None:
+        """Where there is no space to open the file, some is made; next, the file itself goes; and then that is said."""
+        self.database.close()
+        path = self.database._path
+        made: list[int] = []
+        database = CrampedDatabase(path, lambda: made.append(1))
+        database.room = made
+        database.open()
+        self.assertEqual(made, [1])
+        self.assertIs(database.was_clean, True)
+
+        anew = CrampedDatabase(path)
+        anew.room_without_file = True
+        anew.open()
+        self.assertIs(anew.was_clean, False)
+        self.assertRaises(FailedStorage, CrampedDatabase(path).open)
 
     def test_clean_once(self) -> None:
         """A clean stop counts for the next start only."""

@@ -19,7 +19,16 @@ from pkgd.storage.layout import SPOOL
 from pkgd.storage.local import LocalStore
 from pkgd.storage.spool import Spool, StagedFile
 
-__all__ = ["SHORT", "DiskModel", "FaultyFileSystem", "Place", "Publication", "QuietFileSystem", "outcome"]
+__all__ = [
+    "SHORT",
+    "DiskModel",
+    "FaultyFileSystem",
+    "FullFileSystem",
+    "Place",
+    "Publication",
+    "QuietFileSystem",
+    "outcome",
+]
 
 # Instead of an errno: the write takes only half of what it is given.
 SHORT = 0
@@ -162,6 +171,12 @@ class DiskModel(QuietFileSystem):
         self.trail.append(("mkdir", path))
         self._entries.add(path)
 
+    def rmdir(self, path: str) -> None:
+        """See `FileSystem.rmdir`; whether it comes back is all the same."""
+        super().rmdir(path)
+        self.trail.append(("rmdir", path))
+        self._entries.discard(path)
+
     def _appear(self, call: str, source: str, target: str) -> None:
         self.trail.append((call, target))
         risk = self.at_risk()
@@ -256,7 +271,32 @@ def _counted(name: str) -> Callable[..., Any]:
 
 
 for _name in (
-    *("pread", "fsync", "fdatasync", "truncate", "rename", "link", "unlink"),
-    *("mkdir", "stat", "fstat", "scandir", "sync"),
+    *("pread", "fsync", "fdatasync", "truncate", "allocate", "rename", "link", "unlink"),
+    *("mkdir", "rmdir", "stat", "fstat", "scandir", "sync"),
 ):
     setattr(FaultyFileSystem, _name, _counted(_name))
+
+
+class FullFileSystem(FaultyFileSystem):
+    """While `full`, it has no room for a new file or directory, unless the reserve has been given up."""
+
+    full = False
+    _reserve = ""
+
+    def open(self, path: str, flags: int) -> int:
+        """See `FileSystem.open`."""
+        if path.endswith("/reserve"):
+            self._reserve = path
+        elif flags & os.O_CREAT:
+            self._require_room(path)
+        return super().open(path, flags)
+
+    def mkdir(self, path: str) -> None:
+        """See `FileSystem.mkdir`."""
+        if not os.path.isdir(path):
+            self._require_room(path)
+        super().mkdir(path)
+
+    def _require_room(self, path: str) -> None:
+        if self.full and (not self._reserve or os.path.exists(self._reserve)):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)

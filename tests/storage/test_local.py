@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -634,3 +634,104 @@ class _DeleteAtLink(QuietFileSystem):
         with open(source, "rb"):
             os.unlink(source)
         super().link(source, target)
+
+
+class MeddlingDisk(DiskModel):
+    """A disk on which somebody else does something just before a certain call."""
+
+    meddle: Callable[[], None] | None = None
+    at = -1
+    calls = 0
+
+    def _turn(self) -> None:
+        self.calls += 1
+        meddle = self.meddle
+        if meddle is not None and self.calls - 1 == self.at:
+            self.meddle = None
+            meddle()
+
+    def open(self, path: str, flags: int) -> int:
+        self._turn()
+        return super().open(path, flags)
+
+    def mkdir(self, path: str) -> None:
+        self._turn()
+        super().mkdir(path)
+
+    def rename(self, source: str, target: str) -> None:
+        self._turn()
+        super().rename(source, target)
+
+    def link(self, source: str, target: str) -> None:
+        self._turn()
+        super().link(source, target)
+
+    def fsync(self, fd: int) -> None:
+        self._turn()
+        super().fsync(fd)
+
+
+class PruneTests(_Case):
+    """Prefixes with nothing below them are done away with."""
+
+    def test_upwards(self) -> None:
+        """With it go those above it in which nothing is left; others stay, and so does the root."""
+        place = self.make_place()
+        self.do(place.store.put_bytes("a/b/c/d", b"x"))
+        self.do(place.store.put_bytes("a/e", b"x"))
+        self.do(place.store.prune("a/b/c"))
+        self.assertEqual(self.do(place.store.stat("a/b/c/d")), 1)
+        self.do(place.store.delete("a/b/c/d"))
+        self.do(place.store.prune("a/b/c"))
+        self.assertEqual(os.listdir(place.tree.path("a")), ["e"])
+        self.do(place.store.delete("a/e"))
+        for prefix in ("a", "a", "nothing/here", "a/e"):
+            self.do(place.store.prune(prefix))
+        self.assertTrue(os.path.isdir(place.tree.root))
+        self.assertFalse(os.path.exists(place.tree.path("a")))
+
+    def test_an_object_is_no_prefix(self) -> None:
+        """It is left alone."""
+        place = self.make_place()
+        self.do(place.store.put_bytes("a/b", b"x"))
+        self.do(place.store.prune("a/b"))
+        self.assertEqual(self.do(place.store.stat("a/b")), 1)
+
+    def test_made_again(self) -> None:
+        """What is put there afterwards is as durable as before."""
+        disk = DiskModel()
+        place = self.make_place(disk)
+        for _ in range(2):
+            self.do(place.store.put_bytes("a/b/c", b"x"))
+            self.assertEqual(disk.at_risk(), frozenset())
+            self.do(place.store.delete("a/b/c"))
+            self.do(place.store.prune("a/b"))
+
+    def _beside(self, write: Callable[[Place], Coroutine[Deferred[Any], Any, Any]], is_made_again: bool) -> int:
+        """Have the directory taken away before each call of a write, one after the other; how many there were."""
+        at = 0
+        while True:
+            disk = MeddlingDisk()
+            place = self.make_place(disk)
+            for key in ("a/b/first", "source"):
+                self.do(place.store.put_bytes(key, b"x"))
+            self.do(place.store.delete("a/b/first"))
+
+            def meddle(place: Place = place) -> None:
+                place.store._prune("a/b")
+                if is_made_again and not os.path.exists(place.tree.path("a/b")):
+                    for one in ("a", "a/b"):
+                        place.fs.mkdir(place.tree.path(one))
+
+            disk.calls, disk.at, disk.meddle = 0, at, meddle
+            self.do(write(place))
+            self.assertEqual((self.content(place, "a/b/c"), disk.at_risk()), (b"x", frozenset()), at)
+            if disk.meddle is not None:
+                return at
+            at += 1
+
+    def test_beside_a_write(self) -> None:
+        """Whenever it happens, what is put there is there, and survives a power cut."""
+        for is_made_again in (False, True):
+            self.assertGreater(self._beside(lambda place: place.store.put_bytes("a/b/c", b"x"), is_made_again), 4)
+            self.assertGreater(self._beside(lambda place: place.store.link("source", "a/b/c"), is_made_again), 2)

@@ -43,10 +43,14 @@ class _Server(HastyPackages):
     section: dict[str, object] = {"interval": "0s"}
 
     def configuration(self) -> dict[str, object]:
-        """With as short a grace as can be."""
+        """Every second."""
         found: dict[str, Any] = dict(super().configuration())
-        storage = {**found["storage"], "gc": {"interval": "1s", "grace": "1s"}}
+        storage = {**found["storage"], "gc": {"interval": "1s"}}
         return {**found, "storage": storage, "repositories": {**found["repositories"], "retention": self.section}}
+
+    def command(self) -> list[str]:
+        """With as short a grace as can be, and no configuration may have."""
+        return [sys.executable, "-m", "tests.upkeep.serve", "1", *super().command()[-2:]]
 
     def follow(self, section: dict[str, object]) -> None:
         """Have it read rules; returns when it has."""

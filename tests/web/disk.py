@@ -11,7 +11,10 @@ __all__ = ["RecordingFileSystem"]
 
 
 class RecordingFileSystem(FileSystem):
-    """The real file system; knows what is open, and may be read-only or full for a while."""
+    """The real file system; knows what is open, and may be read-only or full for a while.
+
+    Files whose paths end in `bad_inode` cannot be opened, of those whose paths end in `bad_bytes` nothing can be read.
+    """
 
     def __init__(self) -> None:
         self.open_files: set[int] = set()
@@ -19,6 +22,8 @@ class RecordingFileSystem(FileSystem):
         self.read_only = False
         self.exhausted = False
         self.failing = False
+        self.bad_inode = self.bad_bytes = "-"
+        self._paths: dict[int, str] = {}
 
     def open(self, path: str, flags: int) -> int:
         """Open, and remember."""
@@ -26,9 +31,18 @@ class RecordingFileSystem(FileSystem):
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)
         if self.read_only and flags & (os.O_WRONLY | os.O_RDWR):
             raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+        if path.endswith(self.bad_inode):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
         fd = super().open(path, flags)
         self.open_files.add(fd)
+        self._paths[fd] = path
         return fd
+
+    def pread(self, fd: int, size: int, offset: int) -> bytes:
+        """Read, unless the bytes are bad."""
+        if self._paths[fd].endswith(self.bad_bytes):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return super().pread(fd, size, offset)
 
     def close(self, fd: int) -> None:
         """Close, and forget; a second close of the same is a failure."""

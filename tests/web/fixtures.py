@@ -83,6 +83,8 @@ class Edge:
         self.blocking = InlineBlocking() if blocking is None else blocking
         self.tree = DurableTree(os.path.join(self.directory, "oci"), self.fs, fsync=False)
         os.makedirs(self.tree.root)
+        # Files that could not be read: where each is, and which.
+        self.suspects: list[tuple[str, str]] = []
         self._immutable = immutable
         self._build(policy or AllowAll(), limits or HttpLimits(), manifest_size, upload_size, Globs(sparse))
         if buffers is not None:
@@ -106,14 +108,15 @@ class Edge:
         stored = StoredManifests(self.store, self.store, blocking, legacy)
         immutable = ImmutableTags(self._immutable, contents, stored, blocking)
         manifests = Manifests(
-            *(self.store, index, blobs, stored, legacy, contents, space, blocking, locks, sparse, immutable)
+            *(self.store, index, blobs, stored, legacy, contents, space, spool.reserve),
+            *(blocking, locks, sparse, immutable),
         )
         listings = ListingEndpoints(contents, Referrers(stored, contents, index, locks), Catalog(self.store))
         registry = RegistryApi(
             Gate(policy),
             [
                 *listings.endpoints(),
-                *BlobEndpoints(blobs, immutable, blocking).endpoints(),
+                *BlobEndpoints(blobs, immutable, blocking, self.suspect).endpoints(),
                 *UploadEndpoints(self.uploads, blobs).endpoints(),
                 *ManifestEndpoints(stored, manifests, manifest_size).endpoints(),
             ],
@@ -130,6 +133,10 @@ class Edge:
         # Who answers; a test may put something else in its place.
         self.route: Callable[[Request], Handler] = self.root.route
         self.site = Site(clock, blocking, limits, lambda request: self.route(request), self.access_log)
+
+    def suspect(self, where: str, what: object) -> None:
+        """Note a file that could not be read."""
+        self.suspects.append((where, str(what)))
 
     async def _count_damaged(self) -> int:
         return self.damaged

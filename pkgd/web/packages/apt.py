@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pkgd.auth.model import Action
 from pkgd.blocking import Blocking
 from pkgd.errors import UnknownPackage
 from pkgd.packages.apt import Upload
+from pkgd.packages.layout import apt_directory
 from pkgd.packages.records import Added
 from pkgd.web.gate import declares
 from pkgd.web.outside import Outside
@@ -17,6 +18,7 @@ from pkgd.web.packages.receiving import Receiver
 from pkgd.web.packages.serving import NO_STORE, send_keys, send_served, sources_file
 from pkgd.web.packages.sets import BINARIES, Sets
 from pkgd.web.respond import header_block, send_body, send_empty, send_text
+from pkgd.web.unread import telling
 
 __all__ = ["AptEndpoints"]
 
@@ -28,11 +30,22 @@ _NAMELESS = "package.deb"
 class AptEndpoints:
     """The handlers."""
 
-    def __init__(self, receiver: Receiver, sets: Sets, blocking: Blocking, outside: Outside) -> None:
+    def __init__(
+        self,
+        receiver: Receiver,
+        sets: Sets,
+        blocking: Blocking,
+        outside: Outside,
+        suspect: Callable[[str, str], None] = lambda directory, path: None,
+    ) -> None:
+        """
+        :param suspect: told of packages' files that could not be read: the repository's directory, and the path in it.
+        """
         self._receiver = receiver
         self._sets = sets
         self._blocking = blocking
         self._outside = outside
+        self._suspect = suspect
 
     def endpoints(self) -> list[Endpoint]:
         """The rows of the table."""
@@ -61,7 +74,9 @@ class AptEndpoints:
     @declares(Action.PULL)
     async def pool(self, call: AptCall) -> None:
         """Serve a file of a package."""
-        await send_served(call.request, self._blocking, await call.repository.open(call.path.rest))
+        path = call.path.rest
+        with telling(lambda: self._suspect(apt_directory(call.path.repository), path[path.index("pool/") :])):
+            await send_served(call.request, self._blocking, await call.repository.open(path))
 
     @declares(Action.PULL)
     async def key(self, call: AptCall) -> None:

@@ -11,6 +11,7 @@ from attrs import frozen
 from pkgd.auth.model import Action, rpm
 from pkgd.blocking import Blocking
 from pkgd.errors import InvalidPackage, InvalidRequest, UnknownPackage
+from pkgd.packages.layout import rpm_directory
 from pkgd.packages.rpm import EXTRAS
 from pkgd.web.gate import declares
 from pkgd.web.outside import Outside
@@ -19,6 +20,7 @@ from pkgd.web.packages.paths import Kind
 from pkgd.web.packages.receiving import Receiver
 from pkgd.web.packages.serving import NO_STORE, send_keys, send_served
 from pkgd.web.respond import header_block, send_body, send_empty, send_text
+from pkgd.web.unread import telling
 
 __all__ = ["RpmEndpoints"]
 
@@ -41,11 +43,22 @@ class _Lately:
 class RpmEndpoints:
     """The handlers."""
 
-    def __init__(self, receiver: Receiver, blocking: Blocking, seconds: Callable[[], float], outside: Outside) -> None:
+    def __init__(
+        self,
+        receiver: Receiver,
+        blocking: Blocking,
+        seconds: Callable[[], float],
+        outside: Outside,
+        suspect: Callable[[str, str], None] = lambda directory, path: None,
+    ) -> None:
+        """
+        :param suspect: see `AptEndpoints`.
+        """
         self._receiver = receiver
         self._blocking = blocking
         self._seconds = seconds
         self._outside = outside
+        self._suspect = suspect
         self._lately: WeakKeyDictionary[object, _Lately] = WeakKeyDictionary()
 
     def endpoints(self) -> list[Endpoint]:
@@ -86,7 +99,9 @@ class RpmEndpoints:
     @declares(Action.PULL)
     async def pool(self, call: RpmCall) -> None:
         """Serve a package."""
-        await send_served(call.request, self._blocking, await call.repository.open(call.path.rest))
+        path = call.path.rest
+        with telling(lambda: self._suspect(rpm_directory(call.path.repository), path[path.index("Packages/") :])):
+            await send_served(call.request, self._blocking, await call.repository.open(path))
 
     @declares(Action.PULL)
     async def key(self, call: RpmCall) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pkgd.auth.model import Action
 from pkgd.blocking import Blocking
 from pkgd.formats.digest import Digest
 from pkgd.registry.blobs import Blobs
 from pkgd.registry.immutable import ImmutableTags
+from pkgd.storage.layout import directories
 from pkgd.web.gate import declares
 from pkgd.web.registry.endpoint import Call, Endpoint
 from pkgd.web.registry.paths import Kind
 from pkgd.web.respond import send_empty, send_reader
+from pkgd.web.unread import telling
 
 __all__ = ["BlobEndpoints"]
 
@@ -18,10 +22,20 @@ __all__ = ["BlobEndpoints"]
 class BlobEndpoints:
     """Reading and deleting blobs."""
 
-    def __init__(self, blobs: Blobs, immutable: ImmutableTags, blocking: Blocking) -> None:
+    def __init__(
+        self,
+        blobs: Blobs,
+        immutable: ImmutableTags,
+        blocking: Blocking,
+        suspect: Callable[[str, Digest], None] = lambda place, digest: None,
+    ) -> None:
+        """
+        :param suspect: told of blobs that could not be read, and of their places.
+        """
         self._blobs = blobs
         self._immutable = immutable
         self._blocking = blocking
+        self._suspect = suspect
 
     def endpoints(self) -> list[Endpoint]:
         """The rows of the table."""
@@ -34,8 +48,13 @@ class BlobEndpoints:
     async def get(self, call: Call) -> None:
         """Serve a blob, or the parts of it that the client asks for ("Pulling blobs")."""
         digest = Digest.parse(call.path.argument)
-        reader = await self._blobs.open(call.name, digest)
-        await send_reader(call.request, self._blocking, reader, "application/octet-stream", str(digest))
+        with telling(lambda: self._tell(call, digest)):
+            reader = await self._blobs.open(call.name, digest)
+            await send_reader(call.request, self._blocking, reader, "application/octet-stream", str(digest))
+
+    def _tell(self, call: Call, digest: Digest) -> None:
+        for place in directories(call.name):
+            self._suspect(place, digest)
 
     @declares(Action.DELETE)
     async def delete(self, call: Call) -> None:

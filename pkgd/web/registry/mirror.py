@@ -23,6 +23,7 @@ from pkgd.mirror.origins import HOSTED, Choice, OriginRules, choose
 from pkgd.mirror.referrers import MirroredReferrers
 from pkgd.mirror.tags import MirroredTags
 from pkgd.registry.catalog import Catalog
+from pkgd.storage.layout import directory
 from pkgd.web.gate import Grant
 from pkgd.web.registry.listings import page_size
 from pkgd.web.registry.manifests import manifest_headers
@@ -42,6 +43,7 @@ from pkgd.web.respond import (
     send_whole,
 )
 from pkgd.web.target import parse_query
+from pkgd.web.unread import telling
 
 __all__ = ["READING", "MirrorEndpoints", "Mirrored", "Mirrors"]
 
@@ -88,16 +90,26 @@ class Mirrored:
 class MirrorEndpoints:
     """Chooses where a request is answered from, and answers those that are for upstreams."""
 
-    def __init__(self, mirrors: Mirrors, rules: OriginRules, catalog: Catalog, blocking: Blocking, own_id: str) -> None:
+    def __init__(
+        self,
+        mirrors: Mirrors,
+        rules: OriginRules,
+        catalog: Catalog,
+        blocking: Blocking,
+        own_id: str,
+        suspect: Callable[[str, Digest], None] = lambda place, digest: None,
+    ) -> None:
         """
         :param catalog: knows which repositories are hosted.
         :param own_id: what this mirror calls itself in `Via`.
+        :param suspect: told of blobs that could not be read, and of their places.
         """
         self._mirrors = mirrors
         self._catalog = catalog
         self._rules = rules
         self._blocking = blocking
         self._own_id = own_id
+        self._suspect = suspect
         self._fallback = Fallback(mirrors.cache)
         self._choices: dict[tuple[bytes, bytes | None], Choice] = {}
         self._handlers: dict[Kind, Callable[[Mirrored], Awaitable[None]]] = {
@@ -216,7 +228,8 @@ class MirrorEndpoints:
             send_blob_head(request, _BLOB, str(digest), size, _namespace(origin))
             return
         origin, reader = await self._resolve(call, lambda one: self._mirrors.blobs.open(one, digest, _via(request)))
-        await send_reader(request, self._blocking, reader, _BLOB, str(digest), _namespace(origin))
+        with telling(lambda: self._suspect(directory(origin), digest)):
+            await send_reader(request, self._blocking, reader, _BLOB, str(digest), _namespace(origin))
 
     async def _tags(self, call: Mirrored) -> None:
         request = call.request

@@ -72,8 +72,8 @@ class PackagesEdge(Edge):
         doors = PackagesApi(
             gate,
             site,
-            Table(AptEndpoints(receiver, sets, self.blocking, outside).endpoints()),
-            Table(RpmEndpoints(receiver, self.blocking, self.clock.seconds, outside).endpoints()),
+            Table(AptEndpoints(receiver, sets, self.blocking, outside, self.suspect).endpoints()),
+            Table(RpmEndpoints(receiver, self.blocking, self.clock.seconds, outside, self.suspect).endpoints()),
         )
         self.root: Root = Root(self.root._registry, self.health, None, doors, ApiV1(gate, site, self.blocking))
         self.route = self.root.route

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from pkgd.auth.model import Action
 from pkgd.formats import rpmtags as tags
 from tests.formats.rpms import int32, rpm, string
+from tests.packages.fixtures import made_deb
 from tests.web.messages import Response, Row, each
 from tests.web.packages.fixtures import PackagesEdge
 from tests.web.packages.test_apt import Deny
@@ -243,3 +244,25 @@ class TogetherTests(SynchronousTestCase):
         self.publish()
 
         self.assertNotEqual(self.fetch("/rpm/main/repodata/repomd.xml"), self.before)
+
+
+class UnreadableTests(SynchronousTestCase):
+    """Where the disk cannot read a package, whichever kind of repository has it."""
+
+    def test_it_is_a_suspect(self) -> None:
+        """Who asks for it gets 500, or a body that is cut; all else is served."""
+        edge = PackagesEdge(self)
+        edge.call("PUT", UPLOAD, {}, HELLO)
+        location = edge.call("PUT", "/apt/main/stable/main/a.deb", {}, made_deb()).header("Location") or ""
+        for path, directory in ((POOL, "rpm/internal/el9"), (location, "apt/main")):
+            edge.suspects.clear()
+            edge.fs.bad_inode = path.rpartition("/")[2]
+            self.assertEqual(edge.call("GET", path).status, 500)
+            edge.fs.bad_inode, edge.fs.bad_bytes = "-", edge.fs.bad_inode
+            client = edge.connect()
+            client.request("GET", path, {})
+            edge.run()
+            self.assertTrue(client.transport.aborted)
+            self.assertEqual(edge.suspects, [(directory, path.removeprefix(f"/{directory}/"))] * 2)
+            self.assertEqual(edge.call("GET", REPOMD).status, 200)
+            edge.fs.bad_bytes = "-"

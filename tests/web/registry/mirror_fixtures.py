@@ -121,7 +121,7 @@ class MirrorEdge(Edge):
         """Put the mirror's door beside the hosted registry's handlers."""
         mirror: Any = self.mirror
         mirrors = Mirrors(mirror.cache, mirror.manifests, mirror.blobs, mirror.referrers, mirror.tags)
-        door = MirrorEndpoints(mirrors, rules, Catalog(mirror.store), self.blocking, OWN_ID)
+        door = MirrorEndpoints(mirrors, rules, Catalog(mirror.store), self.blocking, OWN_ID, self.suspect)
         rows = self.root._registry._table.values()
         hosted = list({id(endpoint): endpoint for endpoint, _ in rows}.values())
         self.root = Root(RegistryApi(Gate(policy), hosted, None, door), HealthApi(self.readiness, self.clock))

@@ -261,3 +261,44 @@ class MultipartTests(SynchronousTestCase):
         parts = self.parts("bytes=0-0,9999-,5-5")
 
         self.assertEqual([data for _, data in parts], [BLOB[:1], BLOB[5:6]])
+
+
+class UnreadableTests(SynchronousTestCase):
+    """Where the disk cannot read a blob, that is nobody's trouble but of those who ask for it."""
+
+    def setUp(self) -> None:
+        """A repository with two blobs."""
+        self.edge = Edge(self)
+        for one in (BLOB, CONFIG):
+            push_blob(self.edge, NAME, one)
+        self.name = f"/{BLOB_DIGEST.removeprefix('sha256:')}"
+
+    def cut(self, target: str) -> bool:
+        """Whether the connection of a pull is cut before the end of the blob."""
+        client = self.edge.connect()
+        client.request("GET", target, {})
+        self.edge.run()
+        return client.transport.aborted
+
+    def test_not_to_be_opened(self) -> None:
+        """It is 500, and the blob is a suspect; others are served."""
+        self.edge.fs.bad_inode = self.name
+
+        self.assertEqual(self.edge.call("GET", PATH).status, 500)
+        self.assertEqual(self.edge.suspects, [(NAME, BLOB_DIGEST)])
+        self.assertEqual(self.edge.call("GET", f"/v2/{NAME}/blobs/{CONFIG_DIGEST}").status, 200)
+
+    def test_not_to_be_read(self) -> None:
+        """Once the head has been sent, the client sees that the body is short; the blob is a suspect."""
+        self.edge.fs.bad_bytes = self.name
+
+        self.assertTrue(self.cut(PATH))
+        self.assertFalse(self.cut(f"/v2/{NAME}/blobs/{CONFIG_DIGEST}"))
+        self.assertEqual(self.edge.suspects, [(NAME, BLOB_DIGEST)])
+
+    def test_other_troubles(self) -> None:
+        """What is absent, or refused for the moment, is no suspect."""
+        self.assertEqual(self.edge.call("GET", f"/v2/{NAME}/blobs/{ABSENT}").status, 404)
+        self.edge.fs.exhausted = True
+        self.assertEqual(self.edge.call("GET", PATH).status, 503)
+        self.assertEqual(self.edge.suspects, [])

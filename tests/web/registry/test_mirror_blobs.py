@@ -48,6 +48,15 @@ class BlobCase(MirrorCase):
 class BlobTests(BlobCase):
     """Blobs as clients see them."""
 
+    def test_unreadable(self) -> None:
+        """A cached blob that cannot be read is a suspect, under its place in the cache."""
+        self.begin(len(DATA))
+        self.arrive(len(DATA))
+        self.edge.fs.bad_bytes = f"/{DIGEST.removeprefix('sha256:')}"
+
+        self.assertTrue(self.join().transport.aborted)
+        self.assertEqual(self.edge.suspects, [("__mirror__/docker.io/library/alpine", DIGEST)])
+
     def test_headers(self) -> None:
         """HEAD before, GET while it arrives, and GET from the cache have the same headers."""
         wanted = {
