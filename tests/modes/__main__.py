@@ -22,7 +22,7 @@ from tests.modes.server import PASSWORD, USER, Answer, ModalPkgd, basic, digests
 from tests.modes.single_sign_on import SingleSignOn
 from tests.repositories.server import free_environment
 
-_PORT = 24300
+_PORT = 25300
 
 
 class Checks:
