@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from tests.live import nginx
 from tests.live.auth_setup import NOT_LET_IN, PASSWORDS, Keys, asking_bench, refused
 from tests.live.bench import Bench, Case
 from tests.live.content import expect, hash_file
 from tests.live.tools import must_be_there, run
 
-PROGRAMS = ["helm"]
+PROGRAMS = ["helm", *nginx.PROGRAMS]
 
 _VERSION = "0.1.0+of.us"
 """With what no tag may have: helm replaces it, there and back."""
@@ -20,13 +21,17 @@ _VERSION = "0.1.0+of.us"
 def cases(bench: Bench) -> Iterator[Case]:
     """What helm's users do."""
     must_be_there("helm")
-    with asking_bench(bench) as asking, asking.folder("helm") as folder:
-        helm = _Helm(asking, folder)
-        yield Case("login with a wrong password is refused", helm.wrong_password, asking.server)
-        yield Case("login, package, push, pull", helm.pushes_and_pulls, asking.server)
-        yield Case("a push that the policy denies says so", helm.denied, asking.server)
-        yield Case("without login, the public alone, and to read", helm.anonymous, asking.server)
-        yield Case("an API key pulls, and no more once revoked", helm.key, asking.server)
+    ways = {"": (False, True), " behind nginx": (True, True), " behind nginx, by its word for the URL": (True, False)}
+    for where, (proxied, told) in ways.items():
+        if proxied and not bench.secure:
+            continue
+        with asking_bench(bench, proxied=proxied, told=told) as asking, asking.folder("helm") as folder:
+            helm = _Helm(asking, folder)
+            yield Case(f"login with a wrong password is refused{where}", helm.wrong_password, asking.server)
+            yield Case(f"login, package, push, pull{where}", helm.pushes_and_pulls, asking.server)
+            yield Case(f"a push that the policy denies says so{where}", helm.denied, asking.server)
+            yield Case(f"without login, the public alone, and to read{where}", helm.anonymous, asking.server)
+            yield Case(f"an API key pulls, and no more once revoked{where}", helm.key, asking.server)
 
 
 class _Helm:

@@ -26,13 +26,15 @@ from tests.repositories.server import (
     WithKeyFiles,
     WithNativeKeys,
     WithUsers,
+    WithUsersBehindProxy,
+    WithUsersForwarded,
     free_environment,
     setup,
 )
 
 GROUPS = ["apt", "sources", "contents", "dnf", "zypper", "mirroring", "tls", "proxy", "auth", "signatures", "signing"]
 GROUPS += ["requiring", "gnupg", "verifiers", "gnupgverifiers", "rotation", "uploads", "hostile", "churn", "crash"]
-GROUPS += ["rebuild"]
+GROUPS += ["rebuild", "authproxy", "authforwarded"]
 # Programs, and Debian's packages of them.
 _PROGRAMS = {
     "apt-get": "apt",
@@ -62,6 +64,8 @@ _SERVERS: dict[str, type[PackageServer]] = {
     "tls": SpeakingTls,
     "proxy": BehindProxy,
     "auth": WithUsers,
+    "authproxy": WithUsersBehindProxy,
+    "authforwarded": WithUsersForwarded,
     "gnupg": WithGnupg,
     "requiring": WithKeyFiles,
     "verifiers": WithNativeKeys,

@@ -118,9 +118,13 @@ class BehindProxy(PackageServer):
         """The proxy's."""
         return self.setup.port + PROXY_OFFSET
 
+    # Whether the configuration says so; else the server has only the proxy's word for it.
+    is_told = True
+
     def _settings(self) -> dict[str, Any]:
         settings = super()._settings()
-        settings["server"]["external_url"] = f"https://{self.setup.host}:{self.front_port}"
+        if self.is_told:
+            settings["server"]["external_url"] = f"https://{self.setup.host}:{self.front_port}"
         return settings
 
 
@@ -132,6 +136,16 @@ class WithUsers(PackageServer):
         hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(10)).decode()
         users.write_text(f"{USER}:{hashed}\n")
         return {**super()._settings(), "auth": {"mode": "basic", "basic_htpasswd_file": str(users)}}
+
+
+class WithUsersBehindProxy(WithUsers, BehindProxy):
+    """Both."""
+
+
+class WithUsersForwarded(WithUsersBehindProxy):
+    """The same, where the configuration says nothing of a URL."""
+
+    is_told = False
 
 
 class WithGnupg(PackageServer):
