@@ -51,10 +51,10 @@ def read_tree(root: Path) -> Tree:
 
 
 def spool_files(root: Path) -> Iterator[tuple[str, ...]]:
-    """The files of the spool, as parts below it."""
+    """The files of the spool, as parts below it, without the reserve, which is always there."""
     spool = root / SPOOL
     for path in sorted(spool.rglob("*")):
-        if not path.is_dir():
+        if not path.is_dir() and path != spool / "reserve":
             yield path.relative_to(spool).parts
 
 

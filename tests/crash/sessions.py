@@ -97,8 +97,6 @@ class SessionCheck:
         uploads = tree / SPOOL / "uploads"
         for parts in set(spool_files(tree)) - self.strays:
             match parts:
-                case ["reserve"]:  # space for deletes, which is always there
-                    pass
                 case ["uploads", name] if name.removesuffix(_RECORD) in self.sessions:
                     pass
                 case ["uploads", name] if name.endswith(_RECORD) and (uploads / name.removesuffix(_RECORD)).exists():
