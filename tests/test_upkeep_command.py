@@ -173,7 +173,9 @@ class RetentionTests(ConfigCase):
     def test_no_keys(self) -> None:
         """A dry run makes no signing keys, nor anything else, of a state that has none."""
         rules = "[{resources: ['apt:**'], newest: 1}]"
-        config = self.configured(f"state_dir: {self.mktemp()}", f"repositories: {{retention: {{rules: {rules}}}}}")
+        config = self.configured(
+            f"state_dir: {os.path.abspath(self.mktemp())}", f"repositories: {{retention: {{rules: {rules}}}}}"
+        )
         os.makedirs(str(config.state_dir))
 
         carry_out(config, "retention", {"apply": False})
