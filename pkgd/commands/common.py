@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from twisted.python import usage
@@ -11,7 +13,7 @@ from pkgd.config import load
 from pkgd.errors import PkgdError
 from pkgd.options import AnywhereOptions
 
-__all__ = ["INTERRUPTED", "NOBODY_READS", "SERVER", "Anywhere", "Group", "WithConfig", "jobs", "running"]
+__all__ = ["INTERRUPTED", "NOBODY_READS", "SERVER", "Anywhere", "Group", "WithConfig", "carried_out", "jobs", "running"]
 
 # Whom SIGINT has ended, as shells count it.
 INTERRUPTED = 130
@@ -60,6 +62,20 @@ class Group(usage.Options):
         """A command of its own it is not."""
         if not self.subCommand:
             raise usage.UsageError(f"which command of {self.name}?")
+
+
+def carried_out(
+    options: Any, job: str, settings: Mapping[str, Any], lines: Callable[[Mapping[str, Any]], Iterable[str]]
+) -> Mapping[str, Any]:
+    """Have a job of upkeep done, here or in the daemon, and print what came of it.
+
+    :param lines: what came of it, for people; else it is printed as JSON.
+    """
+    from pkgd.upkeep_command import carry_out
+
+    result: Mapping[str, Any] = carry_out(load(options["config"], os.environ), job, settings)
+    print(json.dumps(result, indent=1) if options["json"] else "\n".join(lines(result)))
+    return result
 
 
 def running(options: Any) -> Any:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pkgd.commands.common import WithConfig
-from pkgd.config import load
+from pkgd.commands.common import WithConfig, carried_out
 
 __all__ = ["GcOptions", "lines", "run"]
 
@@ -25,13 +22,7 @@ class GcOptions(WithConfig):
 
 def run(options: Any) -> int:
     """Do it, here or in the daemon; 1 if a repository could not be looked at."""
-    from pkgd.upkeep_command import carry_out
-
-    result = carry_out(load(options["config"], os.environ), "gc", {"apply": bool(options["apply"])})
-    if options["json"]:
-        print(json.dumps(result, indent=1))
-    else:
-        print("\n".join(lines(result)))
+    result = carried_out(options, "gc", {"apply": bool(options["apply"])}, lines)
     return 1 if any(one["problem"] for one in result["repositories"]) else 0
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pkgd.commands.common import WithConfig
-from pkgd.config import load
+from pkgd.commands.common import WithConfig, carried_out
 
 __all__ = ["RetentionOptions", "lines", "run"]
 
@@ -27,13 +24,7 @@ class RetentionOptions(WithConfig):
 
 def run(options: Any) -> int:
     """Do it, here or in the daemon; 1 if a repository had to be left alone."""
-    from pkgd.upkeep_command import carry_out
-
-    result = carry_out(load(options["config"], os.environ), "retention", {"apply": bool(options["apply"])})
-    if options["json"]:
-        print(json.dumps(result, indent=1))
-    else:
-        print("\n".join(lines(result)))
+    result = carried_out(options, "retention", {"apply": bool(options["apply"])}, lines)
     return 1 if any(one["problem"] for one in result["repositories"]) else 0
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pkgd.commands.common import WithConfig
-from pkgd.config import load
+from pkgd.commands.common import WithConfig, carried_out
 
 __all__ = ["ScrubOptions", "lines", "run"]
 
@@ -27,13 +24,7 @@ class ScrubOptions(WithConfig):
 
 def run(options: Any) -> int:
     """Do it, here or in the daemon; 1 if something was damaged, or not everything was looked at."""
-    from pkgd.upkeep_command import carry_out
-
-    result = carry_out(load(options["config"], os.environ), "scrub", {})
-    if options["json"]:
-        print(json.dumps(result, indent=1))
-    else:
-        print("\n".join(lines(result)))
+    result = carried_out(options, "scrub", {}, lines)
     return 1 if result["damage"] or not result["is_complete"] else 0
 
 

@@ -11,24 +11,21 @@ Origin that is ours: no other site can make it send these.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from attrs import frozen
-from twisted.python.failure import Failure
 
 from pkgd.auth.apikeys import ApiKeys, KeyRow
 from pkgd.auth.keycaps import AllowRow, allowance_document, checked_allowance
 from pkgd.auth.keymaking import KeyLimits, Wish, order_for
 from pkgd.errors import InvalidRequest, UnknownKey
 from pkgd.sharing import Tasks
-from pkgd.web import errors
-from pkgd.web.api.people import ADMIN, NO_STORE, Browsers, admit_account, shown_time
+from pkgd.web.api.people import ADMIN, NO_STORE, AccountApi, Browsers, Endpoint, shown_time
 from pkgd.web.gate import Gate, Grant
 from pkgd.web.request import Request
 from pkgd.web.respond import send_empty, send_json
-from pkgd.web.routes import Routes
 from pkgd.web.target import parse_query
 
 __all__ = ["KeyApiParts", "KeysApi"]
@@ -64,40 +61,21 @@ class KeyApiParts:
     browsers: Browsers | None = None
 
 
-class KeysApi:
+class KeysApi(AccountApi):
     """Dispatches `/api/v1/keys` and what is below."""
 
     prefix = b"/api/v1/keys"
+    route = "api_keys"
 
     def __init__(self, parts: KeyApiParts, tasks: Tasks | None = None) -> None:
-        """
-        :param tasks: where every handler runs, for the stop to wait for it.
-        """
+        """See `AccountApi`."""
         self._parts = parts
-        self._tasks = tasks or Tasks()
-        self.routes: Routes[Callable[..., Awaitable[None]]] = Routes(
-            [
-                ("/api/v1/keys", ("GET", "HEAD"), self._list),
-                ("/api/v1/keys", ("POST",), self._create),
-                ("/api/v1/keys/{key}", ("DELETE",), self._revoke),
-            ]
-        )
-
-    def handle(self, request: Request) -> None:
-        """Answer a request.
-
-        :raises PkgdError: if it cannot be dispatched; whatever the handler raises, it answers.
-        """
-        request.route = "api_keys"
-        work, values = self.routes.find(request)
-        self._tasks.start("request", self._answer(request, work, values))
-
-    async def _answer(self, request: Request, work: Callable[..., Awaitable[None]], values: list[str]) -> None:
-        try:
-            grant = await admit_account(request, self._parts.gate, self._parts.browsers)
-            await work(request, grant, *values)
-        except Exception:
-            errors.answer(request, Failure())
+        endpoints: list[Endpoint] = [
+            ("/api/v1/keys", ("GET", "HEAD"), self._list),
+            ("/api/v1/keys", ("POST",), self._create),
+            ("/api/v1/keys/{key}", ("DELETE",), self._revoke),
+        ]
+        super().__init__(parts.gate, parts.browsers, endpoints, tasks)
 
     # -- the three --
 

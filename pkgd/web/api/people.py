@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from typing import ClassVar, Protocol
+
+from twisted.python.failure import Failure
 
 from pkgd.auth.model import Access, Action, Identity
+from pkgd.sharing import Tasks
+from pkgd.web import errors
 from pkgd.web.gate import Gate, Grant
 from pkgd.web.request import Request
+from pkgd.web.routes import Routes
 
-__all__ = ["ACCOUNT", "ADMIN", "NO_STORE", "Browsers", "admit_account", "shown_time"]
+__all__ = ["ACCOUNT", "ADMIN", "NO_STORE", "AccountApi", "Browsers", "Endpoint", "admit_account", "shown_time"]
 
 ACCOUNT = Access("account", Action.ENTER)
 # Administrators may; DELETE, because it is nobody else's without a rule.
 ADMIN = Access("admin", Action.DELETE)
 
 NO_STORE = b"Cache-Control: no-store\r\n"
+
+
+# A path, its methods, and what answers: it is given the request, the grant, and what the path has in braces.
+Endpoint = tuple[str, tuple[str, ...], Callable[..., Awaitable[None]]]
 
 
 class Browsers(Protocol):
@@ -39,6 +49,41 @@ async def admit_account(request: Request, gate: Gate, browsers: Browsers | None)
         if identity is not None:
             return gate.admit_as(request, identity, ACCOUNT)
     return await gate.admit(request, ACCOUNT)
+
+
+class AccountApi:
+    """Dispatches what lies below one path to handlers, once it is known whose account it is.
+
+    :param endpoints: the paths below.
+    :param tasks: where every handler runs, for the stop to wait for it.
+    """
+
+    # What logs and metrics call it.
+    route: ClassVar[str]
+
+    def __init__(
+        self, gate: Gate, browsers: Browsers | None, endpoints: Sequence[Endpoint], tasks: Tasks | None
+    ) -> None:
+        self._gate = gate
+        self._browsers = browsers
+        self._tasks = tasks or Tasks()
+        self.routes: Routes[Callable[..., Awaitable[None]]] = Routes(endpoints)
+
+    def handle(self, request: Request) -> None:
+        """Answer a request.
+
+        :raises PkgdError: if it cannot be dispatched; whatever the handler raises, it answers.
+        """
+        request.route = self.route
+        work, values = self.routes.find(request)
+        self._tasks.start("request", self._answer(request, work, values))
+
+    async def _answer(self, request: Request, work: Callable[..., Awaitable[None]], values: list[str]) -> None:
+        try:
+            grant = await admit_account(request, self._gate, self._browsers)
+            await work(request, grant, *values)
+        except Exception:
+            errors.answer(request, Failure())
 
 
 def shown_time(seconds: float) -> str:

@@ -8,21 +8,17 @@ Browsers come as to `/api/v1/keys`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from attrs import frozen
-from twisted.python.failure import Failure
 
 from pkgd.auth.refresh import RefreshRow, StoredRefreshTokens
 from pkgd.errors import UnknownRefreshToken
 from pkgd.sharing import Tasks
-from pkgd.web import errors
-from pkgd.web.api.people import ADMIN, NO_STORE, Browsers, admit_account, shown_time
+from pkgd.web.api.people import ADMIN, NO_STORE, AccountApi, Browsers, Endpoint, shown_time
 from pkgd.web.gate import Gate, Grant
 from pkgd.web.request import Request
 from pkgd.web.respond import send_empty, send_json
-from pkgd.web.routes import Routes
 from pkgd.web.target import parse_query
 
 __all__ = ["RefreshTokenApiParts", "RefreshTokensApi"]
@@ -37,39 +33,20 @@ class RefreshTokenApiParts:
     browsers: Browsers | None = None
 
 
-class RefreshTokensApi:
+class RefreshTokensApi(AccountApi):
     """Dispatches `/api/v1/refresh-tokens` and what is below."""
 
     prefix = b"/api/v1/refresh-tokens"
+    route = "api_refresh_tokens"
 
     def __init__(self, parts: RefreshTokenApiParts, tasks: Tasks | None = None) -> None:
-        """
-        :param tasks: where every handler runs, for the stop to wait for it.
-        """
+        """See `AccountApi`."""
         self._parts = parts
-        self._tasks = tasks or Tasks()
-        self.routes: Routes[Callable[..., Awaitable[None]]] = Routes(
-            [
-                ("/api/v1/refresh-tokens", ("GET", "HEAD"), self._list),
-                ("/api/v1/refresh-tokens/{token}", ("DELETE",), self._revoke),
-            ]
-        )
-
-    def handle(self, request: Request) -> None:
-        """Answer a request.
-
-        :raises PkgdError: if it cannot be dispatched; whatever the handler raises, it answers.
-        """
-        request.route = "api_refresh_tokens"
-        work, values = self.routes.find(request)
-        self._tasks.start("request", self._answer(request, work, values))
-
-    async def _answer(self, request: Request, work: Callable[..., Awaitable[None]], values: list[str]) -> None:
-        try:
-            grant = await admit_account(request, self._parts.gate, self._parts.browsers)
-            await work(request, grant, *values)
-        except Exception:
-            errors.answer(request, Failure())
+        endpoints: list[Endpoint] = [
+            ("/api/v1/refresh-tokens", ("GET", "HEAD"), self._list),
+            ("/api/v1/refresh-tokens/{token}", ("DELETE",), self._revoke),
+        ]
+        super().__init__(parts.gate, parts.browsers, endpoints, tasks)
 
     async def _list(self, request: Request, grant: Grant) -> None:
         everybody = parse_query(request.uri.partition(b"?")[2]).one("all") == "true"
