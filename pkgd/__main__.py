@@ -28,6 +28,7 @@ from pkgd.commands import (
     serve,
     signing_key,
     upload,
+    user,
     verify,
     version,
 )
@@ -77,6 +78,7 @@ _COMMANDS: list[tuple[str, Any, Callable[[Any], int | None], str]] = [
         refresh_token.run,
         "Refresh tokens, which tools such as docker keep of a login.",
     ),
+    ("user", user.UserOptions, user.run, "Who is not let in any more."),
     ("signing-key", signing_key.SigningKeyOptions, signing_key.run, "The keys that sign apt and rpm repositories."),
     ("backup", backup.BackupOptions, backup.run, "Copy the state into a new directory, also beside a running daemon."),
     ("restore", restore.RestoreOptions, restore.run, "Put a backup into an empty state directory."),

@@ -25,11 +25,12 @@ from pkgd.config import Auth, Config
 from pkgd.errors import ConfigError, Storage
 from pkgd.federation import Federation, federate
 from pkgd.formats.names import RepositoryName
-from pkgd.logins import LoginDoors, Logins
+from pkgd.logins import Logins
 from pkgd.metrics import Metrics
 from pkgd.provider import BrowserLogins, browser_logins, wrong_password
 from pkgd.sharing import Tasks
 from pkgd.users import Users, users_of
+from pkgd.web.api.people import AccountApi
 from pkgd.web.auth.token import TokenApi, TokenParts
 from pkgd.web.gate import Gate
 from pkgd.web.outside import Outside
@@ -64,7 +65,7 @@ class Authentication:
         users: Users | None,
         metrics: Metrics,
         federation: Federation,
-        doors: LoginDoors | None = None,
+        doors: Sequence[AccountApi] = (),
         browsers: BrowserLogins | None = None,
     ) -> None:
         """
@@ -258,7 +259,8 @@ def _sources(users: Users | None, federation: Federation, logins: Logins, browse
     tokens: list[TokenSource] = [logins.keys]
     tokens += [] if federation.workloads is None else [federation.workloads]
     tokens += [] if browsers is None else [browsers.users]
-    return Sources([*own, *federation.backends], tokens, None if users is None else users.source)
+    unknown = None if users is None else users.source
+    return Sources([*own, *federation.backends], tokens, unknown, logins.disabled)
 
 
 def _is_user(users: Users | None) -> Callable[[str], bool]:

@@ -193,10 +193,9 @@ def compose(reactor: Any, config: Config, fs: FileSystem, tasks: Tasks, outbound
             hosted.doors,
             hosted.api,
             authentication.door,
-            None if doors is None else doors.keys,
+            doors,
             None if browsers is None else browsers.api,
             None if browsers is None else browsers.page,
-            None if doors is None else doors.refresh,
         )
         limits = HttpLimits(
             header_size=int(config.limits.header_size),

@@ -213,6 +213,10 @@ class UnknownRefreshToken(Unknown):
     """no such refresh token"""
 
 
+class UnknownUser(Unknown):
+    """no such disabled user"""
+
+
 class UnknownRoute(Unknown):
     """no such endpoint"""
 

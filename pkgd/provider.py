@@ -64,7 +64,7 @@ def browser_logins(
     assert config.auth is not None, "mode oidc is written down"
     section = config.auth.oidc
     outside, audit, counting = edge
-    sessions = Sessions(logins.accounts, now)
+    sessions = Sessions(logins.accounts, now, logins.disabled)
     names = ClaimNames(section.username_claim, section.groups_claim, frozenset(section.allowed_groups))
     made_of = (_settings(section, str(config.server.external_url)), section)
     same = before is not None and before.made_of == made_of

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from pkgd.auth.apikeys import KeyOrder, key_row
 from pkgd.auth.audit import Unaudited
 from pkgd.auth.model import Access, Action, Identity, Principal, oci
 from pkgd.auth.scopes import parse_scopes
+from pkgd.auth.secrettexts import new_key
 from pkgd.authentication import Authentication, authenticate
 from pkgd.blocking import InlineBlocking
 from pkgd.config import parse
@@ -19,9 +22,10 @@ from pkgd.errors import ConfigError, Unauthenticated
 from pkgd.formats.names import RepositoryName
 from pkgd.metrics import Metrics
 from pkgd.sharing import Tasks
+from pkgd.state.accountrows import DisabledRow, add_key, disable_user, enable_user
 from tests.auth.fixtures import hashed
 from tests.auth.issuing import jwk, jwks
-from tests.fixtures import InlineReactor
+from tests.fixtures import InlineReactor, InlineThreads
 from tests.web.auth.fixtures import basic
 from tests.web.recorder import recorded
 
@@ -182,13 +186,31 @@ class KeyFileTests(AuthenticationCase):
 
         self.assertRaises(ConfigError, found.open)
 
+    def test_look(self) -> None:
+        """What commands write into it beside the daemon is seen when it looks: a key, and that its owner is let out."""
+        found = self.make()
+        found.open()
+        logins: Any = found.lasting.logins
+        logins.accounts._pool.threadpool = InlineThreads()
+        found.start()
+        self.addCleanup(found.stop)
+        row = key_row(KeyOrder("robot:ci", "robot", (), "", 1_760_000_000.0), new_key(), 1_750_000_000.0)
+        for change, states in (
+            (partial(add_key, row=row), [False]),
+            (partial(disable_user, row=DisabledRow("robot:ci", 1.0)), [True]),
+            (partial(enable_user, user="robot:ci"), [False]),
+        ):
+            logins.accounts.file.run(change)
+            self.successResultOf(Deferred.fromCoroutine(found.look()))
+            self.assertEqual([one.suspended for one in logins.keys.list()], states)
+
     def test_none(self) -> None:
         """Where nobody logs in there is none."""
         found = self.make("auth: {mode: none}\n")
         found.open()
 
         self.assertEqual(os.listdir(os.path.join(self.base, "state")), [])
-        self.assertIsNone(found.login_doors)
+        self.assertEqual(list(found.login_doors), [])
 
 
 class ReloadTests(AuthenticationCase):

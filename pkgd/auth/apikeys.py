@@ -23,7 +23,6 @@ from pkgd.state.accountrows import (
     AllowRow,
     KeyRow,
     add_key,
-    all_keys,
     delete_expired,
     delete_key,
     note_uses,
@@ -82,7 +81,7 @@ class _Live:
 
 
 class ApiKeys:
-    """The source `key`. `load` before use."""
+    """The source `key`. `use` what is in the file before use."""
 
     name = "key"
 
@@ -188,11 +187,8 @@ class ApiKeys:
 
     # -- the file --
 
-    async def load(self) -> None:
-        """Read all keys, if another process may have changed them."""
-        if not await self._accounts.has_changed():
-            return
-        rows = await self._accounts.run(all_keys)
+    def use(self, rows: Sequence[KeyRow]) -> None:
+        """These are all that there are."""
         self._keys = {row.id: _Live.of(row) for row in rows}
 
     async def flush(self) -> None:
@@ -240,7 +236,8 @@ class ApiKeys:
             self._noted[row.id] = self._unwritten[row.id] = now
 
     def _row(self, live: _Live) -> KeyRow:
-        return evolve(live.row, used=self._noted.get(live.row.id, live.row.used))
+        row = live.row
+        return evolve(row, used=self._noted.get(row.id, row.used), suspended=row.suspended or not self.is_user(row))
 
 
 def _is_within(address: str | None, networks: Sequence[IPv4Network | IPv6Network]) -> bool:

@@ -3,9 +3,9 @@
     {"time":"2026-11-27T09:30:00.125Z","action":"push","user":"alice","via":"htpasswd","address":"10.1.2.3",
      "resource":"oci:team/app","digest":"sha256:…","tags":["v1"]}
 
-Actions are `push`, `overwrite`, `upload`, `copy`, `delete`, `create-key`, `revoke-key`, `login` (what lasts beyond one
-request: a session, a refresh token) and `fail-login`. What is written has been done, and is durable; of what has not
-been done only logins that fail are written.
+Actions are `push`, `overwrite`, `upload`, `copy`, `delete`, `create-key`, `revoke-key`, `disable-user`, `login` (what
+lasts beyond one request: a session, a refresh token) and `fail-login`. What is written has been done, and is durable;
+of what has not been done only logins that fail are written.
 """
 
 from __future__ import annotations

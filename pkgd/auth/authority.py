@@ -8,7 +8,7 @@ each request, without waiting, so that whoever is removed is out at once.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from functools import lru_cache
 from typing import Protocol
 
@@ -28,6 +28,7 @@ __all__ = ["Authority", "Pretending", "Sources"]
 # Verified access tokens that are remembered, each for one address.
 MAX_SEEN = 4096
 WRONG = "wrong user name or password"
+DISABLED = "the user has been disabled"
 
 
 class Pretending(Protocol):
@@ -39,11 +40,12 @@ class Pretending(Protocol):
 
 @frozen
 class Sources:
-    """Who is asked, in order."""
+    """Who is asked, in order; and the users whom nobody's word helps."""
 
     passwords: Sequence[PasswordSource] = ()
     tokens: Sequence[TokenSource] = ()
     unknown: Pretending | None = None
+    disabled: Container[str | None] = ()
 
 
 class Authority:
@@ -136,7 +138,7 @@ class Authority:
         credentials = parse_authorization(header)
         if isinstance(credentials, Basic):
             return await self.log_in(credentials, address, local_only, asked)
-        return _at(await self._ask_token(credentials.token, "the token is not valid"), address)
+        return self._let_in(*await self._ask_token(credentials.token, "the token is not valid"), address)
 
     async def log_in(
         self, credentials: Basic, address: str | None, local_only: bool = False, asked: Sequence[Scope] = ()
@@ -151,10 +153,11 @@ class Authority:
         user, password = credentials.user, credentials.password
         if self._has_form(password):
             try:
-                return _at(await self._ask_token(password, self._wrong), address)
+                found = await self._ask_token(password, self._wrong)
             except Unauthenticated:
                 self._failed(user, address)
                 raise
+            return self._let_in(*found, address)
         try:
             self._throttle.check(user, address)
         except Throttled:
@@ -164,8 +167,7 @@ class Authority:
         verdict, method = await self._ask(credentials, local_only, asked)
         if isinstance(verdict, Identity):
             self._throttle.succeeded(user, address)
-            self._counting.request(method, "ok")
-            return _at(verdict, address)
+            return self._let_in(verdict, method, address)
         self._counting.request(method, "rejected")
         if verdict is Verdict.REJECTED or not local_only:
             # A foreign user's failure tells nobody anything about ours, and costs nothing.
@@ -174,7 +176,9 @@ class Authority:
         raise Unauthenticated(self._wrong)
 
     def is_current(self, identity: Identity) -> bool:
-        """Whether what vouches for it still does, as far as is known here."""
+        """Whether what vouches for it still does, as far as is known here, and that is enough."""
+        if identity.principal.name in self._sources.disabled:
+            return False
         source = self._named.get(identity.via) or self._named.get(identity.via.partition(":")[0])
         if source is None:
             return identity.via == ANONYMOUS.via
@@ -183,6 +187,16 @@ class Authority:
     def can_narrow(self, identity: Identity) -> bool:
         """Whether an access token can be made as narrow as the identity's own credentials are."""
         return identity.cap is None or self._source_of(identity) in self._narrowing
+
+    def _let_in(self, identity: Identity, method: str, address: str | None) -> Identity:
+        """Whose credentials are good, unless he is one of those whom that does not help."""
+        name = identity.principal.name
+        if name in self._sources.disabled:
+            self._counting.request(method, "rejected")
+            self._failed(name or "", address)
+            raise Unauthenticated(DISABLED)
+        self._counting.request(method, "ok")
+        return _at(identity, address)
 
     # -- tokens --
 
@@ -205,8 +219,8 @@ class Authority:
             return identity
         return evolve(identity, cap=NarrowedCap(identity.cap, cap))
 
-    async def _ask_token(self, token: str, wrong: str) -> Identity:
-        """Whom a token that is none of ours stands for."""
+    async def _ask_token(self, token: str, wrong: str) -> tuple[Identity, str]:
+        """Whom a token that is none of ours stands for; and the method by which it was found out."""
         method = "oidc" if looks_like_jwt(token) else "token"
         try:
             for source in self._sources.tokens:
@@ -214,8 +228,7 @@ class Authority:
                     method = method_of(source.name)
                     verdict = await source.check_token(token)
                     if isinstance(verdict, Identity):
-                        self._counting.request(method, "ok")
-                        return verdict
+                        return verdict, method
                     if verdict is Verdict.REJECTED:
                         break
         except AuthUnavailable:
@@ -264,8 +277,7 @@ class Authority:
                 return None
             if known is not Verdict.UNKNOWN:
                 self._counting.cached(True)
-                self._counting.request(method_of(source.name), "ok")
-                return _at(known, address)
+                return self._let_in(known, method_of(source.name), address)
         return None
 
     async def _ask(

@@ -76,6 +76,9 @@ class OidcUsers:
             raise TokenRefused(f"the claim {self._names.username} is not there")
         if name.startswith(ROBOT) or self._is_local(name):
             raise TokenRefused("the user has the name of one of this server's own")
+        if name in self._sessions.disabled:
+            log.info("{user} has been disabled", user=name)
+            raise Denied(f"{name} has been disabled")
         groups = groups_of(claims, self._names.groups)
         if not self._is_allowed(groups):
             log.info("{user} is in none of the allowed groups", user=name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from functools import partial
 
 from pkgd.auth.model import Identity, Principal
@@ -19,12 +19,14 @@ LIFETIME = 12 * 3600.0
 class Sessions:
     """See the module."""
 
-    def __init__(self, accounts: Accounts, now: Callable[[], float]) -> None:
+    def __init__(self, accounts: Accounts, now: Callable[[], float], disabled: Container[str] = ()) -> None:
         """
         :param now: seconds since the epoch.
+        :param disabled: users whose sessions are worth nothing.
         """
         self._accounts = accounts
         self._now = now
+        self.disabled = disabled
 
     async def begin(self, identity: Identity) -> str:
         """A new one, durable on return; returns its text.
@@ -40,7 +42,7 @@ class Sessions:
     async def find(self, text: str) -> Identity | None:
         """Whose it is, if it still is one."""
         row = await self._accounts.run(partial(find_session, digest=digest_of(text)))
-        if row is None or row.expires <= self._now():
+        if row is None or row.expires <= self._now() or row.user in self.disabled:
             return None
         return Identity(Principal(row.user, frozenset(row.groups)), "oidc", expires=row.expires)
 

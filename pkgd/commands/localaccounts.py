@@ -54,7 +54,7 @@ class LocalAccounts:
     def change(self, change: Any, action: str, resource: str, **detail: str) -> Any:
         """Change something, and note it unless it returns False. Nothing is changed if the log cannot be opened.
 
-        What is revoked is so on a full disk, too.
+        What is revoked, and who is disabled, is so on a full disk, too.
 
         :param change: a transaction.
         :raises ConfigError: if the log cannot be opened.
@@ -65,7 +65,7 @@ class LocalAccounts:
         except OSError as error:
             raise ConfigError("logging.audit.file", f"{self.log}: {error.strerror}") from error
         try:
-            found = self.file.run(change, is_urgent=action.startswith("revoke-"))
+            found = self.file.run(change, is_urgent=action.startswith(("revoke-", "disable-")))
             if found is not False:
                 Audit(log, lambda: self.now).record(action, _operator(), resource, **detail)
             return found

@@ -13,6 +13,7 @@ from attrs import frozen
 
 __all__ = [
     "AllowRow",
+    "DisabledRow",
     "KeyRow",
     "RefreshRow",
     "SessionRow",
@@ -25,6 +26,9 @@ __all__ = [
     "delete_key",
     "delete_refresh",
     "delete_session",
+    "disable_user",
+    "disabled_users",
+    "enable_user",
     "end_refresh",
     "find_refresh",
     "find_session",
@@ -97,6 +101,14 @@ class SessionRow:
     groups: tuple[str, ...]
     created: float
     expires: float
+
+
+@frozen
+class DisabledRow:
+    """A user who is not let in, and since when."""
+
+    user: str
+    since: float
 
 
 # -- API keys --
@@ -198,6 +210,28 @@ def find_session(t: Any, digest: bytes) -> SessionRow | None:
 def delete_session(t: Any, digest: bytes) -> None:
     """Forget a session."""
     t.execute("DELETE FROM session WHERE digest = ?", (digest,))
+
+
+# -- users who are not let in --
+
+
+def disable_user(t: Any, row: DisabledRow) -> bool:
+    """Let a user in no more, and end his sessions and refresh tokens; whether he was let in before."""
+    t.execute("INSERT OR IGNORE INTO disabled_user VALUES (?, ?)", (row.user, row.since))
+    is_new = bool(t.rowcount)
+    forget_user(t, row.user)
+    return is_new
+
+
+def enable_user(t: Any, user: str) -> bool:
+    """Let a user in again; whether he was not."""
+    t.execute("DELETE FROM disabled_user WHERE user = ?", (user,))
+    return bool(t.rowcount)
+
+
+def disabled_users(t: Any) -> list[DisabledRow]:
+    """Everybody who is not let in."""
+    return [DisabledRow(*one) for one in t.execute("SELECT user, since FROM disabled_user ORDER BY user").fetchall()]
 
 
 # -- all of them --

@@ -1,8 +1,10 @@
-"""The file pkgd.sqlite: API keys, refresh tokens, browser sessions. Nothing else has them, so nothing may lose them.
+"""The file pkgd.sqlite: API keys, refresh tokens, browser sessions, disabled users.
+
+Nothing else has them, so nothing may lose them.
 
 What is committed has reached the disk before anybody hears of it. A file that is damaged, or of a newer pkgd, stops the
-start; it is never begun anew. On the server itself the command `pkgd key` writes to it beside a running daemon, which
-notices (`has_changed`).
+start; it is never begun anew. On the server itself commands such as `pkgd key` write to it beside a running daemon,
+which notices (`read_if_changed`).
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         " created REAL NOT NULL, expires REAL NOT NULL) WITHOUT ROWID",
         "CREATE INDEX session_user ON session (user)",
     ),
+    ("CREATE TABLE disabled_user (user TEXT PRIMARY KEY, since REAL NOT NULL) WITHOUT ROWID",),
 )
 
 
@@ -226,13 +229,19 @@ class Accounts:
             done.addErrback(again)
         return done.addErrback(refuse)
 
-    def has_changed(self) -> Deferred[bool]:
-        """Whether another process has written since the last time that this was asked; at first it has."""
+    def read_if_changed(self, interaction: Callable[[Any], T]) -> Deferred[T | None]:
+        """Run one that only reads, if another process has written since this was last done; at first it has. Else None.
 
-        def look(transaction: Any) -> bool:
+        :raises Storage: if the file does not give it; then it is still to be done.
+        """
+
+        def look(transaction: Any) -> T | None:
             version: int = transaction.execute("PRAGMA data_version").fetchone()[0]
-            before, self._version = self._version, version
-            return version != before
+            if version == self._version:
+                return None
+            found = interaction(transaction)
+            self._version = version
+            return found
 
         return self.run(look)
 

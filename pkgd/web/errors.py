@@ -49,6 +49,7 @@ TABLE: dict[type[e.PkgdError], tuple[int, str]] = {
     e.UnknownPackage: (404, "NAME_UNKNOWN"),
     e.UnknownKey: (404, "NAME_UNKNOWN"),
     e.UnknownRefreshToken: (404, "NAME_UNKNOWN"),
+    e.UnknownUser: (404, "NAME_UNKNOWN"),
     e.UnknownRoute: (404, "NAME_UNKNOWN"),
     e.Denied: (403, "DENIED"),
     e.Concealed: (404, "NAME_UNKNOWN"),

@@ -3,8 +3,8 @@
 /v2/…               the distribution API: own dispatch (pkgd.web.registry)
 /apt/…  /rpm/…      package repositories: own dispatch (pkgd.web.packages), with what Gitea, Nexus, Artifactory and
                     GitLab call them: /api/packages/…, /repository/…, /artifactory/…, /api/v4/projects/…
-/api/v1/…           JSON for tools (pkgd.web.api), with API keys at /api/v1/keys, and
-                    refresh tokens at /api/v1/refresh-tokens
+/api/v1/…           JSON for tools (pkgd.web.api), with API keys at /api/v1/keys, refresh tokens at
+                    /api/v1/refresh-tokens, and who is not let in at /api/v1/users
 /api/openapi.json   what of all this programs may use, described (pkgd.web.openapi)
 /auth/…             tokens for clients of the registry, also at /token and /v2/token; logins (pkgd.web.auth)
 /ui/keys            the page for API keys (pkgd.web.ui)
@@ -16,6 +16,7 @@ The other front doors are Klein apps, found by the first segment of the path, as
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from klein import Klein
@@ -24,9 +25,8 @@ from werkzeug.exceptions import HTTPException
 
 from pkgd.errors import UnknownRoute
 from pkgd.web import errors
-from pkgd.web.api.keys import KeysApi
 from pkgd.web.api.packages import ApiV1
-from pkgd.web.api.refreshtokens import RefreshTokensApi
+from pkgd.web.api.people import AccountApi
 from pkgd.web.auth.login import LoginApi
 from pkgd.web.auth.token import TokenApi
 from pkgd.web.gate import require_declarations
@@ -54,23 +54,22 @@ class Root:
         packages: PackagesApi | None = None,
         api: ApiV1 | None = None,
         tokens: TokenApi | None = None,
-        keys: KeysApi | None = None,
+        accounts: Sequence[AccountApi] = (),
         logins: LoginApi | None = None,
         page: KeysPage | None = None,
-        refresh: RefreshTokensApi | None = None,
     ) -> None:
         """
         :param metrics: None if there are to be none; so with all that follow.
+        :param accounts: where users look after what is theirs, and administrators after users.
         :raises LookupError: if any route declares no access.
         """
         self._registry = registry
         self._packages = packages
         self._api = api
         self._tokens = tokens
-        self._keys = keys
+        self._accounts = accounts
         self._logins = logins
         self._page = page
-        self._refresh = refresh
         probes = KleinTree(health.app, "probe")
         self._doors = {b"health": probes, b"ready": probes}
         if metrics is not None:
@@ -91,10 +90,9 @@ class Root:
             return self._logins
         if self._page is not None and path in KeysPage.paths:
             return self._page
-        if self._keys is not None and _is_below(path, KeysApi.prefix):
-            return self._keys
-        if self._refresh is not None and _is_below(path, RefreshTokensApi.prefix):
-            return self._refresh
+        for door in self._accounts:
+            if _is_below(path, door.prefix):
+                return door
         if self._api is not None and path.startswith(b"/api/v1/"):
             return self._api
         if path == OpenApiDoor.path:

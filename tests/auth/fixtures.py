@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import bcrypt
 from twisted.internet.defer import Deferred, succeed
@@ -187,6 +187,7 @@ class Wall:
         tokens: list[TokenSource] | None = None,
         per_address: int = 1000,
         per_user: int = 1000,
+        disabled: Container[str | None] | None = None,
     ) -> None:
         self.clock = clock
         self.hashing = InlineHashing()
@@ -196,7 +197,9 @@ class Wall:
             self.keys, TokenSettings("https://pkg.example.com", "pkg.example.com"), clock.seconds
         )
         throttle = Throttle(Rate(per_address, 60.0), Rate(per_user, 60.0), clock.seconds)
-        sources = Sources([self.passwords, *(more or [])], tokens or [], self.passwords)
+        self.disabled: set[str | None] = set()
+        out = self.disabled if disabled is None else disabled
+        sources = Sources([self.passwords, *(more or [])], tokens or [], self.passwords, out)
         self.counts = Counts()
         self.authority = Authority(sources, self.tokens, throttle, clock.seconds, counting=self.counts)
 

@@ -37,8 +37,12 @@ class KeysCase(SynchronousTestCase):
         """As a process makes it that begins."""
         self.accounts = open_accounts(self, self.path)
         keys = ApiKeys(self.accounts, self.clock.seconds, self.is_user)
-        self.get(keys.load())
+        keys.use(self.successResultOf(self.accounts.run(all_keys)))
         return keys
+
+    def look(self) -> None:
+        """Read what others have written."""
+        self.keys.use(self.successResultOf(self.accounts.run(all_keys)))
 
     def is_user(self, row: KeyRow) -> bool:
         """Whether somebody is still there."""
@@ -180,8 +184,7 @@ class RevokingTests(KeysCase):
         text = self.make()
         threads = HeldThreads()
         self.accounts._pool.threadpool = threads
-        self.accounts._version = -1
-        loading = Deferred.fromCoroutine(self.keys.load())
+        loading = self.accounts.run(all_keys).addCallback(self.keys.use)
         threads.release()
         revoking = Deferred.fromCoroutine(self.keys.revoke(self.identifier(text)))
         while threads.waiting:
@@ -287,7 +290,7 @@ class ChildTests(KeysCase):
         """One whose maker is not there, as after a restore, is worth nothing."""
         identifier = self.identifier(self.parent)
         self.accounts.file.run(lambda t: t.execute("DELETE FROM api_key WHERE id = ?", (identifier,)) and None)
-        self.get(self.keys.load())
+        self.look()
 
         self.assertIsNone(self.check(self.child, "10.0.0.1"))
 
@@ -303,10 +306,10 @@ class FileTests(KeysCase):
         )
         self.accounts.file.run(lambda t: add_key(t, row))
         self.assertIsNone(self.check(key.text))
-        self.get(self.keys.load())
+        self.look()
         self.assertIsNotNone(self.check(key.text))
         self.accounts.file.run(lambda t: delete_key(t, key.id))
-        self.get(self.keys.load())
+        self.look()
 
         self.assertIsNone(self.check(key.text))
 

@@ -388,3 +388,58 @@ class CountTests(AuthorityCase):
         for text, method in ((b"eyJh.eyJz.c2ln", "oidc"), (b"secret", "token")):
             self.refused(b"Bearer " + text)
             self.assertEqual(self.counted(), ([(method, "rejected")], []))
+
+
+class DisabledTests(AuthorityCase):
+    """Whom good credentials of any kind do not help."""
+
+    def test_password(self) -> None:
+        """A password is good for nothing, at once, though it was lately right; others are not troubled."""
+        self.known(basic("alice", "secret"))
+        self.wall.counts.taken()
+        self.wall.disabled.add("alice")
+
+        for _ in range(2):
+            self.assertIn("disabled", self.refused(basic("alice", "secret")).message)
+        self.assertEqual(self.wall.counts.taken()[0], [("htpasswd", "rejected")] * 2)
+        self.known(basic("bob", "other"))
+        self.wall.disabled.clear()
+        self.known(basic("alice", "secret"))
+
+    def test_asked(self) -> None:
+        """So it is when a password has to be looked at, here or by a back end."""
+        self.build(FakeSource(CAROL))
+        self.wall.disabled |= {"alice", "carol"}
+
+        for user, password in (("alice", "secret"), ("carol", "x")):
+            self.assertIn("disabled", self.refused(basic(user, password)).message)
+
+    def test_not_told(self) -> None:
+        """Who does not know the password is not told who is disabled."""
+        self.wall.disabled.add("alice")
+
+        self.assertEqual(self.refused(basic("alice", "x")).message, self.refused(basic("mallory", "x")).message)
+
+    def test_token(self) -> None:
+        """An access token, seen before or not, and a token of whoever else vouches for him."""
+        self.build(tokens=[FakeTokenSource()])
+        alice = self.bearer(self.known(basic("alice", "secret")))
+        self.known(alice)
+        self.wall.disabled |= {"alice", "robot"}
+
+        self.refused(alice)
+        for header in (b"Bearer pkgd_good", basic("x", "pkgd_good")):
+            self.assertIn("disabled", self.refused(header).message)
+
+    def test_vouched(self) -> None:
+        """What his refresh token would buy is not current."""
+        identity = self.known(basic("alice", "secret"))
+        self.assertTrue(self.authority.is_current(identity))
+        self.wall.disabled.add("alice")
+        self.assertFalse(self.authority.is_current(identity))
+
+    def test_anonymous(self) -> None:
+        """Nobody in particular is never disabled."""
+        self.wall.disabled.add("alice")
+
+        self.assertIsNotNone(self.authority.identify_at_once(None, HERE))

@@ -27,7 +27,6 @@ class UsersTests(SynchronousTestCase):
         clock = Clock()
         accounts = open_accounts(self)
         self.keys = ApiKeys(accounts, clock.seconds)
-        result(self, self.keys.load())
         self.sessions = Sessions(accounts, clock.seconds)
         self.refresh = StoredRefreshTokens(accounts, clock.seconds)
         self.users = self.use("dev")
@@ -112,3 +111,10 @@ class UsersTests(SynchronousTestCase):
         """Nothing that a client could show is a login by the provider."""
         self.assertFalse(self.users.recognises("anything"))
         self.assertIs(result(self, self.users.check_token("anything")), Verdict.UNKNOWN)
+
+    def test_disabled(self) -> None:
+        """Who has been disabled here is not let in, whatever the provider says."""
+        self.sessions.disabled = {"alice"}
+
+        self.refused(Denied, preferred_username="alice", groups=["dev"])
+        self.log_in(preferred_username="bob", groups=["dev"])

@@ -45,6 +45,12 @@ class SessionTests(SynchronousTestCase):
         self.get(self.sessions.forget_user("alice"))
         self.assertIsNone(self.get(self.sessions.find(other)))
 
+    def test_disabled(self) -> None:
+        """That of somebody who is disabled is worth nothing, though it was begun at the same moment."""
+        self.sessions.disabled = {"alice"}
+
+        self.assertIsNone(self.get(self.sessions.find(self.text)))
+
     def test_wrong(self) -> None:
         """Another text is nobody's."""
         for one in ("", "x", self.text.swapcase(), self.text + "x"):

@@ -12,6 +12,9 @@ from pkgd.config import parse
 from pkgd.outbound.client import Limits
 from pkgd.sharing import Tasks
 from pkgd.storage.fsops import FileSystem
+from pkgd.web.api.keys import KeysApi
+from pkgd.web.api.refreshtokens import RefreshTokensApi
+from pkgd.web.api.users import UsersApi
 from pkgd.web.auth.token import TokenApi
 from pkgd.web.gate import declared_access
 from pkgd.web.health import HealthApi
@@ -22,7 +25,7 @@ from tests.authorization.requests import APT, IMAGES, MIRRORED, NAMELESS, RPMS
 from tests.loop import Loop
 
 ASKS = [*IMAGES, *NAMELESS, *MIRRORED, *APT, *RPMS]
-DOORS = {"_registry", "_packages", "_api", "_keys", "_refresh", "_tokens", "_openapi", "_nowhere"}
+DOORS = {"_registry", "_packages", "_api", "_tokens", "_openapi", "_nowhere"}
 WORDS = {"enter": Action.ENTER, "list": Action.LIST}
 
 
@@ -88,9 +91,10 @@ class TableTests(SynchronousTestCase):
         self.assertEqual({one.row[1] for one in ASKS if one.row[0] in ("probes", "metrics")}, found)
 
     def test_doors(self) -> None:
-        """There is no other door. Those of keys and refresh tokens admit in one place (tests.web.api)."""
+        """There is no other door. Those of `/api/v1` for accounts admit in one place (tests.web.api)."""
         doors = {name for name, value in vars(self.root).items() if hasattr(value, "handle")}
         self.assertEqual(doors, DOORS)
+        self.assertEqual([type(one) for one in self.root._accounts], [KeysApi, RefreshTokensApi, UsersApi])
         self.assertEqual(set(self.root._doors), {b"health", b"ready", b"metrics"})
         self.assertTrue(all(isinstance(one, KleinTree) for one in self.root._doors.values()))
         self.assertIsInstance(self.root, Root)

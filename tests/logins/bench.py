@@ -198,10 +198,13 @@ class Bench:
         return self._port + 9
 
     @contextmanager
-    def pkgd(self, *backends: Any, rules: Sequence[Mapping[str, Any]] = (), **auth: Any) -> Iterator[Pkgd]:
+    def pkgd(
+        self, *backends: Any, rules: Sequence[Mapping[str, Any]] = (), admins: Sequence[str] = (), **auth: Any
+    ) -> Iterator[Pkgd]:
         """A pkgd with these back ends, and one user of its own, `local` with `canary-local-1`.
 
         :param rules: those of `authorization`.
+        :param admins: the users who may do everything.
         """
         self._runs += 1
         folder = self.folder / f"pkgd-{self._runs}"
@@ -221,6 +224,8 @@ class Bench:
         }
         if rules:
             config["authorization"] = {"rules": list(rules)}
+        if admins:
+            config.setdefault("authorization", {})["admins"] = {"users": list(admins)}
         (folder / "config.yaml").write_text(json.dumps(config))
         log = folder / "log"
         command = [sys.executable, "-m", "pkgd", "serve", "-c", str(folder / "config.yaml")]

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from tests.auth.issuing import jwk, jwks
+from tests.live.tools import wait_for
 from tests.logins.bench import AUDIENCE, Bench, Case, Pkgd, Service, expect
 
 
@@ -25,6 +26,7 @@ def cases(bench: Bench) -> Iterator[Case]:
         ("a back end's issuer, whose tokens clients may bring", _direct),
         ("keys that discovery finds", _discovery),
         ("refresh tokens, listed and revoked", _refresh_tokens),
+        ("users, disabled here and over the API", _disabled),
     ):
         yield Case(name, partial(trial, bench))
 
@@ -136,6 +138,31 @@ def _refresh_tokens(bench: Bench) -> None:
         expect("a token for it, then", pkgd.call("POST", "/auth/token", kind, form).status, 401)
         expect("the list, then", command("refresh-token", "list", *local), (0, ""))
         (pkgd.folder / "credentials").unlink()
+
+
+def _disabled(bench: Bench) -> None:
+    with bench.pkgd(bench.two.section(accept_direct=True), admins=["local"]) as pkgd:
+        local = ("-c", str(pkgd.folder / "config.yaml"))
+        key = command("key", "create", *local, "--robot", "ci")[1].strip()
+        pkgd.canaries.append(key)
+        alice = bench.two.token("alice")
+        wait_for("the key is known", lambda: codes(pkgd, key) == (200, 200))
+        expect("alice, by her back end", codes(pkgd, alice), (200, 200))
+        credentials = pkgd.folder / "credentials"
+        credentials.write_text("local:canary-local-1\n")
+        remote = ("--url", f"http://127.0.0.1:{pkgd.port}", "--credentials", str(credentials))
+        expect("disabled over the API", command("user", "disable", *remote, "alice"), (0, ""))
+        expect("alice, then", codes(pkgd, alice), (401, 401))
+        expect("the robot, still", codes(pkgd, key), (200, 200))
+        expect("disabled here", command("user", "disable", *local, "robot:ci"), (0, ""))
+        wait_for("the robot is out", lambda: codes(pkgd, key) == (401, 401))
+        listed = [command("user", "list", *one) for one in (remote, local)]
+        expect("both lists", (listed[0][1].split()[1::2], listed[0] == listed[1]), (["alice", "robot:ci"], True))
+        for user in ("alice", "robot:ci"):
+            expect("enabled", command("user", "enable", *remote, user), (0, ""))
+        expect("both, then", (codes(pkgd, alice), codes(pkgd, key)), ((200, 200), (200, 200)))
+        expect("one who is not disabled", command("user", "enable", *remote, "alice")[0], 1)
+        credentials.unlink()
 
 
 def command(*arguments: str) -> tuple[int, str]:

@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from pkgd.errors import ConfigError, FailedStorage, NoSpace, ReadOnlyStorage
 from pkgd.state.accountrows import (
     AllowRow,
+    DisabledRow,
     KeyRow,
     RefreshRow,
     SessionRow,
@@ -27,6 +28,9 @@ from pkgd.state.accountrows import (
     delete_key,
     delete_refresh,
     delete_session,
+    disable_user,
+    disabled_users,
+    enable_user,
     find_refresh,
     find_session,
     forget_user,
@@ -142,6 +146,20 @@ class StartTests(AccountsCase):
             connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
 
         self.assertIn("newer", self.refused())
+
+    def test_older(self) -> None:
+        """A file that the first pkgd has written keeps what it has, and can then hold who is disabled."""
+        with closing(sqlite3.connect(self.path)) as connection:
+            for statement in MIGRATIONS[0]:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION}")
+            connection.execute("PRAGMA user_version = 1")
+            add_key(connection.cursor(), KEY)
+            connection.commit()
+        accounts = self.open()
+
+        self.assertTrue(self.do(accounts, disable_user, row=DisabledRow("bob", 1.0)))
+        self.assertEqual(self.do(accounts, all_keys), [KEY])
 
     def test_foreign(self) -> None:
         """Nor is another program's."""
@@ -281,16 +299,27 @@ class DurabilityTests(AccountsCase):
 
         self.assertEqual([one.id for one in self.do(accounts, all_keys)], ["12345678", "abcdefgh"])
 
-    def test_has_changed(self) -> None:
+    def test_read_if_changed(self) -> None:
         """Another process's writes are noticed, one's own are not."""
         accounts = self.open()
-        changes = [self.successResultOf(accounts.has_changed())]
+        found = [self.read_keys(accounts)]
         self.do(accounts, add_key, row=KEY)
-        changes.append(self.successResultOf(accounts.has_changed()))
+        found.append(self.read_keys(accounts))
         AccountsFile(self.path).run(partial(delete_key, identifier=KEY.id))
-        changes += [self.successResultOf(accounts.has_changed()) for _ in range(2)]
+        found += [self.read_keys(accounts) for _ in range(2)]
 
-        self.assertEqual(changes, [True, False, True, False])
+        self.assertEqual(found, [[], None, [], None])
+
+    def test_read_later(self) -> None:
+        """What could not be read is read the next time."""
+        accounts = self.open()
+        self.failureResultOf(accounts.read_if_changed(lambda t: t.execute("SELECT * FROM nothing")), FailedStorage)
+
+        self.assertEqual(self.read_keys(accounts), [])
+
+    def read_keys(self, accounts: Accounts) -> Any:
+        """All keys, if that is needed."""
+        return self.successResultOf(accounts.read_if_changed(all_keys))
 
 
 class RowTests(AccountsCase):
@@ -349,6 +378,21 @@ class RowTests(AccountsCase):
         self.assertIsNone(self.do(self.accounts, find_session, digest=SESSION.digest))
         self.assertIsNone(self.do(self.accounts, find_refresh, digest=REFRESH.digest))
         self.assertEqual(self.keys(), [KEY])
+
+    def test_disabled(self) -> None:
+        """Who is disabled stays so, since the first time; his sessions and refresh tokens end, his keys are kept."""
+        row = DisabledRow("alice", 150.0)
+
+        self.assertTrue(self.do(self.accounts, disable_user, row=row))
+        self.assertFalse(self.do(self.accounts, disable_user, row=DisabledRow("alice", 160.0)))
+        self.assertEqual(self.do(self.accounts, disabled_users), [row])
+        self.assertIsNone(self.do(self.accounts, find_session, digest=SESSION.digest))
+        self.assertIsNone(self.do(self.accounts, find_refresh, digest=REFRESH.digest))
+        self.assertEqual(self.keys(), [KEY])
+
+        self.assertTrue(self.do(self.accounts, enable_user, user="alice"))
+        self.assertFalse(self.do(self.accounts, enable_user, user="alice"))
+        self.assertEqual(self.do(self.accounts, disabled_users), [])
 
     def test_expired(self) -> None:
         """What is over goes; keys later than the rest."""

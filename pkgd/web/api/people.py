@@ -58,7 +58,8 @@ class AccountApi:
     :param tasks: where every handler runs, for the stop to wait for it.
     """
 
-    # What logs and metrics call it.
+    # The path, and what logs and metrics call it.
+    prefix: ClassVar[bytes]
     route: ClassVar[str]
 
     def __init__(

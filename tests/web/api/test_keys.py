@@ -12,7 +12,7 @@ from pkgd.auth.keymaking import KeyLimits
 from pkgd.auth.model import Identity
 from pkgd.auth.rules import Admins, RulePolicy
 from pkgd.web.api.keys import KeyApiParts, KeysApi
-from tests.accounts import open_accounts, result
+from tests.accounts import open_accounts
 from tests.web.auth.fixtures import AuthEdge, basic
 from tests.web.messages import Response
 
@@ -27,7 +27,6 @@ class KeysCase(SynchronousTestCase):
         """There are no keys yet."""
         self.accounts = open_accounts(self)
         self.keys = ApiKeys(self.accounts, lambda: self.edge.clock.seconds())
-        result(self, self.keys.load())
         self.edge = AuthEdge(self, RulePolicy(admins=Admins(frozenset(["bob"]))), tokens=[self.keys])
         self.audited: list[tuple[str, str | None, Any]] = []
         gate: Any = self.edge.gate
@@ -35,7 +34,7 @@ class KeysCase(SynchronousTestCase):
         limits = KeyLimits(90 * 86400.0, 365 * 86400.0)
         parts = KeyApiParts(self.edge.gate, self.keys, limits, self.edge.clock.seconds)
         root: Any = self.edge.root
-        root._keys = KeysApi(parts)
+        root._accounts = [KeysApi(parts)]
 
     def record(self, action: str, identity: Identity, resource: str, **detail: Any) -> None:
         """See `Audit`: note what has been done."""

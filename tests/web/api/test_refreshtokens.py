@@ -35,9 +35,11 @@ class RefreshTokensCase(SynchronousTestCase):
         gate: Any = self.edge.gate
         gate._audit = self
         root: Any = self.edge.root
-        root._refresh = RefreshTokensApi(RefreshTokenApiParts(self.edge.gate, tokens))
         limits = KeyLimits(90 * 86400.0, 365 * 86400.0)
-        root._keys = KeysApi(KeyApiParts(self.edge.gate, keys, limits, self.edge.clock.seconds))
+        root._accounts = [
+            RefreshTokensApi(RefreshTokenApiParts(self.edge.gate, tokens)),
+            KeysApi(KeyApiParts(self.edge.gate, keys, limits, self.edge.clock.seconds)),
+        ]
         self.texts = [self.log_in(one) for one in (ALICE, BOB)]
 
     def record(self, action: str, identity: Identity, resource: str, **detail: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Container
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -41,10 +42,11 @@ class AuthEdge(PackagesEdge):
         refresh: RefreshTokens | None = None,
         outside: Outside | None = None,
         ignores_foreign: bool = True,
+        disabled: Container[str | None] | None = None,
         **throttle: int,
     ) -> None:
         super().__init__(case)
-        self.wall = wall = Wall(self.clock, more, tokens, **throttle)
+        self.wall = wall = Wall(self.clock, more, tokens, disabled=disabled, **throttle)
         rules = policy or RulePolicy()
         seen_as = outside or Outside(URL)
         gate = Gate(rules, wall.authority, seen_as, ignores_foreign)

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.auth.apikeys import ApiKeys
 from pkgd.auth.audit import Audit
+from pkgd.auth.disabled import DisabledUsers
 from pkgd.auth.keymaking import KeyLimits
 from pkgd.auth.oidcusers import ClaimNames, OidcUsers
 from pkgd.auth.refresh import StoredRefreshTokens
@@ -18,6 +19,7 @@ from pkgd.blocking import InlineBlocking
 from pkgd.logfile import FLUSH_SECONDS, LogFile
 from pkgd.web.api.keys import KeyApiParts, KeysApi
 from pkgd.web.api.refreshtokens import RefreshTokenApiParts, RefreshTokensApi
+from pkgd.web.api.users import UserApiParts, UsersApi
 from pkgd.web.auth.browsers import BrowserSessions
 from pkgd.web.auth.login import LOGIN_SECONDS, LoginApi, LoginParts
 from pkgd.web.outside import Outside
@@ -46,7 +48,6 @@ class LoginCase(SynchronousTestCase):
         accounts = open_accounts(self)
         now = self.edge.clock.seconds
         self.keys = ApiKeys(accounts, now)
-        result(self, self.keys.load())
         self.sessions, self.refresh = Sessions(accounts, now), StoredRefreshTokens(accounts, now)
         users = OidcUsers(ClaimNames("preferred_username", "groups", frozenset(["dev"])), self.keys, self.sessions)
         outside = Outside(URL)
@@ -59,8 +60,11 @@ class LoginCase(SynchronousTestCase):
         browsers = BrowserSessions(self.sessions, outside)
         root: Any = self.edge.root
         root._logins, root._page = LoginApi(parts), KeysPage()
-        root._refresh = RefreshTokensApi(RefreshTokenApiParts(self.edge.gate, self.refresh, browsers))
-        root._keys = KeysApi(KeyApiParts(self.edge.gate, self.keys, KeyLimits(90.0, 365.0), now, browsers))
+        root._accounts = [
+            RefreshTokensApi(RefreshTokenApiParts(self.edge.gate, self.refresh, browsers)),
+            KeysApi(KeyApiParts(self.edge.gate, self.keys, KeyLimits(90.0, 365.0), now, browsers)),
+            UsersApi(UserApiParts(self.edge.gate, DisabledUsers(accounts, now), browsers)),
+        ]
 
     def audited(self) -> list[tuple[str, str | None, str | None]]:
         """Action, user and resource of each line of the audit log."""

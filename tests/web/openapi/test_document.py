@@ -71,8 +71,7 @@ class ServedTests(LoginCase):
         served = {
             *klein,
             *(one.decode("ascii") for one in exact),
-            *self.root._keys.routes.paths,
-            *self.root._refresh.routes.paths,
+            *(path for door in self.root._accounts for path in door.routes.paths),
             *self.root._api.routes.paths,
         }
 
