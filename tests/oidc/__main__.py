@@ -12,14 +12,14 @@ import textwrap
 import time
 from pathlib import Path
 
-from tests.live.tools import CommandFailed, install, run
+from tests.live.tools import install
 from tests.logins.bench import Case
+from tests.oidc import dex, dexcases
 from tests.oidc.bench import Bench, Browser, install_modules
 from tests.oidc.cases import cases
 from tests.oidc.engines import PROGRAMS
 
 _PORT = 24500
-GO_PROVIDER = "github.com/zitadel/oidc/v3/example/server@v3.52.0"
 
 
 def main() -> int:
@@ -37,10 +37,11 @@ def main() -> int:
     try:
         install(["node", "npm", "chromium", *PROGRAMS])
         node = install_modules(scratch)
-        _build(scratch / "bin")
+        dex.build(scratch / "dex")
         browser = Browser(node, shutil.which("chromium") or "chromium", scratch / "browser.log")
         try:
-            for case in cases(Bench(scratch, options.port, node, browser)):
+            bench = Bench(scratch, options.port, node, browser)
+            for case in [*cases(bench), *dexcases.cases(bench)]:
                 if options.only in case.name:
                     counts[_try(case)] += 1
         finally:
@@ -49,14 +50,6 @@ def main() -> int:
         shutil.rmtree(scratch, ignore_errors=True)
     print(f"{counts[0]} passed, {counts[1]} failed")
     return 1 if counts[1] or not counts[0] else 0
-
-
-def _build(folder: Path) -> None:
-    """The provider in Go; where that cannot be built its case fails, and no other."""
-    try:
-        run("env", f"GOBIN={folder}", "go", "install", GO_PROVIDER, timeout=900)
-    except (CommandFailed, FileNotFoundError) as error:
-        print(f"the provider in Go cannot be built\n{error}")
 
 
 def _try(case: Case) -> bool:

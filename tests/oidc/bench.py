@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 import socket
 import ssl
@@ -108,12 +107,6 @@ class NodeProvider:
         self.users = users
         (self._folder / "provider-users.json").write_text(json.dumps(users))
 
-    def rotate(self) -> None:
-        """Sign with another key, and publish only that."""
-        self.keys = [_key(secrets.token_hex(4))]
-        self.stop()
-        self.start()
-
     def stop(self) -> None:
         """End the process."""
         if self._daemon is not None:
@@ -126,41 +119,6 @@ class NodeProvider:
         browser.do("fill", at="input[name=password]", text="any")
         browser.do("click", at="button[type=submit]")
         browser.do("click", at="button[type=submit]")  # consent
-
-
-class GoProvider:
-    """The example server of Zitadel's Go library, whose issuer ends with a slash; its one user is in no group."""
-
-    user = "test-user@localhost"
-
-    def __init__(self, program: str, folder: Path, port: int, redirect: str) -> None:
-        self.issuer = f"http://localhost:{port}/"
-        self._program = program
-        self._folder = folder
-        self._port = port
-        self._redirect = redirect
-        self._daemon: Daemon | None = None
-
-    def section(self, **changes: Any) -> dict[str, Any]:
-        """How pkgd is told of it."""
-        return {"issuer": self.issuer, "client_id": "web", "client_secret": "secret", **changes}
-
-    def start(self) -> None:
-        """Run."""
-        command = ["env", f"PORT={self._port}", f"REDIRECT_URI={self._redirect}", self._program]
-        self._daemon = Daemon("go-oidc", command, self._folder / "go-provider.log")
-        wait_for("the Go provider listening", lambda: is_open(self._port))
-
-    def stop(self) -> None:
-        """End the process."""
-        if self._daemon is not None:
-            self._daemon.kill()
-
-    def log_in(self, browser: Browser, user: str) -> None:
-        """Fill in its form."""
-        browser.do("fill", at="input[name=username]", text=user)
-        browser.do("fill", at="input[name=password]", text="verysecure")
-        browser.do("click", at="button[type=submit]")
 
 
 class Browser:
@@ -269,19 +227,15 @@ class Bench:
         self.browser = browser
         self.url = f"https://127.0.0.1:{port}"
         self.node = node
-        self._port = port
+        self.port = port
         self._runs = 0
         self.certificates = issue(folder / "tls", ["127.0.0.1"])
 
     def provider(self) -> NodeProvider:
         """A provider, with alice, who is in two groups, and bob, who is in none."""
-        found = NodeProvider(self.node, self.folder, self._port + 1, f"{self.url}/auth/callback")
+        found = NodeProvider(self.node, self.folder, self.port + 1, f"{self.url}/auth/callback")
         found.users = {"alice": {"groups": ["dev", "ops"]}, "bob": {"groups": []}}
         return found
-
-    def go_provider(self) -> GoProvider:
-        """Another provider."""
-        return GoProvider(str(self.folder / "bin/server"), self.folder, self._port + 2, f"{self.url}/auth/callback")
 
     @contextmanager
     def pkgd(self, oidc: Mapping[str, Any], **more: Any) -> Iterator[Pkgd]:
@@ -294,7 +248,7 @@ class Bench:
         config: dict[str, Any] = {
             "state_dir": str(folder / "state"),
             "server": {
-                "listen": [f"tcp:{self._port}:interface=127.0.0.1"],
+                "listen": [f"tcp:{self.port}:interface=127.0.0.1"],
                 "external_url": self.url,
                 "tls": {"certificate": str(self.certificates.chain), "key": str(self.certificates.key)},
             },
@@ -308,7 +262,7 @@ class Bench:
         daemon = Daemon("pkgd", command, log)
         pkgd = Pkgd(self.url, folder, log, daemon, self.certificates)
         try:
-            daemon.wait_until(lambda: is_open(self._port) and pkgd.call("GET", "/ready").status == 200)
+            daemon.wait_until(lambda: is_open(self.port) and pkgd.call("GET", "/ready").status == 200)
             yield pkgd
         finally:
             daemon.stop()

@@ -22,7 +22,11 @@ DEVICE_LINES = 2
 
 def cases(bench: Bench) -> list[Case]:
     """All of them."""
-    suite = _Suite(bench)
+    return cases_of(_Suite(bench))
+
+
+def cases_of(suite: object) -> list[Case]:
+    """Its methods that are cases."""
     names = [name for name in dir(suite) if name.startswith("case_")]
     return [Case(str(getattr(suite, name).__doc__).rstrip("."), getattr(suite, name)) for name in names]
 
@@ -260,23 +264,6 @@ class _Suite:
         finally:
             provider.stop()
 
-    def case_other_provider(self) -> None:
-        """Users of another provider, in Go, whose issuer ends with a slash, log in and make keys as well."""
-        provider = self.bench.go_provider()
-        provider.start()
-        try:
-            with self.bench.pkgd(provider.section()) as pkgd:
-                self.browser.do("fresh")
-                self.browser.do("go", url=f"{pkgd.url}/ui/keys")
-                self.browser.do("wait", at="input[name=username]")
-                provider.log_in(self.browser, provider.user)
-                self.browser.do("arrive", url=f"{pkgd.url}/ui/keys")
-                self.browser.do("wait", at="body[data-ready]")
-                expect("the page's user", self.browser.do("text", at="#user"), provider.user)
-                expect("with a key", pkgd.with_password(make_key(self.browser, "laptop")).status, 200)
-        finally:
-            provider.stop()
-
     # -- passwords --
 
     def case_password(self) -> None:
@@ -427,16 +414,6 @@ class _Suite:
             expect("a code that cannot be redeemed", (answer.status, "Retry-After" in answer.headers), (503, True))
             provider.start()
             log_in(pkgd, provider, self.browser, "bob")
-
-    def case_rotated(self) -> None:
-        """Another key of the provider is learnt at the next login, within half a minute of the last question."""
-        with self.started() as provider, self.bench.pkgd(provider.section()) as pkgd:
-            log_in(pkgd, provider, self.browser)
-            asked = time.monotonic()
-            provider.rotate()
-            time.sleep(max(0.0, 31 - (time.monotonic() - asked)))
-            log_in(pkgd, provider, self.browser, "bob")
-            expect("the page's user", self.browser.do("text", at="#user"), "bob")
 
     def case_expired(self) -> None:
         """A key that is over opens nothing, from the second on."""
