@@ -1,8 +1,8 @@
 """Backups under load: `python -m tests.backup [--backups N] [--seed N]`.
 
 Clients push images, move tags, delete, and upload and remove packages, while one backup after the other is taken, each
-linked to the one before, restored and verified: nothing in any of them may lead nowhere. The last one is then served:
-every image that it has is pulled byte for byte, and apt is content with its packages.
+linked to the one before, and restored, which verifies it: nothing in any of them may lead nowhere. The last one is then
+served: every image that it has is pulled byte for byte, and apt is content with its packages.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ from tests.crash.packages.ledger import PackageLedger
 from tests.crash.packages.load import Load
 from tests.crash.packages.server import PackagePkgd
 from tests.repositories.aptclient import Apt
+
+# For so many seconds nobody uploads packages, lest a run of a hundred have nothing else to do.
+_PAUSE = 2.0
 
 
 def main() -> int:
@@ -84,18 +87,19 @@ class _Run:
         number = 0
         while not ended.is_set():
             number += 1
-            Load(self._server.web, ledger, f"{self._seed}-{number}").run(1.0)
+            Load(self._server.web, ledger, f"{self._seed}-{number}").run(0.5)
+            ended.wait(_PAUSE)
 
     def _one(self, number: int, previous: Path | None) -> Path:
-        """Take a backup, and look through it; every tenth is restored, too, which is looked through then."""
+        """Take a backup, and restore it; every tenth is also looked through as it is, and so is the changing state."""
         backup = self._directory / f"backup-{number}"
         self._pkgd("backup", *([] if previous is None else ["--previous", str(previous)]), str(backup))
-        self._pkgd("verify", str(backup))
         if number % 10 == 0:
-            self._pkgd("verify")  # of the state itself, while it is changing
-            restored = PackagePkgd(0, self._directory / "restored", self._directory / "restored-logs")
-            self._pkgd("restore", str(backup), server=restored)
-            shutil.rmtree(restored.state)
+            self._pkgd("verify", str(backup))
+            self._pkgd("verify")
+        restored = PackagePkgd(0, self._directory / "restored", self._directory / "restored-logs")
+        self._pkgd("restore", str(backup), server=restored)
+        shutil.rmtree(restored.state)
         if previous is not None:
             shutil.rmtree(previous)
         return backup

@@ -12,6 +12,8 @@ from tests.repositories.web import Answer, Web
 
 _CLIENTS = 3
 _TAGS = 4
+# Between one push and the next of a client, in seconds.
+_PAUSE = 0.05
 _TYPE = {"Content-Type": "application/vnd.oci.image.manifest.v1+json"}
 
 
@@ -54,7 +56,7 @@ class Images:
     def _client(self, number: int) -> None:
         rng = random.Random(f"{self._seed}/{number}")
         # What a client deletes by digest nobody else has pushed.
-        while not self._ended.is_set():
+        while not self._ended.wait(_PAUSE):
             repository, tag = f"team/app{rng.randrange(3)}", f"t{rng.randrange(_TAGS)}"
             try:
                 digest = self.push(repository, tag, rng.randbytes(rng.choice([100, 10_000, 300_000])))
