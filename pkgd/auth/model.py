@@ -27,6 +27,9 @@ class Action(Enum):
     DELETE = "delete"
     """Remove content or tags."""
 
+    # Each is one object, and every request looks some up: enum's own way goes by the name.
+    __hash__ = object.__hash__
+
 
 @frozen
 class Access:

@@ -38,6 +38,7 @@ _ACTION = re.compile(r"[a-z]{1,32}|\*")
 _KIND = re.compile(r"([a-z0-9]{1,32})(?:\([a-z0-9]{1,32}\))?")
 
 _WORDS = {Action.PULL: "pull", Action.PUSH: "push", Action.OVERWRITE: "push", Action.DELETE: "delete"}
+_NOTHING: frozenset[str] = frozenset()
 _CATALOG = ("registry", "catalog")
 _KINDS = {"oci": "repository", "mirror": "repository", "apt": "apt", "rpm": "rpm"}
 
@@ -118,10 +119,12 @@ class TokenCap:
         if kind is None:
             return place == "registry" and not name and self._enters(access.action)
         word = _WORDS.get(access.action)
-        names = [access.asked or name, *([f"{name}/{access.suite}"] if access.suite else [])]
-        return word is not None and any(
-            word in actions or "*" in actions for one in names if (actions := self.access.get((kind, one)))
-        )
+        if word is None:
+            return False
+        actions = self.access.get((kind, access.asked or name), _NOTHING)
+        if access.suite is not None:
+            actions |= self.access.get((kind, f"{name}/{access.suite}"), _NOTHING)
+        return word in actions or "*" in actions
 
     def _enters(self, action: Action) -> bool:
         return action is Action.ENTER or (action is Action.LIST and "*" in self.access.get(_CATALOG, ()))
