@@ -29,7 +29,8 @@ from pkgd.formats.names import RepositoryName, UploadId
 from pkgd.registry.blobs import Blobs
 from pkgd.storage.layout import directory
 from pkgd.storage.space import FreeSpace
-from pkgd.storage.spool import Spool, StagedFile
+from pkgd.storage.spool import Spool
+from pkgd.storage.staged import StagedFile
 from pkgd.storage.staging import store_piece
 
 __all__ = ["UploadSession", "Uploads"]
