@@ -109,21 +109,6 @@ class RpmPublishingTests(RpmCase):
         added = [self.add(made_rpm(f"package{number:03}")).sha256 for number in reversed(range(270))]
         self.assertEqual(self.packages(), added[::-1])
 
-    def test_leaves_that_are_still_needed_stay(self) -> None:
-        """Though the generation that brought them has expired."""
-        for number in range(270):
-            self.add(made_rpm(f"package{number:03}"))
-        for number in range(3):
-            self.ground.clock.advance(_DAY + 1)
-            self.add(made_rpm(f"z{number}"))
-        self.repository = self.made()
-        self.assertEqual(len(self.packages()), 273)
-        leaves = [key for key in self.ground.store.objects if "/leaves/" in key]  # type: ignore[attr-defined]
-        self.assertLess(len(leaves), 40)
-        for kind in ("indices", "generations"):
-            kept = [key for key in self.ground.store.objects if f"/{kind}/" in key]  # type: ignore[attr-defined]
-            self.assertEqual(len(kept), 4)
-
     def test_the_same_bytes_again_are_no_new_package(self) -> None:
         """A repeated upload is answered like the first."""
         self.add(made_rpm())
@@ -197,20 +182,6 @@ class RpmGenerationTests(RpmCase):
         self.assertEqual(len(names), 3)
         for name in names:
             self.assertTrue(self.fetch(name))
-
-    def test_what_only_an_expired_generation_names_is_removed(self) -> None:
-        """The package, too."""
-        self.add(made_rpm())
-        result(self.repository.remove("hello-1.0-1.x86_64.rpm"))
-        for number in range(5):
-            self.add(made_rpm(f"more{number}"))
-        self.assertEqual(len(self.files()), 6)
-        self.ground.clock.advance(_DAY + 1)
-        result(self.repository.sweep())
-        self.assertEqual(len(self.files()), 5)
-        self.assertEqual(len(self.packages()), 5)
-        with self.assertRaises(UnknownPackage):
-            self.fetch("@2/repodata/repomd.xml")
 
     def test_the_repo_file_checks_packages_only_where_they_are_signed(self) -> None:
         """The metadata always."""
