@@ -150,7 +150,7 @@ class Publisher:
             self._told.found(current.date)
         composer = self.composer if self._coming is None else self._coming[0]
         if current is None or current.marks != composer.marks():
-            await self.submit(_touch)
+            await self.touch()
 
     def adopt(self, composer: Composer, window: Window) -> None:
         """Publish like this from now on: a publish that is under way ends as it has begun. `ensure` publishes anew."""
@@ -189,6 +189,17 @@ class Publisher:
             self._running = True
             self._tasks.start("publishing", self._run())
         return await waiting
+
+    async def touch(self) -> None:
+        """Publish anew what is published.
+
+        :raises PkgdError: as `submit`.
+        """
+
+        async def change(draft: Draft) -> None:
+            draft.touch()
+
+        await self.submit(change)
 
     async def finished(self) -> None:
         """Wait until nothing is being published."""
@@ -281,7 +292,3 @@ class Publisher:
         # If this fails, it may yet be what a restart finds: whole, and with all that was acknowledged.
         pointer = json.dumps({"generation": new.number}).encode()
         await self.shelf.store.put_bytes(layout.current_key(base), pointer)
-
-
-async def _touch(draft: Draft) -> None:
-    draft.touch()

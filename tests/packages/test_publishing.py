@@ -177,7 +177,7 @@ class PublisherTests(SynchronousTestCase):
 
     def test_who_is_on_the_way_shares_it(self) -> None:
         """A publish waits for an upload that is being read, and answers both from one generation."""
-        publisher = self.repository._publishers["stable"]
+        publisher = self.repository._suites.publishers["stable"]
 
         async def touch(draft: Draft) -> None:
             draft.touch()
