@@ -71,7 +71,7 @@ class RuleTests(SynchronousTestCase):
             "from pkgd.config import Config",
             "from pkgd.state import Index",
         )
-        self.assert_breaks("pkgd/errors.py", "from pkgd.formats.names import Tag")
+        self.assert_breaks("pkgd/errors/base.py", "from pkgd.formats.names import Tag")
 
     def test_sideways(self) -> None:
         """Rooms of one level don't know each other."""

@@ -34,7 +34,7 @@ from pkgd.storage.layout import (
     referrers_key,
     tag_key,
 )
-from pkgd.storage.spool import StagedFile
+from pkgd.storage.staged import StagedFile
 from pkgd.storage.whole import read_object
 
 __all__ = ["Listed", "MirrorCache"]

@@ -21,7 +21,8 @@ from pkgd.errors import FailedStorage, UpstreamCorrupt, UpstreamUnavailable
 from pkgd.formats.digest import Digest
 from pkgd.mirror.upstream import Stream
 from pkgd.storage.reader import LocalReader
-from pkgd.storage.spool import Spool, StagedFile
+from pkgd.storage.spool import Spool
+from pkgd.storage.staged import StagedFile
 from pkgd.storage.staging import store_piece
 
 __all__ = ["Fill", "FillReader", "total_size"]

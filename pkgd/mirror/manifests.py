@@ -6,13 +6,10 @@
           upstream down   the last known manifest, marked as stale
           404             forgotten;  401, 403: refused, whatever is cached
 
-HEAD of what is not cached asks by HEAD, which costs no rate limit; what it tells is remembered, so that
-the manifest, once it is fetched by its digest, gets the tag.
+HEAD of what is not cached asks by HEAD, which costs no rate limit; what it tells is remembered (`heads`).
 """
 
 from __future__ import annotations
-
-from collections import OrderedDict
 
 from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
@@ -36,6 +33,7 @@ from pkgd.metrics import MirrorMetrics
 from pkgd.mirror.absences import Absences
 from pkgd.mirror.answers import ACCEPT, ManifestHead, read_head, read_manifest
 from pkgd.mirror.cache import MirrorCache
+from pkgd.mirror.heads import Heads
 from pkgd.mirror.upstream import Upstream
 from pkgd.mirror.upstreams import Upstreams
 from pkgd.registry.stored import StoredManifest
@@ -47,9 +45,6 @@ log = Logger()
 
 # Larger documents are verified in a thread.
 READ_INLINE = 16 * 1024
-# What HEAD requests have told is remembered for so many tags, and for so long at least.
-MAX_HEADS = 4096
-HEAD_SECONDS = 60.0
 
 
 @frozen
@@ -94,7 +89,7 @@ class MirroredManifests:
         self._clock = clock
         self._freshness = freshness
         self._absences = absences
-        self._heads: OrderedDict[tuple[Origin, str], ManifestHead] = OrderedDict()
+        self._heads = Heads(clock, freshness.tag_ttl)
         self._fetches: SingleFlight[StoredManifest | None] = SingleFlight()
         self._asks: SingleFlight[ManifestHead | None] = SingleFlight()
 
@@ -151,7 +146,7 @@ class MirroredManifests:
         started: float,
     ) -> MirroredManifest:
         """Learn from the upstream, as cheaply as possible, what the reference stands for."""
-        head = self._told(origin, reference, head_only, started)
+        head = self._heads.told(origin, reference, head_only, started)
         if head is None and (head_only or found is not None):
             head = await self._head(origin, reference, via)
         if head is not None and isinstance(reference, Tag):
@@ -183,13 +178,6 @@ class MirroredManifests:
             else await self._cache.manifest(origin, head.digest)
         )
 
-    def _told(self, origin: Origin, reference: Reference, head_only: bool, started: float) -> ManifestHead | None:
-        """What somebody else has been told since the request began; for a HEAD, within the tag's time. Or None."""
-        head = self._heads.get((origin, str(reference)))
-        if head is None or started < head.told_at <= self._clock.seconds():
-            return head
-        return head if head_only and self._since(head.told_at) < self._freshness.tag_ttl else None
-
     async def _head(self, origin: Origin, reference: Reference, via: str) -> ManifestHead | None:
         """What the upstream tells by HEAD; None if that is not enough.
 
@@ -214,16 +202,13 @@ class MirroredManifests:
             raise UnknownManifest(str(reference))
         if head is _UNTOLD:
             return None
-        self._heads[origin, str(reference)] = head
-        self._heads.move_to_end((origin, str(reference)))
-        while len(self._heads) > MAX_HEADS:
-            self._heads.popitem(last=False)
+        self._heads.note(origin, reference, head)
         return head
 
     async def _gone(self, origin: Origin, reference: Reference) -> None:
         """The upstream has no such manifest (any more)."""
         self._absences.note((origin, str(reference)))
-        self._heads.pop((origin, str(reference)), None)
+        self._heads.forget(origin, reference)
         if isinstance(reference, Tag):
             try:
                 await self._cache.forget_tag(origin, reference)
@@ -266,20 +251,10 @@ class MirroredManifests:
                 "{digest} of {origin} is not kept: {reason}", digest=stored.digest, origin=origin, reason=error.message
             )
             return stored
-        told = {reference: stored.validated} if isinstance(reference, Tag) else self._tags_told(origin, reference)
+        told = {reference: stored.validated} if isinstance(reference, Tag) else self._heads.tags_of(origin, reference)
         for tag, told_at in told.items():
             await self._point(origin, tag, stored.digest, told_at)
         return stored
-
-    def _tags_told(self, origin: Origin, digest: Digest) -> dict[Tag, float]:
-        """The tags that the upstream has lately said to stand for a digest, each with when it did."""
-        told = [(reference, head) for (one, reference), head in self._heads.items() if one == origin]
-        lately = max(self._freshness.tag_ttl, HEAD_SECONDS)
-        return {
-            Tag(reference): head.told_at
-            for reference, head in told
-            if head.digest == digest and self._since(head.told_at) <= lately and ":" not in reference
-        }
 
     async def _point(self, origin: Origin, tag: Tag, digest: Digest, told_at: float) -> bool:
         """Note that a tag has been confirmed; False if its manifest must be fetched again."""
@@ -295,11 +270,8 @@ class MirroredManifests:
         return self._age(found) < self._freshness.tag_ttl
 
     def _age(self, found: StoredManifest) -> float:
-        return self._since(found.validated)
-
-    def _since(self, then: float) -> float:
-        """Seconds since something was told; a clock that has been set back makes nothing fresh for ever."""
-        return abs(self._clock.seconds() - then)
+        """Seconds since it was confirmed; a clock that has been set back makes nothing fresh for ever."""
+        return abs(self._clock.seconds() - found.validated)
 
     def _count(self, origin: Origin, result: str) -> None:
         self._metrics.mirror_request(origin.host, "manifest", result)

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from functools import partial
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from pkgd.blocking import Blocking
 from pkgd.errors import PkgdError, Storage, UnknownPackage, UnknownRepository
 from pkgd.packages.aptfilling import Filling
-from pkgd.packages.aptindices import StanzaShape, component_of, is_contents_slot, is_udeb_slot, paths_of, read_listed
+from pkgd.packages.aptindices import component_of, is_udeb_slot, paths_of, read_listed
 from pkgd.packages.aptlistings import Found, Wanted, held, named, select, with_file
 from pkgd.packages.aptserving import AptServing
 from pkgd.packages.aptsuite import AptShelves, AptSuite
+from pkgd.packages.aptsuites import AptSuites
 from pkgd.packages.aptuploads import Prepared, Upload, Uploads, weight_of
 from pkgd.packages.drafts import Draft
 from pkgd.packages.generations import Gone
-from pkgd.packages.layout import apt_directory, suite_directory, suites_prefix
-from pkgd.packages.orphans import Orphans, named_by, named_by_strangers
+from pkgd.packages.layout import apt_directory
+from pkgd.packages.orphans import Orphans
 from pkgd.packages.pathlists import PathLists
 from pkgd.packages.pool import Pool
 from pkgd.packages.poolfiles import PoolFiles
-from pkgd.packages.publishing import Publisher, Told
+from pkgd.packages.publishing import Told
 from pkgd.packages.records import Added, AptSettings, Arrival, Listed, Removed, Served, Timers
 from pkgd.packages.removals import Held, Removal, removing
-from pkgd.packages.shelf import Shelf
 from pkgd.packages.signing import Signer
 from pkgd.packages.staging import Staging
 from pkgd.packages.sweeping import Sweeping
@@ -51,48 +50,28 @@ class AptRepository:
         :param told: what becomes of publishes.
         """
         directory = apt_directory(settings.name)
-        self._store = store
         self._blocking = blocking
         self._staging = Staging(spool, blocking)
-        self._reserve = spool.reserve
-        self._clock = clock
-        self._told = told
         self._lists = PathLists(directory, store, blocking)
-        # Of suites that were configured once: whoever publishes one of them again has to be the same.
-        self._former: dict[str, Publisher] = {}
-        self._suites: Mapping[str, AptSuite] = {}
-        self._publishers: Mapping[str, Publisher] = {}
-        self._pool = Pool(directory, store, blocking, self._is_named, self._lists)
+        self._suites = AptSuites(store, blocking, clock, spool.reserve, self._lists, told)
+        self._pool = Pool(directory, store, blocking, self._suites.is_named, self._lists)
         self._filling = Filling([], self._lists, self._pool)
         self.adopt(settings, signer)
         self._sweeping = Sweeping(f"the sweep of the apt repository {settings.name}", self._sweep)
         self._filler = Sweeping(f"filling Contents of the apt repository {settings.name}", self._fill)
-        self._named_by_strangers = partial(named_by_strangers, store, blocking, suites_prefix(settings.name))
         files = PoolFiles(directory, store, blocking)
-        self._orphans = Orphans(self._pool, files, "pool", self._named, clock)
+        self._orphans = Orphans(self._pool, files, "pool", self._suites.named, clock)
 
     def adopt(self, settings: AptSettings, signer: Signer) -> None:
         """Be what other settings say, of the same name, from now on. `start` publishes what that changes."""
         self._filling.stop()
         self.settings = settings
         self._uploads = Uploads(self._staging, self._blocking, settings.contents)
-        self._former.update(self._publishers)
-        self._suites = {one.codename: AptSuite(settings, one, signer, self._lists) for one in settings.suites}
-        self._publishers = {name: self._publisher_of(name, suite) for name, suite in self._suites.items()}
-        self._serving = AptServing(self._publishers, self._pool)
-        contents = [(one.contents, self._publishers[name]) for name, one in self._suites.items() if one.contents]
-        self._filling = Filling(contents, self._lists, self._pool)
-        if all(one.is_loaded for one in self._publishers.values()):
+        self._suites.adopt(settings, signer)
+        self._serving = AptServing(self._suites.publishers, self._pool)
+        self._filling = Filling(self._suites.with_contents(), self._lists, self._pool)
+        if self._suites.are_loaded:
             self._filling.resume()
-
-    def _publisher_of(self, name: str, suite: AptSuite) -> Publisher:
-        window = self.settings.window
-        found = self._former.pop(name, None)
-        if found is not None:
-            found.adopt(suite, window)
-            return found
-        shelf = Shelf(suite_directory(self.settings.name, name), self._store, self._blocking)
-        return Publisher(shelf, suite, self._clock, window, self._reserve, self._told)
 
     async def start(self) -> None:
         """Read what is published; publish suites that have nothing yet, or that settings or keys have changed.
@@ -104,8 +83,7 @@ class AptRepository:
         """
         await self.load()
         self._filling.resume()
-        for publisher in self._publishers.values():
-            await publisher.ensure()
+        await self._suites.ensure()
         self._sweeping.soon()
         self._filler.soon()
 
@@ -114,8 +92,7 @@ class AptRepository:
 
         :raises Storage: if it cannot be read.
         """
-        for publisher in self._publishers.values():
-            await publisher.load()
+        await self._suites.load()
 
     # -- changes --
 
@@ -146,17 +123,17 @@ class AptRepository:
 
         :raises: as `add`.
         """
-        composers = [self._suite(suite, one.component) for suite in suites for one in uploads]
+        composers = [self._suites.suite(suite, one.component) for suite in suites for one in uploads]
         for name in suites:
-            self._publisher(name).check_loaded()
-        first = self._publisher(suites[0])
+            self._suites.publisher(name).check_loaded()
+        first = self._suites.publisher(suites[0])
         with first.gathering.expecting() as arrived:
             prepared = await self._uploads.prepare(first.published, composers[0], uploads)
             async with self._pool.holding([path for one in prepared for path in (*one.paths, *one.linked.values())]):
                 for name in suites:
                     for one in prepared:
-                        view, (slot, key, _) = self._publisher(name).published, one.found
-                        await self._suite(name).check_conflict(view, key, one.sha256, is_udeb_slot(slot))
+                        view, (slot, key, _) = self._suites.publisher(name).published, one.found
+                        await self._suites.suite(name).check_conflict(view, key, one.sha256, is_udeb_slot(slot))
                 created, number = await self._place(suites, prepared, arrived)
         self._sweeping.soon()
         return [_added(one.found, number, new) for one, new in zip(prepared, created, strict=True)]
@@ -167,7 +144,7 @@ class AptRepository:
         :raises UnknownRepository: for a suite or component that is not configured.
         :raises UnknownPackage: if there is none.
         """
-        self._suite(suite, component)
+        self._suites.suite(suite, component)
         return await self._remove(suite, [component], file_name)
 
     async def remove_everywhere(self, path: str) -> Sequence[Removed]:
@@ -176,9 +153,9 @@ class AptRepository:
         :raises UnknownPackage: if no suite has it.
         """
         removed = []
-        for name, suite in list(self._suites.items()):
+        for suite in self._suites.all():
             try:
-                removed.append(await self._remove(name, suite.settings.components, path))
+                removed.append(await self._remove(suite.codename, suite.components, path))
             except (UnknownPackage, UnknownRepository):
                 continue
         if not removed:
@@ -190,8 +167,8 @@ class AptRepository:
 
         :raises UnknownRepository: for a suite that is not configured.
         """
-        change = removing(AptShelves(self._suite(suite)), self._blocking, removals)
-        gone, _ = await self._publisher(suite).submit(change, frees=True)
+        change = removing(AptShelves(self._suites.suite(suite)), self._blocking, removals)
+        gone, _ = await self._suites.publisher(suite).submit(change, frees=True)
         self._sweeping.soon()
         return gone
 
@@ -202,8 +179,8 @@ class AptRepository:
         :raises UnknownPackage: if there are none.
         :raises AlreadyExists: as for `add`.
         """
-        components, suite = self._suite(source).settings.components, self._suite(target)
-        found = await select(self._publisher(source).published, components, wanted)
+        components, suite = self._suites.suite(source).settings.components, self._suites.suite(target)
+        found = await select(self._suites.publisher(source).published, components, wanted)
         if not found:
             raise UnknownPackage(str(wanted))
         for slot, _, _ in found:
@@ -215,9 +192,9 @@ class AptRepository:
         async with self._pool.holding([path for _, _, text in found for path in paths_of(text)]):
             # Who took them out meanwhile may have taken the files, too.
             for slot, key, _ in found:
-                if await self._publisher(source).published.find(slot, key) is None:
+                if await self._suites.publisher(source).published.find(slot, key) is None:
                     raise UnknownPackage(" ".join(key))
-            created, number = await self._publisher(target).submit(change)
+            created, number = await self._suites.publisher(target).submit(change)
         self._sweeping.soon()
         return [_added(one, number, new) for one, new in zip(found, created, strict=True)]
 
@@ -228,9 +205,9 @@ class AptRepository:
 
         :raises UnknownRepository: for a suite or component that is not configured.
         """
-        composer = self._suite(suite, component)
+        composer = self._suites.suite(suite, component)
         components = composer.settings.components if component is None else [component]
-        found = await named(self._publisher(suite).published, components, name)
+        found = await named(self._suites.publisher(suite).published, components, name)
         return [read_listed(slot, key, text) for slot, key, text in found]
 
     async def held(self, suite: str) -> Sequence[Held]:
@@ -238,8 +215,8 @@ class AptRepository:
 
         :raises UnknownRepository: for a suite that is not configured.
         """
-        components = self._suite(suite).settings.components
-        return await self._blocking.work(held, await named(self._publisher(suite).published, components, None))
+        components = self._suites.suite(suite).settings.components
+        return await self._blocking.work(held, await named(self._suites.publisher(suite).published, components, None))
 
     async def open(self, path: str) -> Served:
         """A file that clients fetch, by its path below the repository, percent-decoded: `dists/…`, `pool/…`,
@@ -264,8 +241,7 @@ class AptRepository:
     async def finished(self) -> None:
         """Wait until no publish and no sweep runs: for the stop."""
         self._filling.stop()
-        for publisher in [*self._publishers.values(), *self._former.values()]:
-            await publisher.finished()
+        await self._suites.finished()
         await self._sweeping.finished()
         await self._filler.finished()
 
@@ -274,34 +250,9 @@ class AptRepository:
 
     async def _sweep(self) -> None:
         self._filler.soon()
-        publishers = [one for one in self._publishers.values() if one.is_loaded]
-        for publisher in publishers:
-            await self._refresh(publisher)
-            # All have to be known before a file counts as named by none.
-            await publisher.kept.complete()
-        for publisher in publishers:
-            await publisher.sweep(self._pool.discard)
-
-    async def _refresh(self, publisher: Publisher) -> None:
-        """Halfway to Valid-Until, publish anew."""
-        current, valid_for = publisher.kept.current, self.settings.valid_for
-        if current is not None and valid_for is not None and self._clock.seconds() > current.date + valid_for / 2:
-            await publisher.submit(_touch)
+        await self._suites.sweep(self._pool.discard)
 
     # -- how it is done --
-
-    def _suite(self, name: str, component: str | None = None) -> AptSuite:
-        found = self._suites.get(name)
-        if found is None:
-            raise UnknownRepository(f"suite {name} of the apt repository {self.settings.name}")
-        if component is not None:
-            found.check_component(component)
-        return found
-
-    def _publisher(self, name: str) -> Publisher:
-        """Of a suite that may have been given up meanwhile."""
-        self._suite(name)
-        return self._publishers[name]
 
     async def _place(
         self, suites: Sequence[str], prepared: Sequence[Prepared], arrived: Callable[[], None]
@@ -314,8 +265,8 @@ class AptRepository:
                 if one.contents is not None:
                     await self._lists.keep(one.paths[0], one.contents)
             for name in suites:
-                change = _putting(self._suite(name), prepared)
-                news, number = await self._publisher(name).submit(change, weight_of(prepared), arrived)
+                change = _putting(self._suites.suite(name), prepared)
+                news, number = await self._suites.publisher(name).submit(change, weight_of(prepared), arrived)
                 created = [old or new for old, new in zip(created, news, strict=True)]
                 numbers.append(number)
         except PkgdError as error:
@@ -327,8 +278,8 @@ class AptRepository:
         return created, numbers[0]
 
     async def _remove(self, suite: str, components: Sequence[str], path: str) -> Removed:
-        composer = self._suite(suite)
-        found = await with_file(self._publisher(suite).published, components, path)
+        composer = self._suites.suite(suite)
+        found = await with_file(self._suites.publisher(suite).published, components, path)
 
         async def change(draft: Draft) -> None:
             for slot, key, text in found:
@@ -338,29 +289,9 @@ class AptRepository:
 
         if not found:
             raise UnknownPackage(path)
-        _, number = await self._publisher(suite).submit(change, frees=True)
+        _, number = await self._suites.publisher(suite).submit(change, frees=True)
         self._sweeping.soon()
         return Removed(suite, [read_listed(*one) for one in found], number)
-
-    async def _named(self) -> Collection[str]:
-        """Every file that any generation of any suite names, configured or not."""
-        how = (StanzaShape(self.settings.forms), paths_of, lambda slot: not is_contents_slot(slot))
-        known = {name: one for name, one in self._publishers.items() if one.is_loaded}
-        found = await self._named_by_strangers(known, *how)
-        for one in known.values():
-            found |= await named_by(one.shelf, one.kept, *how)
-        return found
-
-    async def _is_named(self, gone: Gone, path: str) -> bool:
-        """Whether any suite names a file, or has a generation that does."""
-        for publisher in [*self._publishers.values(), *self._former.values()]:
-            if not publisher.is_loaded:
-                return True  # who knows
-            found = await publisher.published.find(gone.slot, gone.key)
-            await publisher.kept.complete()
-            if (found is not None and path in paths_of(found[0])) or publisher.kept.withdrawn(path):
-                return True
-        return False
 
 
 def _putting(suite: AptSuite, prepared: Sequence[Prepared]) -> Callable[[Draft], Awaitable[Sequence[bool]]]:
@@ -376,7 +307,3 @@ def _added(found: Found, number: int, created: bool) -> Added:
     listed = read_listed(*found)
     name, version, architecture = found[1]
     return Added(name, version, architecture, listed.path, listed.sha256, number, created)
-
-
-async def _touch(draft: Draft) -> None:
-    draft.touch()

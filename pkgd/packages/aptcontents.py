@@ -23,7 +23,7 @@ from pkgd.packages.aptindices import (
 )
 from pkgd.packages.drafts import Draft, Published
 from pkgd.packages.generations import Generation
-from pkgd.packages.leaves import Cut, Edits, Key, Texts
+from pkgd.packages.leaves import Cut, Edits, Key, PlainShape, Texts
 from pkgd.packages.pathlists import PathLists
 
 __all__ = ["Contents", "ContentsShape", "lists_contents"]
@@ -33,21 +33,11 @@ _CUT = Cut(most=1024, usual=704, least=192)
 
 
 @frozen
-class ContentsShape:
+class ContentsShape(PlainShape):
     """Contents: lines by path. Implements `Shape`."""
 
-    forms: Sequence[str]
-    parts: Sequence[str] = ("",)
     cut: Cut = _CUT
     keeps_texts: bool = False
-
-    def head(self, part: str, count: int) -> bytes:
-        """See `Shape.head`."""
-        return b""
-
-    def tail(self, part: str) -> bytes:
-        """See `Shape.tail`."""
-        return b""
 
     def split(self, text: bytes) -> list[bytes]:
         """See `Shape.split`."""

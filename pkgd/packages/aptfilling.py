@@ -53,7 +53,7 @@ class Filling:
             if not contents.is_complete:
                 await self._fill(contents, publisher)
             if contents.is_complete and not lists_contents(publisher.kept.current):
-                await publisher.submit(_touch)
+                await publisher.touch()
 
     def stop(self) -> None:
         """Go no further than the package that is being read."""
@@ -93,7 +93,3 @@ class Filling:
                     draft.put(slot, key, texts)
 
         await publisher.submit(change)
-
-
-async def _touch(draft: Draft) -> None:
-    draft.touch()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from attrs import frozen
 
 from pkgd.errors import FailedStorage
 from pkgd.formats.debnames import parse_source
-from pkgd.packages.leaves import PACKAGES_CUT, Cut, Key
+from pkgd.packages.leaves import Key, PlainShape
 from pkgd.packages.records import Listed
 
 __all__ = ["SOURCE", "StanzaShape", "architectures_of", "binary_slot", "component_of", "contents_slot"]
@@ -33,21 +33,8 @@ _CHECKSUMS = re.compile(rb"^Checksums-Sha256:[ \t]*\n((?: [^\n]*\n)+)", re.MULTI
 
 
 @frozen
-class StanzaShape:
+class StanzaShape(PlainShape):
     """Packages and Sources. Implements `Shape`."""
-
-    forms: Sequence[str]
-    parts: Sequence[str] = ("",)
-    cut: Cut = PACKAGES_CUT
-    keeps_texts: bool = True
-
-    def head(self, part: str, count: int) -> bytes:
-        """See `Shape.head`."""
-        return b""
-
-    def tail(self, part: str) -> bytes:
-        """See `Shape.tail`."""
-        return b""
 
     def split(self, text: bytes) -> list[bytes]:
         """See `Shape.split`: an empty line ends a stanza, and no value has one."""

@@ -29,6 +29,7 @@ __all__ = [
     "LeafPart",
     "Made",
     "Patch",
+    "PlainShape",
     "Shape",
     "Texts",
 ]
@@ -105,6 +106,24 @@ class Shape(Protocol):
 
     def key(self, text: bytes) -> Key:
         """The key of an entry, by its text of the first part."""
+
+
+@frozen
+class PlainShape:
+    """What shapes have in common whose entries have one text each, with nothing before or behind them."""
+
+    forms: Sequence[str]
+    parts: Sequence[str] = ("",)
+    cut: Cut = PACKAGES_CUT
+    keeps_texts: bool = True
+
+    def head(self, part: str, count: int) -> bytes:
+        """See `Shape.head`."""
+        return b""
+
+    def tail(self, part: str) -> bytes:
+        """See `Shape.tail`."""
+        return b""
 
 
 @frozen

@@ -28,6 +28,7 @@ from pkgd.packages.gathering import Gathering
 from pkgd.packages.generations import Generation, Gone, Kept, signers_after
 from pkgd.packages.records import Timers, Window
 from pkgd.packages.shelf import Shelf
+from pkgd.packages.superseded import remove_superseded, remove_unfinished
 from pkgd.sharing import Tasks
 from pkgd.storage.reserve import Reserve
 
@@ -125,7 +126,7 @@ class Publisher:
             self.published = Published(self.shelf, indices, self.composer.shape)
             self._next = current.number + 1
         try:
-            await self._remove_halves()
+            await remove_unfinished(self.shelf, self._next)
         except Storage as error:
             # They are in nobody's way, and a storage that cannot be written can still be read.
             log.warn("what was left half-published in {base} stays: {reason}", base=self.shelf.base, reason=error)
@@ -149,7 +150,7 @@ class Publisher:
             self._told.found(current.date)
         composer = self.composer if self._coming is None else self._coming[0]
         if current is None or current.marks != composer.marks():
-            await self.submit(_touch)
+            await self.touch()
 
     def adopt(self, composer: Composer, window: Window) -> None:
         """Publish like this from now on: a publish that is under way ends as it has begun. `ensure` publishes anew."""
@@ -189,9 +190,27 @@ class Publisher:
             self._tasks.start("publishing", self._run())
         return await waiting
 
+    async def touch(self) -> None:
+        """Publish anew what is published.
+
+        :raises PkgdError: as `submit`.
+        """
+
+        async def change(draft: Draft) -> None:
+            draft.touch()
+
+        await self.submit(change)
+
     async def finished(self) -> None:
         """Wait until nothing is being published."""
         await self._tasks.finished()
+
+    async def sweep(self, discard: Callable[[Gone], Awaitable[None]]) -> None:
+        """Remove generations that need not be kept any more, and what only they name.
+
+        :param discard: removes the files of a package that nothing names any more.
+        """
+        await remove_superseded(self.shelf, self.kept, self._clock, discard)
 
     # -- one publish after the other --
 
@@ -273,50 +292,3 @@ class Publisher:
         # If this fails, it may yet be what a restart finds: whole, and with all that was acknowledged.
         pointer = json.dumps({"generation": new.number}).encode()
         await self.shelf.store.put_bytes(layout.current_key(base), pointer)
-
-    # -- what is not needed any more --
-
-    async def sweep(self, discard: Callable[[Gone], Awaitable[None]]) -> None:
-        """Remove generations that need not be kept any more, and what only they name; a few at a time.
-
-        :param discard: removes the files of a package that nothing names any more.
-        """
-        await self.kept.complete()
-        while (pair := self.kept.expired(self._clock.seconds())) is not None:
-            oldest, following = [await self.kept.get(number) for number in pair]
-            # First, so that nobody is promised a file that goes. What a failure leaves is found after a restart.
-            self.kept.drop(pair[0], oldest)
-            if oldest is not None and following is not None:
-                for gone in following.gone:
-                    await discard(gone)
-                await self._remove_difference(oldest, following)
-                await self.shelf.store.delete(layout.generation_key(self.shelf.base, oldest.number))
-
-    async def _remove_difference(self, oldest: Generation, following: Generation) -> None:
-        """Remove what the one names and the other doesn't: what a generation drops never comes back."""
-        staying = set(following.indices.values())
-        leaving = set(oldest.indices.values()) - staying
-        if not leaving:
-            return
-        needed = {name for one in staying for name in await self._files_of(one)}
-        for index in sorted(leaving):
-            for name, form in await self._files_of(index) - needed:
-                await self.shelf.store.delete(layout.leaf_key(self.shelf.base, name, form))
-            await self.shelf.store.delete(layout.index_key(self.shelf.base, index))
-
-    async def _files_of(self, index: str) -> set[tuple[str, str]]:
-        found = await self.shelf.find_index(index)
-        leaves = found.leaves if found else ()
-        return {(part.name, form) for leaf in leaves for part in leaf.parts for form in part.forms}
-
-    async def _remove_halves(self) -> None:
-        base = self.shelf.base
-        for prefix in (layout.generations_prefix(base), layout.indices_prefix(base), layout.leaves_prefix(base)):
-            for entry in await self.shelf.store.list(prefix):
-                number = entry.name.partition("-")[0]
-                if number.isdigit() and int(number) >= self._next:
-                    await self.shelf.store.delete(f"{prefix}/{entry.name}")
-
-
-async def _touch(draft: Draft) -> None:
-    draft.touch()

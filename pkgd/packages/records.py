@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IDelayedCall
 from pkgd.formats.filehashes import FileHashes
 from pkgd.formats.rpmdigests import PayloadHashes
 from pkgd.storage.interfaces import Reader
-from pkgd.storage.spool import StagedFile
+from pkgd.storage.staged import StagedFile
 
 __all__ = [
     "APT_FORMS",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Sequence
 
 from attrs import evolve
@@ -29,28 +28,24 @@ from pkgd.packages.records import (
     Timers,
 )
 from pkgd.packages.removals import Held, Removal, removing
-from pkgd.packages.rpmextras import EXTRAS, MAX_EXTRA, read_extra
+from pkgd.packages.rpmdocuments import RpmDocuments
 from pkgd.packages.rpmindices import PACKAGES, RpmShelves, paths_of, read_listed
-from pkgd.packages.rpmmetadata import RpmMetadata, extra_slot, repo_file
+from pkgd.packages.rpmmetadata import RpmMetadata, repo_file
+from pkgd.packages.rpmserving import RpmServing
 from pkgd.packages.rpmsigning import PackageSigning, Signed
 from pkgd.packages.rpmuploads import added, check_conflict, package_key, read_headers_of, read_upload
-from pkgd.packages.serving import Serving, media_type_of
 from pkgd.packages.shelf import Shelf
 from pkgd.packages.signing import HeaderSigner, Signer
 from pkgd.packages.staging import Staging
 from pkgd.packages.sweeping import Sweeping
-from pkgd.sharing import KeyedLock
 from pkgd.storage.interfaces import ObjectStore
 from pkgd.storage.spool import Spool
 
-__all__ = ["EXTRAS", "RpmRepository"]
-
-_GENERATION = re.compile(r"@([1-9][0-9]{0,14})/(.+)")
-_BY_HASH = re.compile(r"repodata/([0-9a-f]{64})-[a-z.]+")
+__all__ = ["RpmRepository"]
 
 
 class RpmRepository:
-    """One rpm repository."""
+    """One rpm repository. `documents` are those beside its packages."""
 
     def __init__(
         self,
@@ -77,10 +72,10 @@ class RpmRepository:
         shelf = Shelf(directory, store, blocking)
         metadata = RpmMetadata(settings, signer)
         self._publisher = Publisher(shelf, metadata, clock, settings.window, spool.reserve, told)
-        self._serving = Serving(self._publisher)
         self._pool = Pool(directory, store, blocking, self._is_named)
-        self._documents = KeyedLock()
+        self._serving = RpmServing(self._publisher, self._pool)
         self._sweeping = Sweeping(f"the sweep of the rpm repository {settings.name}", self._sweep)
+        self.documents = RpmDocuments(self._publisher, self._staging, blocking, self._sweeping)
         files = PoolFiles(directory, store, blocking)
         self._orphans = Orphans(self._pool, files, "Packages", self._named, clock)
 
@@ -122,44 +117,6 @@ class RpmRepository:
             finally:
                 if signed.arrival is not arrival:
                     await self._signing.remove(signed.arrival)
-
-    async def put_extra(self, kind: str, arrival: Arrival, permit: Callable[[], None] = lambda: None) -> int:
-        """Publish a document of `EXTRAS` whole, in place of the one that is there; returns the generation.
-
-        :param permit: asked if one is there; raises to refuse.
-        :raises UnknownPackage: for another kind.
-        :raises InvalidPackage: if it is not what it should be.
-        """
-        if kind not in EXTRAS:
-            raise UnknownPackage(kind)
-
-        async def change(draft: Draft) -> None:
-            if extra_slot(kind) in self._publisher.published.slots:
-                permit()
-            draft.whole[extra_slot(kind)] = text
-
-        # Each may be large, and is in memory until it is published: one at a time.
-        async with self._documents.holding(""):
-            text = await self._blocking.work(read_extra, kind, await self._staging.read(arrival, MAX_EXTRA))
-            _, number = await self._publisher.submit(change)
-        self._sweeping.soon()
-        return number
-
-    async def remove_extra(self, kind: str) -> int:
-        """Publish without the document.
-
-        :raises UnknownPackage: if there is none.
-        """
-        slot = extra_slot(kind)
-
-        async def change(draft: Draft) -> None:
-            if slot not in self._publisher.published.slots:
-                raise UnknownPackage(kind)
-            draft.whole[slot] = None
-
-        _, number = await self._publisher.submit(change, frees=True)
-        self._sweeping.soon()
-        return number
 
     async def remove(self, path: str) -> Removed:
         """Take a package out, by the path of its file (`Packages/…`), or by the file's name alone.
@@ -204,14 +161,7 @@ class RpmRepository:
 
         :raises UnknownPackage: if there is none.
         """
-        found = _GENERATION.fullmatch(path)
-        number, below = (int(found[1]), found[2]) if found else (None, path)
-        if below.startswith("Packages/"):
-            return await self._pool.open(below, media_type_of(below))
-        hashed = _BY_HASH.fullmatch(below)
-        if hashed is not None:
-            return await self._serving.open_digest(hashed[1], below)
-        return await self._serving.open(below, number)
+        return await self._serving.open(path)
 
     @property
     def generation(self) -> int:

@@ -11,7 +11,7 @@ from pkgd.errors import FailedStorage
 from pkgd.formats.repodata import DOCUMENTS, closing, opening
 from pkgd.packages.drafts import Draft
 from pkgd.packages.generations import Gone
-from pkgd.packages.leaves import PACKAGES_CUT, Cut, Entry, Key
+from pkgd.packages.leaves import PACKAGES_CUT, Cut, Entry, Key, PlainShape
 from pkgd.packages.records import Listed
 
 __all__ = ["PACKAGES", "FragmentShape", "RpmShelves", "WholeShape", "key_of", "paths_of", "read_listed"]
@@ -58,21 +58,8 @@ class FragmentShape:
 
 
 @frozen
-class WholeShape:
+class WholeShape(PlainShape):
     """A document that is published as it was uploaded. Implements `Shape`."""
-
-    forms: Sequence[str]
-    parts: Sequence[str] = ("",)
-    cut: Cut = PACKAGES_CUT
-    keeps_texts: bool = True
-
-    def head(self, part: str, count: int) -> bytes:
-        """See `Shape.head`."""
-        return b""
-
-    def tail(self, part: str) -> bytes:
-        """See `Shape.tail`."""
-        return b""
 
     def split(self, text: bytes) -> list[bytes]:
         """See `Shape.split`: it is one."""

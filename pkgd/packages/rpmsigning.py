@@ -16,7 +16,8 @@ from pkgd.formats.rpmverify import verify_signatures
 from pkgd.packages.records import Arrival, Clock
 from pkgd.packages.signing import HeaderSigner
 from pkgd.packages.staging import Staging
-from pkgd.storage.spool import Spool, StagedFile
+from pkgd.storage.spool import Spool
+from pkgd.storage.staged import StagedFile
 
 __all__ = ["PackageSigning", "Signed"]
 

@@ -12,7 +12,7 @@ from pkgd.packages.indices import Segment
 from pkgd.packages.layout import leaf_key
 from pkgd.storage.interfaces import ObjectStore, Reader
 
-__all__ = ["BytesReader", "SegmentReader"]
+__all__ = ["SegmentReader"]
 
 # So much is opened at a time.
 _AHEAD = 256 * 1024
@@ -104,26 +104,3 @@ class SegmentReader:
             except Exception as error:  # whatever a decompressor thinks of it
                 raise FailedStorage("a leaf of an index is damaged") from error
         return self._expanded[1]
-
-
-class BytesReader:
-    """Implements `Reader` for what is in memory."""
-
-    def __init__(self, data: bytes) -> None:
-        self.size = len(data)
-        self._data = data
-
-    def fileno(self) -> int | None:
-        """There is none."""
-        return None
-
-    async def available(self, offset: int) -> int:
-        """See `Reader.available`: all of it."""
-        return self.size
-
-    def read_at(self, offset: int, size: int) -> bytes:
-        """See `Reader.read_at`."""
-        return self._data[offset : offset + size]
-
-    def close(self) -> None:
-        """Nothing is held."""

@@ -9,7 +9,8 @@ from pkgd.packages.generations import FileRef, Generation
 from pkgd.packages.indices import segments
 from pkgd.packages.publishing import Publisher
 from pkgd.packages.records import Served
-from pkgd.packages.segments import BytesReader, SegmentReader
+from pkgd.packages.segments import SegmentReader
+from pkgd.storage.reader import BytesReader
 
 __all__ = ["Serving", "media_type_of"]
 

@@ -16,7 +16,7 @@ from pkgd.sharing import KeyedLock
 from pkgd.state import Index
 from pkgd.storage.interfaces import ObjectStore, Reader
 from pkgd.storage.layout import blob_key, directories, directory, name_of, repository_of
-from pkgd.storage.spool import StagedFile
+from pkgd.storage.staged import StagedFile
 
 __all__ = ["Blobs"]
 

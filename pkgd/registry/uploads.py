@@ -3,9 +3,9 @@
     start -> append … append -> commit      or cancel, or expiry
              ^ each at the present offset; one writer at a time
 
-A session is a file in the spool and its offset is that file's size: so it survives a restart, and
-what a broken connection left is counted. Its running hash lives in memory; without it, the file is
-read once more at the commit. It belongs to the user who has begun it, if one has: for others it is not there.
+A session (`upload`) is a file in the spool, with a record of whose it is: so it survives a restart. Its running
+hash lives in memory; without it, the file is read once more at the commit. It belongs to the user who has begun it,
+if one has: for others it is not there.
 """
 
 from __future__ import annotations
@@ -17,27 +17,24 @@ from contextlib import asynccontextmanager, suppress
 
 import msgspec
 from attrs import frozen
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from pkgd.blocking import Blocking
-from pkgd.errors import DigestMismatch, InvalidSize, OffsetMismatch, SessionBusy, Storage, TooLarge, UnknownUpload
+from pkgd.errors import DigestMismatch, SessionBusy, Storage, UnknownUpload
 from pkgd.flow import Inflow
 from pkgd.formats.byterange import ByteRange
 from pkgd.formats.digest import Digest
 from pkgd.formats.names import RepositoryName, UploadId
 from pkgd.registry.blobs import Blobs
+from pkgd.registry.upload import UploadSession
 from pkgd.storage.layout import directory
 from pkgd.storage.space import FreeSpace
-from pkgd.storage.spool import Spool, StagedFile
-from pkgd.storage.staging import store_piece
+from pkgd.storage.spool import Spool
 
-__all__ = ["UploadSession", "Uploads"]
+__all__ = ["Uploads"]
 
 log = Logger()
 
-# So often what has arrived is sent to the disk, and the free space looked at again.
-FLUSH_BYTES = 64 << 20
 # Sessions whose running hash is kept; the hash of one beyond that is computed anew at its commit.
 MAX_OPEN = 4096
 # Finished sessions that are remembered, so that a repeated PUT is answered like the first.
@@ -59,29 +56,6 @@ class _Finished:
     repository: RepositoryName
     owner: str | None
     digest: Digest
-
-
-class UploadSession:
-    """One upload of one repository, by one user, if it was begun by one."""
-
-    def __init__(self, id: UploadId, repository: RepositoryName, file: StagedFile, owner: str | None = None) -> None:
-        self.id = id
-        self.repository = repository
-        self.owner = owner
-        self.file = file
-        self.busy = False
-        self.flushed = file.size
-        self.flushing: Deferred[None] | None = None
-
-    @property
-    def offset(self) -> int:
-        """How many bytes have arrived."""
-        return self.file.size
-
-    @property
-    def location(self) -> str:
-        """Its URL, path only."""
-        return f"/v2/{self.repository}/blobs/uploads/{self.id}"
 
 
 class Uploads:
@@ -116,7 +90,7 @@ class Uploads:
         upload_id = UploadId(secrets.token_hex(16))
         record = msgspec.json.encode(_Record(str(name), algorithm, owner))
         file = await self._blocking.disk(self._spool.create_upload, upload_id, record, algorithm)
-        return self._remember(UploadSession(upload_id, name, file, owner))
+        return self._remember(UploadSession(upload_id, name, file, self._space, self._blocking, owner))
 
     async def find(self, name: RepositoryName, upload_id: UploadId, user: str | None = None) -> UploadSession:
         """The repository's session of that id.
@@ -145,8 +119,8 @@ class Uploads:
         :raises ClientGone: if the connection breaks; what arrived before is kept.
         """
         async with self._writing(session):
-            await self._receive(session, body, at)
-            await self._flushed(session)
+            await session.receive(body, at, self.max_size)
+            await session.flush_ended()
             session.file.check()
 
     async def commit(self, session: UploadSession, digest: Digest, body: Inflow, at: ByteRange | None) -> None:
@@ -155,8 +129,8 @@ class Uploads:
         :raises DigestMismatch: if the bytes have another digest; the session is gone then.
         """
         async with self._writing(session):
-            await self._receive(session, body, at)
-            await self._flushed(session)
+            await session.receive(body, at, self.max_size)
+            await session.flush_ended()
             actual = await self._blocking.work(session.file.seal, digest.algorithm)
             if actual != digest:
                 await self._remove(session)
@@ -210,54 +184,6 @@ class Uploads:
             return False
         return True
 
-    # -- how bytes arrive --
-
-    async def _receive(self, session: UploadSession, body: Inflow, at: ByteRange | None) -> None:
-        start = session.offset
-        self._check_place(session, body, at)
-        await self._space.require(body.length or 0)
-        try:
-            if at is not None:
-                body.set_limit(at.size)
-            while piece := await body.read():
-                await store_piece(self._blocking, session.file, piece)
-                await self._flush_behind(session)
-        except TooLarge:
-            if at is None:
-                raise
-        if at is not None and body.received != at.size:
-            await self._flushed(session)
-            await self._blocking.disk(session.file.rewind, start)
-            raise InvalidSize(f"{at.start}-{at.end - 1}", f"{body.received} bytes were sent")
-
-    def _check_place(self, session: UploadSession, body: Inflow, at: ByteRange | None) -> None:
-        if at is not None:
-            if at.start != session.offset:
-                raise OffsetMismatch(session.location, session.offset)
-            if body.length is not None and body.length != at.size:
-                raise InvalidSize(f"{at.start}-{at.end - 1}", f"Content-Length is {body.length}")
-            if self.max_size and at.end > self.max_size:
-                raise TooLarge(self.max_size)
-        elif self.max_size:
-            if session.offset > self.max_size:
-                raise TooLarge(self.max_size)
-            body.set_limit(self.max_size - session.offset)
-
-    async def _flush_behind(self, session: UploadSession) -> None:
-        """Let the disk keep pace with the network, in a thread of its own."""
-        if session.offset - session.flushed >= FLUSH_BYTES and session.flushing is None:
-            session.flushed = session.offset
-            await self._space.require()
-            session.flushing = self._blocking.disk(session.file.flush)
-            session.flushing.addBoth(lambda _: setattr(session, "flushing", None))
-
-    async def _flushed(self, session: UploadSession) -> None:
-        """Wait for a flush under way: the file must not be closed beneath it."""
-        if session.flushing is not None:
-            waiting: Deferred[None] = Deferred()
-            session.flushing.addBoth(lambda _: waiting.callback(None))
-            await waiting
-
     @asynccontextmanager
     async def _writing(self, session: UploadSession) -> AsyncIterator[None]:
         """Be the session's one writer, and close its file afterwards.
@@ -277,7 +203,7 @@ class Uploads:
             raise
         finally:
             try:
-                await self._flushed(session)
+                await session.flush_ended()
                 await self._blocking.disk(session.file.release)
             finally:
                 if session.file.lost:
@@ -305,7 +231,8 @@ class Uploads:
             file = self._spool.open_upload(upload_id, record.algorithm, size)
         except (msgspec.DecodeError, ValueError) as error:
             raise UnknownUpload(upload_id) from error
-        return self._remember(UploadSession(upload_id, RepositoryName(record.repository), file, record.owner))
+        name = RepositoryName(record.repository)
+        return self._remember(UploadSession(upload_id, name, file, self._space, self._blocking, record.owner))
 
     def _remember(self, session: UploadSession) -> UploadSession:
         self._open[session.id] = session
@@ -318,7 +245,7 @@ class Uploads:
 
     async def _remove(self, session: UploadSession) -> None:
         """Forget a session, once its file is gone: one that stays must not be taken for a new one."""
-        await self._flushed(session)
+        await session.flush_ended()
         await self._blocking.disk(session.file.release)
         await self._blocking.disk(self._spool.remove_upload, session.id)
         self._open.pop(session.id, None)

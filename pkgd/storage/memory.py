@@ -7,32 +7,17 @@ import time
 from collections.abc import Callable
 
 from pkgd.storage.interfaces import Entry, Staged
+from pkgd.storage.reader import BytesReader
 
 __all__ = ["MemoryReader", "MemoryStore"]
 
 
-class MemoryReader:
-    """An open object."""
+class MemoryReader(BytesReader):
+    """Implements `StoredReader`: an open object."""
 
     def __init__(self, data: bytes, modified: int) -> None:
-        self.size = len(data)
+        super().__init__(data)
         self.modified = modified
-        self._data = data
-
-    def fileno(self) -> int | None:
-        """There is none."""
-        return None
-
-    async def available(self, offset: int) -> int:
-        """See `Reader.available`: all of it."""
-        return self.size
-
-    def read_at(self, offset: int, size: int) -> bytes:
-        """See `Reader.read_at`."""
-        return self._data[offset : offset + size]
-
-    def close(self) -> None:
-        """Nothing is held."""
 
 
 class MemoryStore:

@@ -1,4 +1,4 @@
-"""An open file, of the store or of the spool, for reading."""
+"""What is open for reading: a file of the store or of the spool, or bytes in memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import suppress
 from pkgd.errors import FailedStorage
 from pkgd.storage.fsops import FileSystem, storage_errors
 
-__all__ = ["LocalReader"]
+__all__ = ["BytesReader", "LocalReader"]
 
 
 class LocalReader:
@@ -43,3 +43,26 @@ class LocalReader:
             fd, self._fd = self._fd, None
             with suppress(OSError):  # nothing was written, so nothing is lost
                 self._fs.close(fd)
+
+
+class BytesReader:
+    """Implements `Reader` for what is in memory."""
+
+    def __init__(self, data: bytes) -> None:
+        self.size = len(data)
+        self._data = data
+
+    def fileno(self) -> int | None:
+        """There is none."""
+        return None
+
+    async def available(self, offset: int) -> int:
+        """See `Reader.available`: all of it."""
+        return self.size
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """See `Reader.read_at`."""
+        return self._data[offset : offset + size]
+
+    def close(self) -> None:
+        """Nothing is held."""

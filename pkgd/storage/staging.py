@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pkgd.blocking import Blocking
-from pkgd.storage.spool import StagedFile
+from pkgd.storage.staged import StagedFile
 
 __all__ = ["store_piece"]
 

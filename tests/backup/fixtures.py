@@ -12,13 +12,13 @@ from pkgd.backup.command import Screen, back_up, put_back, verify
 from pkgd.backup.places import Places
 from pkgd.backup.taking import Order, Taken, take
 from pkgd.formats.digest import Digest
-from pkgd.hosting import apt_settings, rpm_settings, signers_of
 from pkgd.packages.apt import AptRepository
 from pkgd.packages.rpm import RpmRepository
 from pkgd.state.accounts import AccountsFile
 from tests.config.cases import ConfigCase
 from tests.packages.fixtures import Ground, made_deb, result
 from tests.packages.test_rpm import made_rpm
+from tests.states import put_object, started
 
 __all__ = ["BackupCase", "Meanwhile", "files_of", "image", "index"]
 
@@ -96,24 +96,13 @@ class BackupCase(ConfigCase):
 
     def repositories(self) -> tuple[AptRepository, RpmRepository]:
         """As a start finds them."""
-        ground, config = self.ground, self.config
-        (signer,) = signers_of(ground.clock, config, ground.blocking).values()
-        result(signer.start())
-        common = (ground.store, ground.spool, ground.blocking, signer, ground.clock)
-        apt = AptRepository(apt_settings(config.repositories.apt[0]), *common)
-        rpm = RpmRepository(rpm_settings(config.repositories.rpm[0]), *common)
-        result(apt.start())
-        result(rpm.start())
-        return apt, rpm
+        return started(self.ground, self.config)
 
     # -- images --
 
     def put(self, repository: str, folder: str, data: bytes) -> Path:
         """Put a blob or manifest into the tree."""
-        path = Path(self.state, "oci", repository, folder, Digest.of(data).encoded)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-        return path
+        return put_object(self.state, repository, folder, data)
 
     def push(self, repository: str, tag: str, manifest: bytes, *layers: bytes) -> None:
         """Push an image: what is named first."""

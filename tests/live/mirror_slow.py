@@ -17,37 +17,13 @@ from tests.live.content import expect
 from tests.live.mirror_node import Node, running_node
 from tests.live.mirror_stock import Stocked, heavy_of
 from tests.live.registry import Endpoint, Registry
-from tests.live.tools import Daemon, run, running
+from tests.live.tools import run
 from tests.live.upstreams import Upstream, mirror_setup, running_upstreams
+from tests.nginx import nginx
 
 PROGRAMS = ["nginx", "curl", *mirror_node.PROGRAMS, *upstreams.PROGRAMS]
 
 _PIECE = 64 << 10
-
-_CONFIG = """daemon off;
-user root;
-worker_processes 1;
-pid {folder}/pid;
-error_log stderr warn;
-events {{ worker_connections 256; }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    server {{
-        listen {front};
-        limit_rate 40m;
-        location / {{
-            proxy_pass http://{back};
-            proxy_http_version 1.1;
-            proxy_set_header Host $http_host;
-        }}
-    }}
-}}
-"""
 
 
 def cases(bench: Bench) -> Iterator[Case]:
@@ -97,10 +73,15 @@ def _throttled(bench: Bench, upstream: Upstream) -> Iterator[Endpoint]:
     """An nginx before the registry that lets through 40 MiB a second on each connection."""
     front = Endpoint("127.0.0.1", 21605, None)
     with bench.folder("throttle") as folder:
-        configuration = folder / "nginx.conf"
-        addresses = {"front": front.address, "back": upstream.setup.endpoint.address}
-        configuration.write_text(_CONFIG.format(folder=folder, **addresses))
-        command = ["nginx", "-e", "stderr", "-p", str(folder), "-c", str(configuration)]
-        with running(Daemon("nginx", command, folder / "log")) as daemon:
+        server = [
+            f"listen {front.address};",
+            "limit_rate 40m;",
+            "location / {",
+            f"    proxy_pass http://{upstream.setup.endpoint.address};",
+            "    proxy_http_version 1.1;",
+            "    proxy_set_header Host $http_host;",
+            "}",
+        ]
+        with nginx(folder, *server) as daemon:
             daemon.wait_until(lambda: Registry(front).answers("/v2/"))
             yield front

@@ -12,42 +12,9 @@ from tests.live.cell import OUTER_ADDRESS
 from tests.live.content import expect
 from tests.live.registry import Endpoint, Registry
 from tests.live.server import LogTail, Setup
-from tests.live.tools import Daemon, running
+from tests.nginx import nginx
 
 PROGRAMS = ["nginx", *skopeo.PROGRAMS, *podman.PROGRAMS, *docker.PROGRAMS]
-
-_CONFIG = """daemon off;
-user root;
-worker_processes 1;
-pid {folder}/pid;
-error_log stderr warn;
-events {{ worker_connections 256; }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    server {{
-        listen {front} ssl;
-        ssl_certificate {chain};
-        ssl_certificate_key {key};
-        client_max_body_size 0;
-        location / {{
-            proxy_pass http://{back};
-            proxy_http_version 1.1;
-            proxy_request_buffering off;
-            proxy_buffering off;
-            proxy_read_timeout 900s;
-            proxy_set_header Host $http_host;
-            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-            proxy_set_header X-Forwarded-Proto $scheme;
-            proxy_set_header X-Forwarded-Host $http_host;
-        }}
-    }}
-}}
-"""
 
 
 def cases(bench: Bench) -> Iterator[Case]:
@@ -100,11 +67,23 @@ def running_nginx(folder: Path, front: Endpoint, back: Setup, path: str = "/v2/"
     :param front: where it listens; :param back: what it passes everything to.
     """
     assert front.certificates
-    configuration = folder / "nginx.conf"
-    chain, key = front.certificates.chain, front.certificates.key
-    addresses = {"front": front.address, "back": back.endpoint.address}
-    configuration.write_text(_CONFIG.format(folder=folder, chain=chain, key=key, **addresses))
-    command = ["nginx", "-e", "stderr", "-p", str(folder), "-c", str(configuration)]
-    with running(Daemon("nginx", command, folder / "log")) as daemon:
+    server = [
+        f"listen {front.address} ssl;",
+        f"ssl_certificate {front.certificates.chain};",
+        f"ssl_certificate_key {front.certificates.key};",
+        "client_max_body_size 0;",
+        "location / {",
+        f"    proxy_pass http://{back.endpoint.address};",
+        "    proxy_http_version 1.1;",
+        "    proxy_request_buffering off;",
+        "    proxy_buffering off;",
+        "    proxy_read_timeout 900s;",
+        "    proxy_set_header Host $http_host;",
+        "    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;",
+        "    proxy_set_header X-Forwarded-Proto $scheme;",
+        "    proxy_set_header X-Forwarded-Host $http_host;",
+        "}",
+    ]
+    with nginx(folder, *server) as daemon:
         daemon.wait_until(lambda: Registry(front).answers(path))
         yield

@@ -52,6 +52,20 @@ def expect(what: str, found: object, wanted: object) -> None:
         raise Missed(f"{what}: {found!r}, and not {wanted!r}")
 
 
+def sweep(log: Path, state: Path, canaries: Sequence[str]) -> None:
+    """No canary is in the log or on the disk, and nothing has gone wrong unexpectedly.
+
+    :raises Missed: if not so.
+    """
+    for place in [log, *(one for one in state.rglob("*") if one.is_file())]:
+        data = place.read_bytes()
+        for canary in canaries:
+            if canary.encode() in data:
+                raise Missed(f"a secret is in {place}")
+    if b"Traceback" in log.read_bytes():
+        raise Missed(f"a traceback is in the log:\n{log.read_text()[-3000:]}")
+
+
 class Service:
     """A back end in a process of its own, told what to do over HTTP. `kind` is the algorithm that it signs with."""
 
@@ -170,14 +184,7 @@ class Pkgd:
 
     def sweep(self) -> None:
         """No canary is in the log or on the disk, and nothing has gone wrong unexpectedly."""
-        places = [self.log, *(one for one in (self.folder / "state").rglob("*") if one.is_file())]
-        for place in places:
-            data = place.read_bytes()
-            for canary in self.canaries:
-                if canary.encode() in data:
-                    raise Missed(f"a secret is in {place}")
-        if b"Traceback" in self.log.read_bytes():
-            raise Missed(f"a traceback is in the log:\n{self.log.read_text()[-3000:]}")
+        sweep(self.log, self.folder / "state", self.canaries)
 
 
 class Bench:

@@ -14,7 +14,7 @@ from pkgd.errors import FailedStorage, NoSpace, NotReady, PkgdError, Storage, Up
 from pkgd.formats.digest import Digest
 from pkgd.mirror.fill import FLUSH_BYTES, PROMPT_BYTES, STEP_BYTES, WAKE_SECONDS, Fill, FillReader
 from pkgd.mirror.upstream import Stream
-from pkgd.storage.spool import StagedFile
+from pkgd.storage.staged import StagedFile
 from tests.fixtures import HeldBlocking
 from tests.mirror.fill_fixtures import APP, Follower
 from tests.mirror.scripted import HUB, Reply, ScriptedUpstream, Sender, cut, part

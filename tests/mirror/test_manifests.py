@@ -21,7 +21,8 @@ from pkgd.formats.digest import Digest
 from pkgd.formats.names import Origin, Reference, RepositoryName, Tag
 from pkgd.formats.oci import IMAGE, INDEX, detect_media_type
 from pkgd.mirror.answers import ACCEPT
-from pkgd.mirror.manifests import HEAD_SECONDS, MAX_HEADS, READ_INLINE, Freshness, MirroredManifest
+from pkgd.mirror.heads import HEAD_SECONDS
+from pkgd.mirror.manifests import READ_INLINE, Freshness, MirroredManifest
 from pkgd.mirror.tokens import Credentials
 from pkgd.storage.layout import directory, manifest_key
 from tests.fixtures import HeldBlocking
@@ -595,20 +596,6 @@ class HeadTests(ManifestsCase):
                 self.assertIs(self.fail_pull(type(error), head_only=True), error)
         self.mirror.hub.script = [REFUSED, REFUSED]
         self.fail_pull(UpstreamRefused, head_only=True)
-
-    def test_bounded(self) -> None:
-        """Anybody may ask for any tag: what was told longest ago is forgotten."""
-        self.registry.tags = {f"t{number}": DATA for number in range(MAX_HEADS)}
-        for tag in self.registry.tags:
-            self.head(Tag(tag))
-        self.registry.push(DATA, "one-more")
-        self.head(Tag("one-more"))
-        self.asked()
-
-        self.head(Tag("t0"))
-        self.head(Tag("one-more"))
-
-        self.assertEqual(self.asked(), ["HEAD manifests/t0"])
 
 
 class NegativeTests(ManifestsCase):

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.live.certificates import Certificates, issue
 from tests.live.tools import CommandFailed, Daemon, run, wait_for
-from tests.logins.bench import Missed
+from tests.logins.bench import Missed, sweep
 
 CLIENT = "pkgd"
 SECRET = "canary-client-secret-1"
@@ -209,14 +209,7 @@ class Pkgd:
 
     def sweep(self) -> None:
         """No canary is in the log or on the disk, and nothing has gone wrong unexpectedly."""
-        places = [self.log, *(one for one in (self.folder / "state").rglob("*") if one.is_file())]
-        for place in places:
-            data = place.read_bytes()
-            for canary in self.canaries:
-                if canary.encode() in data:
-                    raise Missed(f"a secret is in {place}")
-        if b"Traceback" in self.log.read_bytes():
-            raise Missed(f"a traceback is in the log:\n{self.log.read_text()[-3000:]}")
+        sweep(self.log, self.folder / "state", self.canaries)
 
 
 class Bench:

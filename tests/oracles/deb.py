@@ -16,9 +16,9 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -29,7 +29,7 @@ from tests.formats.debs import reader
 from tests.oracles.deb_corpus import download, index
 from tests.oracles.deb_hostile import LONGEST_ANSWER, MOST_MEMORY, mutant, shapes
 from tests.oracles.deb_indices import Indices
-from tests.oracles.sources import NotAvailable, require
+from tests.oracles.suite import run_suite
 from tests.oracles.tally import Tally
 
 _ROOT = Path(__file__).parents[2]
@@ -50,16 +50,7 @@ _SHARED = ("Package", "Version", "Architecture", "Source", "Section", "Descripti
 
 def main(arguments: Sequence[str]) -> int:
     """Run the suite and return its exit status."""
-    options = _options(arguments)
-    tally = Tally()
-    try:
-        require(_NEEDED)
-        with tempfile.TemporaryDirectory(prefix="pkgd-oracles-") as scratch:
-            _run(tally, Path(scratch), options)
-    except NotAvailable as error:
-        print(error)
-        tally.add("preparation", str(error))
-    return tally.close()
+    return run_suite(_NEEDED, partial(_run, _options(arguments)))
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
@@ -71,7 +62,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _run(tally: Tally, scratch: Path, options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace, tally: Tally, scratch: Path) -> None:
     share = min(1.0, options.sample / _MADE)
     real = download(options.download or max(_LEAST_REAL, round(_REAL * share)))
     indices = Indices(tally, scratch)

@@ -14,8 +14,8 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -24,7 +24,7 @@ from tests.oracles.rpm_library import compare_mutants, compare_versions
 from tests.oracles.rpm_made import made_package
 from tests.oracles.rpm_metadata import compare_documents, compare_metadata
 from tests.oracles.rpm_signing import compare_digests, compare_signing
-from tests.oracles.sources import NotAvailable, require
+from tests.oracles.suite import run_suite
 from tests.oracles.tally import Tally
 
 _NEEDED = {
@@ -36,16 +36,7 @@ _NEEDED = {
 
 def main(arguments: Sequence[str]) -> int:
     """Run the suite and return its exit status."""
-    options = _options(arguments)
-    tally = Tally()
-    try:
-        require(_NEEDED)
-        with tempfile.TemporaryDirectory(prefix="pkgd-oracles-") as scratch:
-            _run(tally, Path(scratch), options)
-    except NotAvailable as error:
-        print(error)
-        tally.add("preparation", str(error))
-    return tally.close()
+    return run_suite(_NEEDED, partial(_run, _options(arguments)))
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
@@ -55,7 +46,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _run(tally: Tally, scratch: Path, options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace, tally: Tally, scratch: Path) -> None:
     real = [*corpus(), *(path for place in options.also for path in sorted(place.iterdir()))]
     share = min(1.0, (options.sample or len(real)) / len(real))
     chosen = sorted(Random(0).sample(real, round(share * len(real))))

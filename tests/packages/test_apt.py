@@ -386,7 +386,7 @@ class AptSourceTests(AptCase):
 
 
 class AptGenerationTests(AptCase):
-    """Dates, restarts, and what stays for clients that hold an old Release."""
+    """Dates, and what stays for clients that hold an old Release."""
 
     def test_dates_never_go_back(self) -> None:
         """Whatever the clock does: apt would take an older one for a hit, and keep its lists."""
@@ -394,16 +394,6 @@ class AptGenerationTests(AptCase):
         self.ground.clock.rightNow = NOW - 5000
         self.add(made_deb("other"))
         self.assertEqual(result(self.repository.open("dists/stable/Release")).modified, NOW)
-
-    def test_a_restart_publishes_nothing_new(self) -> None:
-        """Unless settings or keys are others."""
-        self.add(made_deb())
-        self.repository = self.made()
-        self.assertEqual(result(self.repository.open("dists/stable/Release")).generation, 2)
-        self.assertEqual(self.versions("main/binary-amd64/Packages"), ["hello 1.0"])
-        self.ground.signer.keys = b"OTHERS"
-        self.repository = self.made()
-        self.assertEqual(result(self.repository.open("dists/stable/Release")).generation, 3)
 
     def test_a_kept_generation_is_whole(self) -> None:
         """By its number, and each of its files by hash."""
@@ -413,58 +403,6 @@ class AptGenerationTests(AptCase):
         for _ in ("running", "restarted"):
             self.assertEqual(self.suite(prefix="@2/"), before)
             self.repository = self.made()
-
-    def test_what_only_an_expired_generation_names_is_removed(self) -> None:
-        """The package's file, too, and nothing that is still named."""
-        self.add(made_deb())
-        self.add(made_deb("kept"))
-        path = self.add(made_deb("other")).path
-        result(self.repository.remove("stable", "main", "hello_1.0_amd64.deb"))
-        result(self.repository.copy("stable", "testing", Wanted("other")))
-        result(self.repository.remove("stable", "main", "other_1.0_amd64.deb"))
-        size = len(self.ground.store.objects)  # type: ignore[attr-defined]
-        self.ground.clock.advance(_DAY + 1)
-        for number in range(6):
-            self.add(made_deb(f"more{number}"))
-        self.ground.clock.advance(_DAY + 1)
-        result(self.repository.sweep())
-        self.assertEqual([one for one in self.pool() if "hello" in one], [])
-        self.assertTrue(self.fetch(path))
-        for suite in ("stable", "testing"):
-            self.suite(suite)
-        self.assertLess(len(self.ground.store.objects), size + 20)  # type: ignore[attr-defined]
-        with self.assertRaises(UnknownPackage):
-            self.fetch("@2/dists/stable/Release")
-
-    def test_a_file_stays_as_long_as_any_suite_keeps_a_generation_with_it(self) -> None:
-        """Though the suite that had it first has forgotten it."""
-        path = self.add(made_deb()).path
-        result(self.repository.copy("stable", "testing", Wanted("hello")))
-        result(self.repository.remove("stable", "main", "hello_1.0_amd64.deb"))
-        for number in range(4):
-            self.add(made_deb(f"more{number}"))
-        self.ground.clock.advance(_DAY + 1)
-        result(self.repository.remove("testing", "main", "hello_1.0_amd64.deb"))
-        self.add(made_deb("last"))
-        result(self.repository.sweep())
-        self.assertTrue(self.fetch(path))
-        for number in range(4):
-            self.add(made_deb(f"more{number}"), suite="testing")
-        self.ground.clock.advance(_DAY + 1)
-        result(self.repository.sweep())
-        with self.assertRaises(UnknownPackage):
-            self.fetch(path)
-
-    def test_a_suite_is_signed_anew_before_it_expires(self) -> None:
-        """Halfway to Valid-Until."""
-        self.repository = self.made(valid_for=10 * _DAY)
-        number = result(self.repository.open("dists/stable/Release")).generation
-        self.ground.clock.advance(4 * _DAY)
-        result(self.repository.sweep())
-        self.assertEqual(result(self.repository.open("dists/stable/Release")).generation, number)
-        self.ground.clock.advance(2 * _DAY)
-        result(self.repository.sweep())
-        self.assertEqual(result(self.repository.open("dists/stable/Release")).generation, number + 1)
 
     def test_paths_that_lead_elsewhere_are_unknown(self) -> None:
         """Whatever is asked for."""

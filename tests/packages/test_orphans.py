@@ -125,7 +125,7 @@ class RpmOrphanTests(SynchronousTestCase):
         made = RpmRepository(settings, ground.store, ground.spool, ground.blocking, ground.signer, ground.clock)
         result(made.start())
         path = result(made.add(ground.arrival("x.rpm", made_rpm()))).path
-        result(made.put_extra("group", ground.arrival("x", b"<comps/>")))
+        result(made.documents.put("group", ground.arrival("x", b"<comps/>")))
         objects: dict[str, bytes] = ground.store.objects  # type: ignore[attr-defined]
         objects["rpm/main/Packages/l/000000000000/lost-1-1.noarch.rpm"] = b""
         for seconds in (FIRST_LOOK, GRACE):

@@ -358,7 +358,7 @@ class RpmRecoveryTests(SynchronousTestCase):
             result(self.repository.add(self.ground.arrival("x.rpm", made_rpm(name))))
             self.ground.clock.advance(60)
         result(self.repository.remove("gone-1.0-1.x86_64.rpm"))
-        result(self.repository.put_extra("group", self.ground.arrival("x", _COMPS)))
+        result(self.repository.documents.put("group", self.ground.arrival("x", _COMPS)))
         self.before = self.read()
 
     def started(self) -> RpmRepository:

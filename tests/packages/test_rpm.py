@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
-import os
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.errors import AlreadyExists, InvalidPackage, SigningError, UnknownPackage
@@ -19,28 +16,14 @@ from tests.formats.openpgp.keyfiles import key
 from tests.formats.rpms import binary, int32, reader, rpm, string
 from tests.packages.fixtures import NOW, FakeSigner, Ground, result
 from tests.packages.readers import read_rpm_repository
-from tests.storage.fixtures import FullFileSystem
 
 _DAY = 24 * 3600
-_COMPS = b"<?xml version='1.0'?><comps><group/></comps>"
 
 
 def made_rpm(name: str = "hello", version: str = "1.0", arch: str = "x86_64", **more: Any) -> bytes:
     """A package of rpm."""
     values = {tags.NAME: string(name), tags.VERSION: string(version), tags.ARCH: string(arch)}
     return rpm(values, **more)
-
-
-class SlowSigner(FakeSigner):
-    """Signs when `waiting` has been called back."""
-
-    waiting: Deferred[None] | None = None
-
-    async def detach(self, data: bytes) -> bytes:
-        """See `FakeSigner`."""
-        if self.waiting is not None and not self.waiting.called:
-            await self.waiting
-        return await super().detach(data)
 
 
 class RpmCase(SynchronousTestCase):
@@ -108,21 +91,6 @@ class RpmPublishingTests(RpmCase):
         """All three documents are cut at the same packages."""
         added = [self.add(made_rpm(f"package{number:03}")).sha256 for number in reversed(range(270))]
         self.assertEqual(self.packages(), added[::-1])
-
-    def test_leaves_that_are_still_needed_stay(self) -> None:
-        """Though the generation that brought them has expired."""
-        for number in range(270):
-            self.add(made_rpm(f"package{number:03}"))
-        for number in range(3):
-            self.ground.clock.advance(_DAY + 1)
-            self.add(made_rpm(f"z{number}"))
-        self.repository = self.made()
-        self.assertEqual(len(self.packages()), 273)
-        leaves = [key for key in self.ground.store.objects if "/leaves/" in key]  # type: ignore[attr-defined]
-        self.assertLess(len(leaves), 40)
-        for kind in ("indices", "generations"):
-            kept = [key for key in self.ground.store.objects if f"/{kind}/" in key]  # type: ignore[attr-defined]
-            self.assertEqual(len(kept), 4)
 
     def test_the_same_bytes_again_are_no_new_package(self) -> None:
         """A repeated upload is answered like the first."""
@@ -198,20 +166,6 @@ class RpmGenerationTests(RpmCase):
         for name in names:
             self.assertTrue(self.fetch(name))
 
-    def test_what_only_an_expired_generation_names_is_removed(self) -> None:
-        """The package, too."""
-        self.add(made_rpm())
-        result(self.repository.remove("hello-1.0-1.x86_64.rpm"))
-        for number in range(5):
-            self.add(made_rpm(f"more{number}"))
-        self.assertEqual(len(self.files()), 6)
-        self.ground.clock.advance(_DAY + 1)
-        result(self.repository.sweep())
-        self.assertEqual(len(self.files()), 5)
-        self.assertEqual(len(self.packages()), 5)
-        with self.assertRaises(UnknownPackage):
-            self.fetch("@2/repodata/repomd.xml")
-
     def test_the_repo_file_checks_packages_only_where_they_are_signed(self) -> None:
         """The metadata always."""
         text = self.repository.repo_file("http://host/rpm/internal/el9")
@@ -220,99 +174,6 @@ class RpmGenerationTests(RpmCase):
         self.assertIn(b"\nmirrorlist=http://host/rpm/internal/el9/mirrorlist\n", text)
         self.repository = self.made("other", sign_packages="require")
         self.assertIn(b"\ngpgcheck=1\n", self.repository.repo_file("http://host/rpm/other"))
-
-
-class RpmExtraTests(RpmCase):
-    """Documents beside the packages."""
-
-    def put(self, kind: str, data: bytes) -> int:
-        return result(self.repository.put_extra(kind, self.ground.arrival("x", data)))
-
-    def test_documents_are_published_whole(self) -> None:
-        """Each kind, whether or not it came compressed; the last one of a kind counts."""
-        self.put("group", _COMPS)
-        self.put("updateinfo", gzip.compress(b"<updates/>"))
-        self.put("modules", b"---\ndocument: modulemd-defaults\n")
-        self.put("modules", b"---\ndocument: modulemd\n")
-        found = read_rpm_repository(self.fetch)
-        self.assertEqual(found["group"], [_COMPS.decode()])
-        self.assertEqual(found["updateinfo"], ["<updates/>"])
-        self.assertEqual(found["modules"], ["---\ndocument: modulemd\n"])
-
-    def test_on_a_full_disk_things_are_taken_out(self) -> None:
-        """Packages and documents: the reserve is given up to publish that."""
-        fs = FullFileSystem()
-        self.ground = Ground(os.path.abspath(self.mktemp()), in_memory=False, fs=fs)
-        self.repository = self.made()
-        path = self.add(made_rpm()).path
-        self.put("group", _COMPS)
-        self.ground.spool.reserve.take()
-        fs.full = True
-        result(self.repository.remove(path))
-        self.assertEqual(self.packages(), [])
-        self.ground.spool.reserve.take()
-        result(self.repository.remove_extra("group"))
-        self.assertNotIn("group", read_rpm_repository(self.fetch))
-
-    def test_documents_stay_when_packages_come(self) -> None:
-        """And after a restart."""
-        self.put("group", _COMPS)
-        self.repository = self.made()
-        self.add(made_rpm())
-        self.assertIn("group", read_rpm_repository(self.fetch))
-
-    def test_a_removed_document_is_gone(self) -> None:
-        """It has to be there."""
-        self.put("group", _COMPS)
-        result(self.repository.remove_extra("group"))
-        self.assertNotIn("group", read_rpm_repository(self.fetch))
-        with self.assertRaises(UnknownPackage):
-            result(self.repository.remove_extra("group"))
-
-    def test_what_is_no_such_document_is_refused(self) -> None:
-        """By its root, its form, or its kind."""
-        bomb = b'<!DOCTYPE comps [<!ENTITY a "b">]><comps/>'
-        for kind, data in (("group", b"<x/>"), ("group", b"<comps>"), ("group", bomb), ("modules", b"---\n")):
-            with self.assertRaises(InvalidPackage):
-                self.put(kind, data)
-
-    def test_what_would_keep_a_thread_busy_is_refused(self) -> None:
-        """Elements in elements without end, and a tag that is read anew with each piece of it."""
-        for data in (b"<comps>" + b"<a>" * 1000, b'<comps a="' + b"x" * 2_000_000, b"<comps><!--" + b"x" * 2_000_000):
-            with self.assertRaisesRegex(InvalidPackage, "deep|of more than"):
-                self.put("group", data)
-
-    def test_a_long_text_is_no_tag(self) -> None:
-        """A document is read in pieces, wherever they end."""
-        comps = b"<comps>" + b"<group>" * 3 + b"x" * 1_000_000 + b"</group>" * 3 + b"</comps>"
-        self.put("group", comps)
-        self.put("modules", b"---\ndocument: modulemd\n" + "ä".encode() * 500_000)
-        self.assertEqual(read_rpm_repository(self.fetch)["group"], [comps.decode()])
-        with self.assertRaises(InvalidPackage):
-            self.put("modules", b"---\ndocument: modulemd\n" + "ä".encode()[:1])
-
-    def test_an_encoding_that_nobody_knows_is_refused(self) -> None:
-        """Or that can't be read byte by byte."""
-        for name in (b"x", b"utf-7", b"shift_jis"):
-            with self.assertRaises(InvalidPackage):
-                self.put("group", b'<?xml version="1.0" encoding="%b"?><comps>\x82\xa0</comps>' % name)
-
-    def test_documents_are_read_one_at_a_time(self) -> None:
-        """However many come at once: all of one is in memory until it is published."""
-        signer = self.ground.signer = SlowSigner()
-        repository = self.made("slow")
-        signer.waiting = Deferred()
-        self.ground.blocking.computed.clear()
-
-        for _ in range(3):
-            self.publishing = Deferred.fromCoroutine(repository.put_extra("group", self.ground.arrival("x", _COMPS)))
-        self.assertEqual(self.ground.blocking.computed.count("read_extra"), 1)
-
-        signer.waiting.callback(None)
-        self.successResultOf(self.publishing)
-        self.assertEqual(self.ground.blocking.computed.count("read_extra"), 3)
-        with self.assertRaises(UnknownPackage):
-            self.put("prestodelta", b"<x/>")
 
 
 class RpmSigningTests(RpmCase):

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from pkgd.errors import ConfigError
 from pkgd.formats.digest import Digest
-from pkgd.hosting import apt_settings, rpm_settings, signers_of
 from pkgd.locking import lock_state
 from pkgd.packages.apt import AptRepository
 from pkgd.packages.rpm import RpmRepository
@@ -20,6 +19,7 @@ from pkgd.terminal import Streams
 from tests.config.cases import ConfigCase
 from tests.packages.fixtures import Ground, made_deb, result
 from tests.packages.test_rpm import made_rpm
+from tests.states import put_object, started
 
 _LAYER = b"a layer"
 _MANIFEST = {
@@ -63,21 +63,11 @@ class RebuildCase(ConfigCase):
 
     def store(self, repository: str, folder: str, data: bytes) -> None:
         """Put a blob or manifest into the tree."""
-        path = Path(self.state, "oci", repository, folder, Digest.of(data).encoded)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        put_object(self.state, repository, folder, data)
 
     def repositories(self) -> tuple[AptRepository, RpmRepository]:
         """As a start finds them."""
-        ground, config = self.ground, self.config
-        (signer,) = signers_of(ground.clock, config, ground.blocking).values()
-        result(signer.start())
-        common = (ground.store, ground.spool, ground.blocking, signer, ground.clock)
-        apt = AptRepository(apt_settings(config.repositories.apt[0]), *common)
-        rpm = RpmRepository(rpm_settings(config.repositories.rpm[0]), *common)
-        result(apt.start())
-        result(rpm.start())
-        return apt, rpm
+        return started(self.ground, self.config)
 
     def rebuild(self, errors: io.StringIO | None = None, **request: object) -> tuple[int, str]:
         """Run it: the exit status, and what it says."""

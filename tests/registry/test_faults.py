@@ -24,7 +24,7 @@ from pkgd.errors import (
 )
 from pkgd.formats.digest import Digest
 from pkgd.formats.names import RepositoryName, Tag
-from pkgd.registry.uploads import UploadSession
+from pkgd.registry.upload import UploadSession
 from pkgd.storage.layout import blob_key, digest_of_file, legacy_key, manifest_key, tag_key
 from tests.fixtures import HeldBlocking
 from tests.registry.fixtures import APP, OTHER, Call, Client, Registry, RegistryCase, body, image, image_index, tree

@@ -17,7 +17,8 @@ from pkgd.errors import Storage
 from pkgd.storage.fsops import DurableTree, FileSystem
 from pkgd.storage.layout import SPOOL
 from pkgd.storage.local import LocalStore
-from pkgd.storage.spool import Spool, StagedFile
+from pkgd.storage.spool import Spool
+from pkgd.storage.staged import StagedFile
 
 __all__ = [
     "SHORT",

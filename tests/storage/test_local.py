@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from pkgd.errors import BusyStorage, FailedStorage, NoSpace, ReadOnlyStorage, Storage
 from pkgd.storage.fsops import FileSystem
 from pkgd.storage.local import LocalStore
-from pkgd.storage.spool import StagedFile
+from pkgd.storage.staged import StagedFile
 from tests.fixtures import HeldBlocking
 from tests.storage.contract import StoreContract
 from tests.storage.fixtures import SHORT, DiskModel, FaultyFileSystem, Place, QuietFileSystem, outcome

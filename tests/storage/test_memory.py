@@ -7,7 +7,7 @@ import os
 from twisted.trial.unittest import SynchronousTestCase
 
 from pkgd.storage.memory import MemoryStore
-from pkgd.storage.spool import StagedFile
+from pkgd.storage.staged import StagedFile
 from tests.storage.contract import StoreContract
 from tests.storage.fixtures import Place
 

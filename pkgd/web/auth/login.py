@@ -3,7 +3,7 @@
 GET  /auth/login?redirect=/…     to the provider, with state, nonce and PKCE (OpenID Connect Core 1.0, 3.1; RFC 7636)
 GET  /auth/callback?code&state   from there; then to the path, with a session in a cookie
 POST /auth/logout                the session ends
-POST /auth/device                a code to log in with elsewhere (RFC 8628), for commands
+POST /auth/device                a code to log in with elsewhere, for commands (pkgd.web.auth.devices)
 POST /auth/device/token          its refresh token, once somebody has: `device_code` in a form
 GET  /auth/loopback              to the provider, for a command on the browser's machine (pkgd.web.auth.loopback)
 POST /auth/loopback/token        its refresh token: `code` and `code_verifier` in a form
@@ -41,7 +41,6 @@ from pkgd.auth.sessions import LIFETIME, Sessions
 from pkgd.auth.sources import RefreshTokens
 from pkgd.auth.throttle import Rate, Throttle
 from pkgd.errors import (
-    AuthUnavailable,
     Denied,
     InvalidRequest,
     TokenRefused,
@@ -52,6 +51,7 @@ from pkgd.errors import (
 from pkgd.sharing import Tasks
 from pkgd.web import errors
 from pkgd.web.auth.browsers import check_same_origin
+from pkgd.web.auth.devices import DEVICE_SECONDS, DeviceCodes
 from pkgd.web.auth.forms import NO_STORE, field_of, redirect, send_error
 from pkgd.web.auth.loopback import CODE_SECONDS, read_loopback, redeem_loopback, show_link
 from pkgd.web.cookies import LOGIN, SESSION, cookie_of, forget_cookie, set_cookie
@@ -70,10 +70,8 @@ CALLBACK_PATH = "/auth/callback"
 HOME = "/ui/keys"
 # How long a login may take, in seconds.
 LOGIN_SECONDS = 600.0
-DEVICE_SECONDS = 1800.0
 MAX_BODY = 64 * 1024
 MAX_CODE = 4096
-MIN_INTERVAL = 1.0
 # How often the provider is asked for who comes from one address, and in all.
 ASKING = Rate(60, 60.0)
 EVERYBODY = Rate(1200, 60.0)
@@ -123,7 +121,7 @@ class LoginApi:
         self._tasks = tasks or Tasks()
         self._browsers = parts.under_way.browsers
         self._asking = parts.under_way.asking
-        self._devices = parts.under_way.devices
+        self._devices = DeviceCodes(parts.provider, parts.under_way.devices, parts.now)
         self._work: dict[bytes, tuple[bytes, Callable[[Request], Coroutine[Any, Any, None]]]] = {
             b"/auth/login": (b"GET", self._login),
             b"/auth/callback": (b"GET", self._callback),
@@ -235,45 +233,14 @@ class LoginApi:
         """A new code."""
         await request.body.read_all(MAX_BODY)
         self._count(request)
-        answer = await self._parts.provider.authorize_device()
-        if answer is None:
-            raise InvalidRequest("", "the provider gives no device codes: make an API key at /ui/keys instead")
-        shown = {name: answer.get(name) for name in ("user_code", "verification_uri", "verification_uri_complete")}
-        code, interval, lifetime = answer.get("device_code"), answer.get("interval", 5), answer.get("expires_in")
-        texts = [code, shown["user_code"], shown["verification_uri"]]
-        if not all(isinstance(one, str) for one in texts) or not _is_number(interval) or not _is_number(lifetime):
-            raise AuthUnavailable("the provider's device code cannot be read")
-        login = DeviceLogin(str(code), max(float(interval), MIN_INTERVAL), self._parts.now())
-        handle = new_secret()
-        self._devices.add(handle, login)
-        send_json(
-            request,
-            200,
-            {**shown, "device_code": handle, "interval": login.interval, "expires_in": lifetime},
-            NO_STORE,
-        )
+        send_json(request, 200, await self._devices.start(), NO_STORE)
 
     async def _device_token(self, request: Request) -> None:
-        """The refresh token of who has logged in elsewhere meanwhile; the provider is asked as often as it likes."""
-        handle = field_of(await request.body.read_all(MAX_BODY), "device_code")
-        login = self._devices.find(handle)
-        if login is None:
-            send_error(request, "expired_token")
-            return
-        now = self._parts.now()
-        if 0 <= now - login.asked < login.interval:
-            send_error(request, "authorization_pending")
-            return
-        self._devices.add(handle, evolve(login, asked=now))
-        claims = await self._parts.provider.redeem_device(login.code)
+        """The refresh token of who has logged in elsewhere meanwhile."""
+        claims = await self._devices.redeem(field_of(await request.body.read_all(MAX_BODY), "device_code"))
         if isinstance(claims, Refusal):
-            if claims.error == "slow_down":
-                self._devices.add(handle, evolve(login, asked=now, interval=login.interval + 5))
-            elif claims.error != "authorization_pending":
-                self._devices.take(handle)
             send_error(request, claims.error)
             return
-        self._devices.take(handle)
         identity = await self._let_in(request, claims)
         send_json(request, 200, await self._tokens(request, identity), NO_STORE)
 
@@ -308,7 +275,3 @@ def _refuse(request: Request, failure: Failure) -> None:
     places = (b"/auth/login", b"/auth/loopback", CALLBACK_PATH.encode("ascii"))
     by_browser = request.path in places and wants_page(request)
     (answer_with_page if by_browser else errors.answer)(request, failure)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 86400

@@ -21,7 +21,8 @@ from pkgd.formats.filehashes import FileHashes
 from pkgd.formats.rpmdigests import PayloadHasher
 from pkgd.packages.records import Arrival
 from pkgd.storage.space import FreeSpace
-from pkgd.storage.spool import Spool, StagedFile
+from pkgd.storage.spool import Spool
+from pkgd.storage.staged import StagedFile
 from pkgd.storage.staging import PARALLEL_BYTES
 
 __all__ = ["Receiver"]

@@ -12,7 +12,7 @@ from pkgd.auth.model import Action, rpm
 from pkgd.blocking import Blocking
 from pkgd.errors import InvalidPackage, InvalidRequest, UnknownPackage
 from pkgd.packages.layout import rpm_directory
-from pkgd.packages.rpm import EXTRAS
+from pkgd.packages.rpmextras import EXTRAS
 from pkgd.web.gate import declares
 from pkgd.web.outside import Outside
 from pkgd.web.packages.endpoint import Endpoint, RpmCall
@@ -149,7 +149,7 @@ class RpmEndpoints:
         async with self._receiver.receiving(call.request.body, name) as arrival:
             if extra is not None:
                 overwrite = rpm(call.path.repository, Action.OVERWRITE)
-                await repository.put_extra(extra, arrival, lambda: call.grant.require(overwrite))
+                await repository.documents.put(extra, arrival, lambda: call.grant.require(overwrite))
                 call.grant.record("upload", f"rpm:{call.path.repository}", file=EXTRAS[extra])
                 send_text(call.request, 201, f"{EXTRAS[extra]} is published\n")
                 return
@@ -171,7 +171,7 @@ class RpmEndpoints:
         """Take out a package by its file's name, or a document."""
         extra = _extra(call.path.rest)
         if extra is not None:
-            await call.repository.remove_extra(extra)
+            await call.repository.documents.remove(extra)
         else:
             await call.repository.remove(call.path.rest)
         call.grant.record("delete", f"rpm:{call.path.repository}", file=call.path.rest)

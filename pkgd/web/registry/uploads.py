@@ -10,7 +10,8 @@ from pkgd.formats.byterange import ByteRange, parse_chunk_range
 from pkgd.formats.digest import Digest, hasher
 from pkgd.formats.names import RepositoryName, UploadId
 from pkgd.registry.blobs import Blobs
-from pkgd.registry.uploads import Uploads, UploadSession
+from pkgd.registry.upload import UploadSession
+from pkgd.registry.uploads import Uploads
 from pkgd.web.gate import declares
 from pkgd.web.registry.endpoint import Call, Endpoint
 from pkgd.web.registry.paths import Kind
