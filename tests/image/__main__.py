@@ -92,9 +92,13 @@ class Suite:
     def _sizes(self) -> str:
         executable = (DIST / "pkgd").stat().st_size
         images = [path.stat().st_size for path in self._archives.values()]
-        assert executable <= MAX_EXECUTABLE, executable
-        assert max(images) <= MAX_IMAGE, images
-        return f"executable {executable / 1e6:.1f} MB, images {', '.join(f'{one / 1e6:.1f}' for one in images)} MB"
+        said = (
+            f"executable {executable / 1e6:.2f} of {MAX_EXECUTABLE / 1e6:.0f} MB, "
+            f"images {', '.join(f'{one / 1e6:.2f}' for one in images)} of {MAX_IMAGE / 1e6:.0f} MB"
+        )
+        assert executable <= MAX_EXECUTABLE, said
+        assert max(images) <= MAX_IMAGE, said
+        return said
 
     def _serve(self, start: Callable[[], Alone | Container]) -> str:
         figures = exercise(start, self._image, self._package, self._scratch)
