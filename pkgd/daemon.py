@@ -30,6 +30,7 @@ from pkgd.errors import ConfigError, PkgdError
 from pkgd.listening import Listening
 from pkgd.locking import lock_state
 from pkgd.outbound.settings import Limits
+from pkgd.packages.staging import start_reserve
 from pkgd.patience import Patience
 from pkgd.recurring import Recurring
 from pkgd.reloading import CONFIGURATION_INTERVAL, Reloading
@@ -98,7 +99,8 @@ class Daemon(Service):
         self._site = Site(reactor, parts.blocking, limits, self._route, parts.access_log, requests.record)
         self._starting = Starting(reactor, self._site)
         self._lag = watch(reactor, parts.mirror.metrics, requests, self._site, parts.blocking)
-        self._recurring = Recurring(reactor, parts, self._tasks)
+        self._start_reserve = start_reserve(parts.packages.tree)
+        self._recurring = Recurring(reactor, parts, self._tasks, self._start_reserve.keep)
         self._reloading = Reloading(reactor, parts, self._tasks, self._site, self._recurring, source)
 
     def _route(self, request: Request) -> Handler:
@@ -131,8 +133,9 @@ class Daemon(Service):
         """
         Service.startService(self)
         _raise_file_limit()
-        self._open_state()
-        self._listen()
+        with self._start_reserve.given_up():
+            self._open_state()
+            self._listen()
         self._starting.begin()
         # Last: threads would keep a process whose start has failed alive.
         self._parts.blocking.start()
@@ -178,9 +181,9 @@ class Daemon(Service):
                 await self._parts.blocking.disk(self._prepare_storage)
             except PkgdError as error:
                 log.error("the storage cannot be written: {why}; content that is there is served", why=error.message)
+            await self._recurring.read_keys()
             await self._recurring.keep_reserves()
             await self._start_packages()
-            await self._authentication.look()
             await self._readiness.probe()
             if self._readiness.is_draining():
                 return
@@ -277,11 +280,13 @@ class Daemon(Service):
             # In the reverse order, each whatever becomes of the others.
             if self._lock_fd is not None:
                 closing.callback(os.close, self._lock_fd)
+                closing.callback(self._start_reserve.take_what_is_left)
             closing.callback(self._parts.access_log.close)
             closing.callback(self._parts.audit_log.close)
             closing.callback(self._parts.blocking.stop)
-            closing.callback(self._authentication.stop)
+            # After the accounts, whose end may free what the mark of a clean stop takes on a full disk.
             closing.callback(self._parts.database.close)
+            closing.callback(self._authentication.stop)
             closing.callback(self._site.halt)
             closing.callback(self._lag.stop)
         log.info("pkgd has stopped")

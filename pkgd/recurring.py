@@ -12,7 +12,7 @@ from twisted.logger import Logger
 
 from pkgd.composition import Parts
 from pkgd.config import Config
-from pkgd.errors import PkgdError
+from pkgd.errors import PkgdError, Storage
 from pkgd.packages.expiry import KeyExpiry
 from pkgd.progress import Until
 from pkgd.sharing import Tasks
@@ -36,6 +36,8 @@ SUSPECT_INTERVAL = 30.0
 # How often the file of users is looked at, and whether it is time for a new key of tokens.
 USERS_INTERVAL = 2.0
 KEYS_INTERVAL = 3600.0
+# How soon the start tries again to read API keys.
+KEYS_RETRY = 1.0
 # How often a provider that cannot be asked is asked again; one that can is once an hour.
 PROVIDER_INTERVAL = 10.0
 
@@ -45,12 +47,13 @@ Job = Callable[[], Coroutine[Any, Any, None]]
 class Recurring:
     """See the module. `pauses` are those between two times; the stop ends them."""
 
-    def __init__(self, reactor: Any, parts: Parts, tasks: Tasks) -> None:
+    def __init__(self, reactor: Any, parts: Parts, tasks: Tasks, keep_start_reserve: Callable[[], None]) -> None:
         self.pauses: list[Deferred[None]] = []
         self._reactor = reactor
         self._parts = parts
         self._tasks = tasks
         self._stopping = parts.readiness.is_draining
+        self._keep_start_reserve = keep_start_reserve
         warn = parts.present.serving.config.signing.rotate_warn
         self._key_expiry = KeyExpiry(parts.packages.signers, reactor, warn, parts.mirror.metrics.keys_expire)
         self._interval = parts.upkeep.interval
@@ -131,9 +134,21 @@ class Recurring:
         await parts.packages.start_waiting()
         parts.mirror.metrics.storage.free(await parts.readiness.free())
 
+    async def read_keys(self) -> None:
+        """Before anybody is served who may have one of the API keys: again and again, until they can be read."""
+        while not self._stopping():
+            try:
+                await self._parts.present.serving.authentication.look()
+            except Storage as error:
+                log.error("API keys cannot be read, so nobody is served yet: {reason}", reason=error.message)
+                await self._pause(KEYS_RETRY)
+            else:
+                return
+
     async def keep_reserves(self) -> None:
-        """Have something set aside, on each file system, for what deletes need where there is no space."""
+        """Have something set aside, on each file system, for what deletes and a start need where there is no space."""
         parts = self._parts
+        await parts.blocking.disk(self._keep_start_reserve)
         held = [await one.reserve.keep(parts.blocking) for one in (parts.spool, parts.packages.spool)]
         parts.mirror.metrics.storage.reserved(all(held))
 

@@ -25,7 +25,7 @@ from pkgd.locking import lock_state
 from pkgd.logfile import LogFile
 from pkgd.metrics import Metrics
 from pkgd.packages.layout import SPOOL
-from pkgd.packages.staging import state_reserve
+from pkgd.packages.staging import start_reserve, state_reserve
 from pkgd.progress import Progress
 from pkgd.registry.blobs import Blobs
 from pkgd.registry.contents import ContentsReader
@@ -69,9 +69,12 @@ def carry_out(config: Config, command: str, arguments: Mapping[str, Any]) -> Map
             return ask(state, command, arguments, bar)
         except OSError as error:
             raise ConfigError("state_dir", f"{error.filename or state}: {error.strerror}") from error
+        reserve = start_reserve(DurableTree(state, FileSystem()))
         try:
-            return _finish(_here(config, command, arguments, bar))
+            with reserve.given_up():
+                return _finish(_here(config, command, arguments, bar))
         finally:
+            reserve.take_back()
             os.close(lock)
 
 

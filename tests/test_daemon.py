@@ -8,9 +8,10 @@ import threading
 from twisted.internet.error import CannotListenError
 from twisted.logger import capturedLogs, formatEvent
 
+from pkgd.authentication import Authentication
 from pkgd.config import parse
 from pkgd.daemon import Daemon
-from pkgd.errors import AlreadyRunning, ConfigError
+from pkgd.errors import AlreadyRunning, ConfigError, NoSpace
 from pkgd.formats.oci import IMAGE
 from pkgd.web.site import Site
 from pkgd.web.starting import PATIENCE
@@ -333,6 +334,60 @@ class TroubleTests(DaemonCase):
 
         self.assertEqual((found, missing), ([16 << 20] * 2, [False] * 2))
         self.assertEqual([os.path.getsize(one) for one in places], found)
+
+    def test_reserve_of_a_start(self) -> None:
+        """On a full disk a start has what is set aside for it; what it has not needed is set aside again, and kept."""
+        path = self.path("state/spool/start-reserve")
+        daemon = self.start()
+        found = [os.path.getsize(path)]
+        self.stop(daemon)
+        self.fs.free_bytes = 0
+        daemon = self.make()
+        daemon.startService()
+        self.addCleanup(self.stop, daemon)
+        found.append(os.path.getsize(path))
+        self.loop.until(lambda: self.urls)
+        found.append(os.path.getsize(path))
+        self.stop(daemon)
+        found.append(os.path.getsize(path))
+
+        self.assertEqual(found, [128 << 10, 0, 128 << 10, 128 << 10])
+
+    def test_keys_cannot_be_read_at_the_start(self) -> None:
+        """Nobody is told that his key is wrong: nobody is served until they can be read."""
+        tries: list[object] = []
+
+        async def look(authentication: Authentication) -> None:
+            tries.append(authentication)
+            if len(tries) < 3:
+                raise NoSpace("pkgd.sqlite")
+
+        self.patch(Authentication, "look", look)
+        daemon = self.make()
+        daemon.startService()
+        self.addCleanup(self.stop, daemon)
+        self.loop.until(lambda: daemon._recurring.pauses)
+        self.loop.advance(1)
+        self.loop.until(lambda: daemon._recurring.pauses)
+        before = len(tries), list(self.urls)
+        self.loop.advance(1)
+        self.loop.until(lambda: self.urls)
+
+        self.assertEqual(before, (2, []))
+        self.assertEqual(self.call("GET", "/ready").status, 200)
+
+    def test_stopped_before_keys_can_be_read(self) -> None:
+        """A start that waits for them ends at once."""
+
+        async def look(authentication: Authentication) -> None:
+            raise NoSpace("pkgd.sqlite")
+
+        self.patch(Authentication, "look", look)
+        daemon = self.make()
+        daemon.startService()
+        self.loop.until(lambda: daemon._recurring.pauses)
+        self.stop(daemon)
+        self.assertEqual((self.urls, daemon._recurring.pauses), ([], []))
 
     def test_unreadable(self) -> None:
         """A storage that fails is not ready; when it is mended, it is."""

@@ -16,14 +16,15 @@ from pkgd.backup.imagecheck import image_problems
 from pkgd.backup.inventory import Inventory
 from pkgd.backup.packagecheck import KnownKeys, package_problems
 from pkgd.backup.packages import repositories
-from pkgd.backup.places import ACCOUNTS, OBJECTS, Places, repository_places
+from pkgd.backup.places import ACCOUNTS, INDEX, OBJECTS, Places, repository_places
 from pkgd.errors import FailedStorage
 from pkgd.progress import Progress
-from pkgd.state.integrity import database_problem
+from pkgd.state.integrity import BUSY_SECONDS, InUse, database_problem
 from pkgd.storage.fsops import storage_errors
 
 __all__ = ["Findings", "Hashes", "check_backup", "check_state"]
 
+_SIGNED_ELSEWHERE = "not all signatures could be checked: keys are elsewhere"
 # How often something has to be found to be a problem.
 _LOOKS = 3
 
@@ -103,13 +104,17 @@ class _Looking:
                         self.places, one, base, self.hashes, self.keys
                     )
                 )
-        for name in self.databases:
-            if self.places.is_there(name) and (problem := database_problem(self.places.path(name))):
-                problems.append((name, problem))
-        notes = (
-            () if self.keys.is_complete or not suites else ("not all signatures could be checked: keys are elsewhere",)
-        )
-        return Findings(images, suites, self.hashes.count, tuple(problems), notes)
+        notes = [] if self.keys.is_complete or not suites else [_SIGNED_ELSEWHERE]
+        for name in filter(self.places.is_there, self.databases):
+            # A daemon has the index for itself as long as it runs.
+            patience = 0.0 if name == INDEX else BUSY_SECONDS
+            try:
+                problem = database_problem(self.places.path(name), patience)
+            except InUse:
+                notes.append(f"{name} has not been checked: it is in use")
+            else:
+                problems += [(name, problem)] if problem else []
+        return Findings(images, suites, self.hashes.count, tuple(problems), tuple(notes))
 
     def _images(self, place: str) -> Iterator[tuple[str, str]]:
         sparse = self.is_sparse(place.removeprefix(f"{OBJECTS}/"))
@@ -123,7 +128,7 @@ def check_state(places: Places, keys: KnownKeys, is_sparse: Callable[[str], bool
     :raises Storage: if something cannot be read.
     """
     progress.begin("verify", 0)
-    return _Looking(places, Hashes(places, progress, {}), keys, is_sparse, (ACCOUNTS, "index.sqlite")).run()
+    return _Looking(places, Hashes(places, progress, {}), keys, is_sparse, (ACCOUNTS, INDEX)).run()
 
 
 def check_backup(directory: str, keys: KnownKeys, is_sparse: Callable[[str], bool], progress: Progress) -> Findings:

@@ -16,10 +16,21 @@ from attrs import frozen
 
 from pkgd.storage.layout import MIRROR, SPOOL
 
-__all__ = ["ACCOUNTS", "OBJECTS", "Places", "Rank", "is_secret", "is_sound_name", "rank_of", "repository_places"]
+__all__ = [
+    "ACCOUNTS",
+    "INDEX",
+    "OBJECTS",
+    "Places",
+    "Rank",
+    "is_secret",
+    "is_sound_name",
+    "rank_of",
+    "repository_places",
+]
 
 OBJECTS = "oci"
 ACCOUNTS = "pkgd.sqlite"
+INDEX = "index.sqlite"
 
 _PACKAGES = ("apt", "rpm")
 _KEYS = re.compile(r"keys|keys-.+|token-keys")

@@ -40,7 +40,7 @@ from pkgd.errors.invalid import (
     InvalidUpload,
 )
 from pkgd.errors.machine import BusyStorage, FailedStorage, NoSpace, NotReady, ReadOnlyStorage, SigningError, Storage
-from pkgd.errors.operators import AlreadyRunning, CommandFailed, ConfigError
+from pkgd.errors.operators import AlreadyRunning, CommandFailed, ConfigError, NoRoomToStart
 from pkgd.errors.refused import (
     AuthUnavailable,
     Concealed,
@@ -107,6 +107,7 @@ __all__ = [
     "LoopDetected",
     "MalformedHttp",
     "MissingBlob",
+    "NoRoomToStart",
     "NoSpace",
     "NotReady",
     "OffsetMismatch",

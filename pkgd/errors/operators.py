@@ -6,7 +6,7 @@ from attrs import define, field
 
 from pkgd.errors.base import PkgdError
 
-__all__ = ["AlreadyRunning", "CommandFailed", "ConfigError"]
+__all__ = ["AlreadyRunning", "CommandFailed", "ConfigError", "NoRoomToStart"]
 
 
 @define(auto_exc=True, eq=False)
@@ -46,3 +46,18 @@ class CommandFailed(PkgdError):
     def message(self) -> str:
         """One sentence for the operator."""
         return self.reason
+
+
+@define(auto_exc=True, eq=False)
+class NoRoomToStart(PkgdError):
+    """There is no space for what SQLite writes to open one of its files."""
+
+    file: str
+
+    @property
+    def message(self) -> str:
+        """One sentence for the operator."""
+        return (
+            f"{self.file}: there is no space left, not even the little that a start needs;"
+            " nothing is damaged: free 1 MiB on that file system, and start again"
+        )

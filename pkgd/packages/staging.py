@@ -15,8 +15,9 @@ from pkgd.storage.fsops import DurableTree, FileSystem
 from pkgd.storage.interfaces import Reader
 from pkgd.storage.reserve import Reserve
 from pkgd.storage.spool import Spool
+from pkgd.storage.startreserve import StartReserve
 
-__all__ = ["Staging", "state_reserve"]
+__all__ = ["Staging", "start_reserve", "state_reserve"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -86,3 +87,8 @@ class Staging:
 def state_reserve(state_dir: str, fs: FileSystem) -> Reserve:
     """What deletes may have in the state directory on a full disk: that of the packages' spool."""
     return Spool(DurableTree(state_dir, fs), SPOOL).reserve
+
+
+def start_reserve(tree: DurableTree) -> StartReserve:
+    """What a start may have beside it; `tree` is the state directory."""
+    return StartReserve(tree, f"{SPOOL}/start-reserve")

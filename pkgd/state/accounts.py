@@ -20,7 +20,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python.failure import Failure
 
-from pkgd.errors import ConfigError, FailedStorage, NoSpace, ReadOnlyStorage, Storage
+from pkgd.errors import ConfigError, FailedStorage, NoRoomToStart, NoSpace, ReadOnlyStorage, Storage
 from pkgd.state.database import is_full
 
 __all__ = ["Accounts", "AccountsFile"]
@@ -67,6 +67,7 @@ class AccountsFile:
         On a full disk it has the room that can be made.
 
         :raises ConfigError: if it cannot be used; it is left as it is.
+        :raises NoRoomToStart: if there is no space to open it.
         """
         try:
             self._make()
@@ -78,6 +79,8 @@ class AccountsFile:
                 self.make_room()
                 self._bring_up()
         except (sqlite3.Error, OSError, Storage) as error:
+            if is_full(error):
+                raise NoRoomToStart(self.path) from error
             raise self._unusable(str(error)) from error
 
     def connect(self) -> sqlite3.Connection:

@@ -18,7 +18,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python.failure import Failure
 
-from pkgd.errors import FailedStorage
+from pkgd.errors import FailedStorage, NoRoomToStart
 
 __all__ = ["Database", "InlineDatabase", "Tables", "is_full", "refusal", "rows"]
 
@@ -30,6 +30,9 @@ VERSION = 2
 # What SQLite says where it finds no space: for a row, or to share its index of the log.
 _FULL = frozenset([sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE])
 
+# Before anything else on a connection: nobody shares the file, so SQLite keeps its index of the log in memory. One that
+# is a file is written by mmap, and where a full disk has no block for a page of it the process dies of SIGBUS.
+_ALONE = "PRAGMA locking_mode = EXCLUSIVE"
 _MARKS = "CREATE TABLE IF NOT EXISTS mark (name TEXT PRIMARY KEY, value INTEGER NOT NULL);"
 
 
@@ -81,12 +84,15 @@ class Database:
         itself takes up: it is begun anew, too.
 
         :raises FailedStorage: if there can be no such file.
+        :raises NoRoomToStart: if there is no space for it.
         """
         try:
             if not self._can_go_on():
                 self._remove()
                 self._prepare()
         except sqlite3.Error as error:
+            if is_full(error):
+                raise NoRoomToStart(self._path) from error
             raise FailedStorage(f"index: {error}") from error
 
     def _can_go_on(self) -> bool:
@@ -134,6 +140,7 @@ class Database:
 
     def _settle(self) -> None:
         with suppress(sqlite3.Error), closing(sqlite3.connect(self._path)) as database, database:
+            database.execute(_ALONE)
             for tables in self._tables:
                 tables.settle(database)
             database.execute("INSERT OR REPLACE INTO mark VALUES ('clean', 1)")
@@ -141,6 +148,7 @@ class Database:
     def _prepare(self) -> None:
         # Closed at once: a connection that lingers would take the files of a new database with it.
         with closing(sqlite3.connect(self._path)) as database, database:
+            database.execute(_ALONE)
             database.execute("PRAGMA journal_mode = WAL")
             database.execute(_MARKS)
             marks = dict(database.execute("SELECT name, value FROM mark").fetchall())
@@ -209,6 +217,7 @@ def _open_connection(connection: sqlite3.Connection) -> None:
 
     Questions write no temporary files, so that they are answered on a full disk, too.
     """
+    connection.execute(_ALONE)
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA temp_store = MEMORY")
 

@@ -9,17 +9,28 @@ from urllib.parse import quote
 
 from pkgd.errors import FailedStorage
 
-__all__ = ["copy_database", "database_problem"]
+__all__ = ["BUSY_SECONDS", "InUse", "copy_database", "database_problem"]
 
-_BUSY_SECONDS = 10.0
+# How long to wait for who writes to one.
+BUSY_SECONDS = 10.0
 
 
-def database_problem(path: str) -> str:
-    """What SQLite's own check says is wrong with a file, also while others write to it; "" if nothing is."""
+class InUse(Exception):
+    """Somebody has the file for himself."""
+
+
+def database_problem(path: str, patience: float = BUSY_SECONDS) -> str:
+    """What SQLite's own check says is wrong with a file, also while others write to it; "" if nothing is.
+
+    :param patience: how long to wait for them, in seconds.
+    :raises InUse: if that is not long enough.
+    """
     try:
-        with closing(sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as database:
+        with closing(sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=patience)) as database:
             (found,) = database.execute("PRAGMA integrity_check(1)").fetchone()
     except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:  # the rest says why
+            raise InUse from error
         return str(error)
     return "" if found == "ok" else str(found)
 
@@ -32,7 +43,7 @@ def copy_database(source: str, target: str) -> None:
     try:
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         with (
-            closing(sqlite3.connect(f"file:{quote(source)}?mode=rw", uri=True, timeout=_BUSY_SECONDS)) as from_there,
+            closing(sqlite3.connect(f"file:{quote(source)}?mode=rw", uri=True, timeout=BUSY_SECONDS)) as from_there,
             closing(sqlite3.connect(target)) as into_it,
         ):
             from_there.backup(into_it)

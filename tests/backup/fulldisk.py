@@ -1,7 +1,8 @@
 """Disks that take no more, under a pkgd that runs: `python -m tests.backup.fulldisk`. Needs root.
 
 Filled to its last byte: pulls go on, pushes and uploads are answered 507, images, packages and keys are deleted, so is
-garbage, and once there is space pkgd goes on by itself; so it does when it is started meanwhile. A disk that
+garbage, and once there is space pkgd goes on by itself; so it does when it is started meanwhile, with all reserves
+used up, too. A disk that
 has become read-only: pulls go on, all else is 503. And where descriptors run out: new clients wait.
 """
 
@@ -11,7 +12,9 @@ import base64
 import hashlib
 import os
 import resource
+import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -20,7 +23,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import bcrypt
+from msgspec.structs import replace
 
+from pkgd.config import load
+from pkgd.storage.startreserve import SIZE
+from pkgd.upkeep_command import carry_out
 from tests.backup.__main__ import free_port
 from tests.backup.disks import Disk, mounted
 from tests.backup.images import Images
@@ -57,7 +64,9 @@ class _Administrator(Web):
 
 
 class _Pkgd(PackagePkgd):
-    """Collects garbage all the time, and has users."""
+    """Collects garbage all the time, unless it is told not to, and has users."""
+
+    interval = "1s"
 
     def configuration(self) -> dict[str, object]:
         """With one user, who may do everything."""
@@ -68,12 +77,24 @@ class _Pkgd(PackagePkgd):
             **found,
             "auth": {"mode": "basic", "basic_htpasswd_file": str(users)},
             "authorization": {"admins": {"users": ["admin"]}},
-            "storage": {**found["storage"], "gc": {"interval": "1s"}},  # type: ignore[dict-item]
+            "storage": {**found["storage"], "gc": {"interval": self.interval}},  # type: ignore[dict-item]
         }
 
     def command(self) -> list[str]:
         """With as short a grace as no configuration may have."""
         return [sys.executable, "-m", "tests.upkeep.serve", str(_GRACE), *super().command()[-2:]]
+
+    def collect(self) -> int:
+        """What `pkgd gc --apply` does where no daemon runs, without any grace; how many blobs it has removed."""
+        config = load(super().command()[-1], {})
+        collection = replace(config.storage.gc, grace=0.0)
+        config = replace(config, storage=replace(config.storage, gc=collection))
+        return sum(one["objects"] for one in carry_out(config, "gc", {"apply": True})["repositories"])
+
+    def said(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of pkgd's, as it is, to its end."""
+        command = [sys.executable, "-m", "pkgd", *words, *super().command()[-2:]]
+        return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
 
     @property
     def web(self) -> Web:
@@ -134,6 +155,17 @@ class _Drill:
         """Whether the reserve for deletes is there."""
         return (self.server.state / "spool" / "reserve").exists()
 
+    def start_reserve(self) -> int:
+        """How much is set aside for a start."""
+        return (self.server.state / "spool" / "start-reserve").stat().st_size
+
+    def end(self, at_once: bool) -> int:
+        """Kill the server, which is as it should be, or stop it; returns its exit status."""
+        if not at_once:
+            return self.server.stop()
+        self.server.kill()
+        return 0 if self.server.wait() == -signal.SIGKILL else 1
+
 
 def main() -> int:
     """Run it; returns the exit status."""
@@ -146,6 +178,7 @@ def main() -> int:
             _use_up_descriptors(drill)
             drill.until("the reserve is there again", drill.reserve)
             _start_on_a_full_disk(drill)
+            _start_without_reserves(drill)
             _read_only(drill)
         finally:
             server.stop()
@@ -192,13 +225,58 @@ def _start_on_a_full_disk(drill: _Drill) -> None:
     drill.equal("the exit status of a stop on a full disk", drill.server.stop(), 0)
     drill.disk.fill()
     drill.server.start()
-    drill.equal("the reserve is given up for the start", drill.reserve(), False)
+    drill.equal("a start leaves deletes their reserve", drill.reserve(), True)
+    drill.equal("it has had of its own", 0 < drill.start_reserve() < SIZE, True)
     drill.disk.fill()
     drill.reads("after a start on a full disk")
     drill.delete("a tag", "/v2/team/app/manifests/v2", 202)
     drill.disk.clear()
     drill.until("a push is taken", lambda: drill.push().status == 201)
     drill.images.push("team/app", "v2", b"again")
+
+
+def _start_without_reserves(drill: _Drill) -> None:
+    """Again and again, stopped or killed, and nothing is ever free."""
+    server, images, disk = drill.server, drill.images, drill.disk
+    large = [images.push("team/large", f"v{number}", os.urandom(1 << 20)) for number in range(2)]
+    time.sleep(_GRACE)
+    for how in ("stopped", "killed", "killed again", "stopped again"):
+        for one in disk.path.rglob("reserve"):
+            one.unlink()
+        disk.fill()
+        drill.equal(f"the exit status of what is {how}", drill.end(how.startswith("killed")), 0)
+        disk.fill()
+        drill.equal(f"bytes free before a start, {how}", disk.free, 0)
+        server.start()
+        disk.fill()
+        drill.reads(f"{how}, and started without reserves")
+        drill.writes(f"{how}, and started without reserves", 507)
+    drill.delete("a large image", f"/v2/team/large/manifests/{large[0]}", 202)
+    drill.until("its layer is collected", lambda: disk.free >= 1 << 19)
+    _collect_beside_nobody(drill, large[1])
+    disk.clear()
+    server.start()
+    drill.until("a push is taken", lambda: drill.push().status == 201)
+
+
+def _collect_beside_nobody(drill: _Drill, manifest: str) -> None:
+    """What is garbage when pkgd does not run any more: `pkgd gc` removes it without a free byte; else it says why."""
+    server, disk = drill.server, drill.disk
+    server.interval = "0s"
+    server.stop()
+    server.start()
+    drill.equal("bytes that are set aside for a start again", drill.start_reserve(), SIZE)
+    drill.delete("another", f"/v2/team/large/manifests/{manifest}", 202)
+    server.stop()
+    disk.fill()
+    drill.equal("blobs that pkgd gc removes", server.collect() > 0, True)
+    drill.equal("it has freed a layer", disk.free >= 1 << 19, True)
+    for one in (*disk.path.rglob("*reserve"), server.state / "index.sqlite"):
+        one.unlink(missing_ok=True)
+    disk.fill()
+    said = server.said("serve")
+    drill.equal("a start for which nothing is left", (said.returncode, "free 1 MiB" in said.stderr), (1, True))
+    drill.equal("it says so in lines", said.stderr.count("\n"), 1)
 
 
 def _use_up_descriptors(drill: _Drill) -> None:

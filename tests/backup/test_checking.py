@@ -13,6 +13,7 @@ from pkgd.backup.checking import check_state
 from pkgd.backup.packagecheck import KnownKeys
 from pkgd.errors import ConfigError
 from pkgd.formats.digest import Digest
+from pkgd.progress import Silent
 from tests.backup.fixtures import BackupCase, Meanwhile, files_of, image
 
 ONE = image(b"one", b"base")
@@ -207,6 +208,17 @@ class DatabaseTests(BackupCase):
             self.assertEqual(list(self.problems()), [name])
             path.write_bytes(data)
         self.assertEqual(self.problems(), {})
+
+    def test_in_use(self) -> None:
+        """A daemon has the index for itself, and nobody waits for it: that is said, and is no problem."""
+        with closing(sqlite3.connect(f"{self.state}/index.sqlite")) as database:
+            for statement in ("PRAGMA locking_mode = EXCLUSIVE", "PRAGMA journal_mode = WAL", "CREATE TABLE x (y)"):
+                database.execute(statement)
+            found = check_state(self.places, KnownKeys(), lambda place: False, Silent())
+        self.assertEqual(found.problems, ())
+        self.assertIn("index.sqlite has not been checked: it is in use", found.notes)
+        afterwards = check_state(self.places, KnownKeys(), lambda place: False, Silent())
+        self.assertNotIn("index.sqlite", " ".join(afterwards.notes))
 
 
 class MeanwhileTests(BackupCase):

@@ -61,7 +61,7 @@ class _Group:
 
     def spool(self) -> None:
         folder = self._bench.server.folder / "state/spool"
-        left = [one for one in folder.rglob("*") if one.is_file() and one.name != "reserve"]
+        left = [one for one in folder.rglob("*") if one.is_file() and not one.name.endswith("reserve")]
         must(not left, f"nothing is left: {left[:3]}")
 
     def _must_be_whole(self) -> None:

@@ -192,5 +192,6 @@ class _Group:
         dnf.update()
         must(not dnf.names(), f"nothing: {dnf.names()}")
         spool = self._bench.server.folder / "state/spool"
-        left = [one for one in spool.rglob("*") if one.is_file() and one.stat().st_size and one.name != "reserve"]
+        files = [one for one in spool.rglob("*") if one.is_file() and not one.name.endswith("reserve")]
+        left = [one for one in files if one.stat().st_size]
         must(not left, f"nothing in the spool: {left}")

@@ -13,7 +13,7 @@ from typing import Any
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
-from pkgd.errors import ConfigError, FailedStorage, NoSpace, ReadOnlyStorage
+from pkgd.errors import ConfigError, FailedStorage, NoRoomToStart, NoSpace, ReadOnlyStorage
 from pkgd.state.accountrows import (
     AllowRow,
     DisabledRow,
@@ -281,7 +281,8 @@ class DurabilityTests(AccountsCase):
                     raise error
                 super()._bring_up()
 
-        self.assertIn("disk I/O error", self.assertRaises(ConfigError, Cramped(self.path).prepare).message)
+        said = self.assertRaises(NoRoomToStart, Cramped(self.path).prepare).message
+        self.assertIn(f"{self.path}: there is no space left", said)
         Cramped(self.path, lambda: made.append(1)).prepare()
         self.assertEqual(made, [1])
 

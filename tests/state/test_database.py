@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 
-from pkgd.errors import FailedStorage
+from pkgd.errors import FailedStorage, NoRoomToStart
 from pkgd.state import Contents
 from pkgd.state.database import Database, rows
 from tests.state.fixtures import StateCase
@@ -24,8 +25,8 @@ class CrampedDatabase(Database):
 
     def _prepare(self) -> None:
         if not self.room and (os.path.exists(self._path) or not self.room_without_file):
-            error = sqlite3.OperationalError("disk I/O error")
-            error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
+            error = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorcode = sqlite3.SQLITE_FULL
             raise error
         super()._prepare()
 
@@ -79,7 +80,18 @@ class OpenTests(StateCase):
         anew.room_without_file = True
         anew.open()
         self.assertIs(anew.was_clean, False)
-        self.assertRaises(FailedStorage, CrampedDatabase(path).open)
+        said = self.assertRaises(NoRoomToStart, CrampedDatabase(path).open).message
+        self.assertIn(f"{path}: there is no space left", said)
+
+    def test_alone(self) -> None:
+        """SQLite keeps its index of the log in memory: as a file, it would kill the process on a full disk."""
+        self.database.close()
+        self.reopen()
+        self.get(self.index.fill("b", "b", NOTHING))
+        names = sorted(os.listdir(os.path.dirname(self.path)))
+        self.assertEqual(names, ["index.sqlite", "index.sqlite-wal"])
+        with closing(sqlite3.connect(self.path, timeout=0)) as other:
+            self.assertRaises(sqlite3.OperationalError, other.execute, "SELECT * FROM mark")
 
     def test_clean_once(self) -> None:
         """A clean stop counts for the next start only."""

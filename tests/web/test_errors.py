@@ -25,7 +25,7 @@ CODES = frozenset(
     + ["DENIED", "UNSUPPORTED", "TOOMANYREQUESTS", "UNAVAILABLE", "UNKNOWN"]
 )
 # What never ends in an answer from the table: it has its own status, nobody to answer, or stops the start.
-WITHOUT_ROW = {e.MalformedHttp, e.ClientGone, e.ConfigError, e.AlreadyRunning, e.CommandFailed}
+WITHOUT_ROW = {e.MalformedHttp, e.ClientGone, e.ConfigError, e.AlreadyRunning, e.NoRoomToStart, e.CommandFailed}
 SAMPLES: dict[str, Any] = {"str": "x", "int": 5, "float": 2.5, "bool": True, "tuple[str, ...]": ("GET", "PUT")}
 
 
