@@ -54,7 +54,7 @@ class Logins:
 
         self._is_user = is_user
         file = accounts_file(config)
-        self.accounts: Accounts = before.accounts if before else Accounts(reactor, file.path, file.make_room)
+        self.accounts: Accounts = before.accounts if before else Accounts(reactor, file.path, file.room.more)
         self.disabled: DisabledUsers = before.disabled if before else DisabledUsers(self.accounts, now)
         self.keys: ApiKeys = before.keys if before else ApiKeys(self.accounts, now, is_user)
         self.refresh_tokens = StoredRefreshTokens(self.accounts, now)

@@ -18,10 +18,10 @@ from typing import Any, TypeVar
 from twisted.enterprise.adbapi import ConnectionPool
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
-from twisted.python.failure import Failure
+from twisted.internet.threads import deferToThreadPool
 
 from pkgd.errors import ConfigError, FailedStorage, NoRoomToStart, NoSpace, ReadOnlyStorage, Storage
-from pkgd.state.database import is_full
+from pkgd.state.room import Room
 
 __all__ = ["Accounts", "AccountsFile"]
 
@@ -59,7 +59,7 @@ class AccountsFile:
 
     def __init__(self, path: str, make_room: Callable[[], object] = lambda: None) -> None:
         self.path = path
-        self.make_room = make_room
+        self.room = Room(path, make_room)
 
     def prepare(self) -> None:
         """Make the file where there is none, see that it is whole, and bring it to the present schema.
@@ -74,12 +74,12 @@ class AccountsFile:
             try:
                 self._bring_up()
             except sqlite3.Error as error:
-                if not is_full(error):
+                if not self.room.is_lacking(error):
                     raise
-                self.make_room()
+                self.room.more()
                 self._bring_up()
         except (sqlite3.Error, OSError, Storage) as error:
-            if is_full(error):
+            if self.room.is_lacking(error):
                 raise NoRoomToStart(self.path) from error
             raise self._unusable(str(error)) from error
 
@@ -98,13 +98,23 @@ class AccountsFile:
         try:
             return self._run(interaction)
         except sqlite3.Error as error:
-            if not (is_urgent and is_full(error)):
-                raise _refusal(self.path, error) from error
+            refusal = self.refusal(error)
+            if not (is_urgent and isinstance(refusal, NoSpace)):
+                raise refusal from error
         try:
-            self.make_room()
+            self.room.more()
             return self._run(interaction)
         except sqlite3.Error as error:
-            raise _refusal(self.path, error) from error
+            raise self.refusal(error) from error
+
+    def refusal(self, error: Any) -> Storage:
+        """What SQLite's refusal is to everybody else."""
+        kind: type[Storage] = FailedStorage
+        if self.room.is_lacking(error):
+            kind = NoSpace
+        elif getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:  # the rest says why
+            kind = ReadOnlyStorage
+        return kind(f"{os.path.basename(self.path)}: {error}")
 
     def _run(self, interaction: Callable[[Any], T]) -> T:
         with closing(self.connect()) as connection, connection:
@@ -180,6 +190,7 @@ class Accounts:
         :param make_room: see `AccountsFile`.
         """
         self.file = AccountsFile(path, make_room)
+        self._reactor = reactor
         self._version = 0
         self._pool: Any = ConnectionPool(
             "sqlite3",
@@ -215,22 +226,27 @@ class Accounts:
         :param is_urgent: see `AccountsFile.run`.
         :raises Storage: if the file does not take it; nothing of it has happened then.
         """
+        return Deferred.fromCoroutine(self._run(interaction, is_urgent))
 
+    async def _run(self, interaction: Callable[[Any], T], is_urgent: bool) -> T:
         def with_room(transaction: Any) -> T:
-            self.file.make_room()
+            self.file.room.more()
             return interaction(transaction)
 
-        def again(failure: Failure) -> Failure | Deferred[T]:
-            return self._pool.runInteraction(with_room) if is_full(failure.value) else failure
+        try:
+            return await self._interact(interaction)
+        except NoSpace:
+            if not is_urgent:
+                raise
+        return await self._interact(with_room)
 
-        def refuse(failure: Failure) -> T:
-            failure.trap(sqlite3.Error)
-            raise _refusal("pkgd.sqlite", failure.value) from failure.value
-
-        done: Deferred[T] = self._pool.runInteraction(interaction)
-        if is_urgent:
-            done.addErrback(again)
-        return done.addErrback(refuse)
+    async def _interact(self, interaction: Callable[[Any], T]) -> T:
+        try:
+            found: T = await self._pool.runInteraction(interaction)
+        except sqlite3.Error as error:
+            # In the thread, too: it may have to look at the disk.
+            raise await deferToThreadPool(self._reactor, self._pool.threadpool, self.file.refusal, error) from error
+        return found
 
     def read_if_changed(self, interaction: Callable[[Any], T]) -> Deferred[T | None]:
         """Run one that only reads, if another process has written since this was last done; at first it has. Else None.
@@ -253,16 +269,6 @@ def configure(connection: sqlite3.Connection) -> None:
     """Have commits wait for the disk: WAL with `synchronous = FULL` syncs at each. Nothing deleted stays readable."""
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA secure_delete = ON")
-
-
-def _refusal(where: str, error: Any) -> Storage:
-    """What SQLite's refusal is to everybody else."""
-    kind: type[Storage] = FailedStorage
-    if is_full(error):
-        kind = NoSpace
-    elif getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:  # the rest says why
-        kind = ReadOnlyStorage
-    return kind(f"{where}: {error}")
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:

@@ -19,16 +19,14 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python.failure import Failure
 
 from pkgd.errors import FailedStorage, NoRoomToStart
+from pkgd.state.room import Room
 
-__all__ = ["Database", "InlineDatabase", "Tables", "is_full", "refusal", "rows"]
+__all__ = ["Database", "InlineDatabase", "Tables", "refusal", "rows"]
 
 T = TypeVar("T")
 
 # The file of another version is begun anew: what is in it can be derived.
 VERSION = 2
-
-# What SQLite says where it finds no space: for a row, or to share its index of the log.
-_FULL = frozenset([sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE])
 
 # Before anything else on a connection: nobody shares the file, so SQLite keeps its index of the log in memory. One that
 # is a file is written by mmap, and where a full disk has no block for a page of it the process dies of SIGBUS.
@@ -59,7 +57,7 @@ class Database:
         :param make_room: asked for space to open the file on a full disk.
         """
         self._path = path
-        self._make_room = make_room
+        self._room = Room(path, make_room)
         self._pool: Any = ConnectionPool(
             "sqlite3",
             path,
@@ -91,7 +89,7 @@ class Database:
                 self._remove()
                 self._prepare()
         except sqlite3.Error as error:
-            if is_full(error):
+            if self._room.is_lacking(error):
                 raise NoRoomToStart(self._path) from error
             raise FailedStorage(f"index: {error}") from error
 
@@ -100,11 +98,11 @@ class Database:
         try:
             self._prepare()
         except sqlite3.DatabaseError as error:
-            if not is_full(error):
+            if not self._room.is_lacking(error):
                 return False
         else:
             return True
-        self._make_room()
+        self._room.more()
         try:
             self._prepare()
         except sqlite3.DatabaseError:
@@ -220,11 +218,6 @@ def _open_connection(connection: sqlite3.Connection) -> None:
     connection.execute(_ALONE)
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA temp_store = MEMORY")
-
-
-def is_full(error: BaseException | None) -> bool:
-    """Whether it is for lack of space that SQLite refuses."""
-    return getattr(error, "sqlite_errorcode", None) in _FULL
 
 
 def refusal(failure: Failure) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
@@ -13,7 +14,23 @@ from twisted.trial.unittest import SynchronousTestCase
 from pkgd.state import Database, Index, Ledger
 from tests.fixtures import InlineReactor, InlineThreads, inline_database
 
-__all__ = ["StateCase"]
+__all__ = ["StateCase", "refused", "refusing"]
+
+
+def refusing(error: int) -> Callable[[int, int, int], None]:
+    """A disk on which no space is to be had, for a reason."""
+
+    def allocate(file: int, offset: int, size: int) -> None:
+        raise OSError(error, os.strerror(error))
+
+    return allocate
+
+
+def refused(code: int) -> sqlite3.Error:
+    """What SQLite says."""
+    error = sqlite3.OperationalError("no")
+    error.sqlite_errorcode = code
+    return error
 
 
 class StateCase(SynchronousTestCase):

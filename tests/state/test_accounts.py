@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -38,7 +39,9 @@ from pkgd.state.accountrows import (
     set_standing,
 )
 from pkgd.state.accounts import APPLICATION, MIGRATIONS, Accounts, AccountsFile
+from pkgd.state.room import Room
 from tests.accounts import HeldThreads, open_accounts
+from tests.state.fixtures import refused, refusing
 
 KEY = KeyRow(
     id="abcdefgh",
@@ -247,11 +250,40 @@ class DurabilityTests(AccountsCase):
 
         self.do(accounts, lambda t: t.execute("PRAGMA max_page_count = 1"))
         self.failureResultOf(accounts.run(write, is_urgent=True), NoSpace)
-        accounts.file.make_room = lambda: limit(1000)
+        accounts.file.room.more = lambda: limit(1000)
         self.failureResultOf(accounts.run(write), NoSpace)
         self.assertEqual(self.do(accounts, all_keys), [])
         self.assertIsNone(self.successResultOf(accounts.run(write, is_urgent=True)))
         self.assertEqual(len(self.do(accounts, all_keys)), 1)
+
+    def test_quota(self) -> None:
+        """To SQLite a quota that is used up is a failed write; to us it is a full disk, which a broken one is not."""
+        accounts, made = self.open(), list[int]()
+
+        def write(t: Any) -> None:
+            add_key(t, KEY)
+            if not made:
+                raise refused(sqlite3.SQLITE_IOERR_WRITE)
+
+        self.failureResultOf(accounts.run(write, is_urgent=True), FailedStorage)
+        accounts.file.room = Room(accounts.file.path, lambda: made.append(1), refusing(errno.EDQUOT))
+        self.failureResultOf(accounts.run(write), NoSpace)
+        self.assertEqual((self.do(accounts, all_keys), made), ([], []))
+        self.assertIsNone(self.successResultOf(accounts.run(write, is_urgent=True)))
+        self.assertEqual((len(self.do(accounts, all_keys)), made), (1, [1]))
+
+    def test_quota_for_commands(self) -> None:
+        """The same."""
+        self.open()
+        file = AccountsFile(self.path)
+
+        def write(t: Any) -> None:
+            raise refused(sqlite3.SQLITE_IOERR_WRITE)
+
+        self.assertRaises(FailedStorage, file.run, write)
+        file.room = Room(self.path, allocate=refusing(errno.EDQUOT))
+        self.assertRaises(NoSpace, file.run, write)
+        self.assertRaises(NoSpace, file.run, write, is_urgent=True)
 
     def test_full_for_commands(self) -> None:
         """Commands beside the daemon have the same."""

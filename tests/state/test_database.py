@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Callable
@@ -10,7 +11,8 @@ from contextlib import closing
 from pkgd.errors import FailedStorage, NoRoomToStart
 from pkgd.state import Contents
 from pkgd.state.database import Database, rows
-from tests.state.fixtures import StateCase
+from pkgd.state.room import Room
+from tests.state.fixtures import StateCase, refused, refusing
 
 NOTHING = Contents([], [], [])
 
@@ -22,12 +24,11 @@ class CrampedDatabase(Database):
         super().__init__(None, path, make_room)
         self.room: list[int] = []
         self.room_without_file = False
+        self.code = sqlite3.SQLITE_FULL
 
     def _prepare(self) -> None:
         if not self.room and (os.path.exists(self._path) or not self.room_without_file):
-            error = sqlite3.OperationalError("database or disk is full")
-            error.sqlite_errorcode = sqlite3.SQLITE_FULL
-            raise error
+            raise refused(self.code)
         super()._prepare()
 
 
@@ -82,6 +83,16 @@ class OpenTests(StateCase):
         self.assertIs(anew.was_clean, False)
         said = self.assertRaises(NoRoomToStart, CrampedDatabase(path).open).message
         self.assertIn(f"{path}: there is no space left", said)
+
+    def test_quota(self) -> None:
+        """Where a quota is used up it is the same, though SQLite says that a write has failed: the file is kept."""
+        self.database.close()
+        made: list[int] = []
+        database = CrampedDatabase(self.database._path)
+        database.code, database.room = sqlite3.SQLITE_IOERR_WRITE, made
+        database._room = Room(self.database._path, lambda: made.append(1), refusing(errno.EDQUOT))
+        database.open()
+        self.assertEqual((made, database.was_clean), ([1], True))
 
     def test_alone(self) -> None:
         """SQLite keeps its index of the log in memory: as a file, it would kill the process on a full disk."""
