@@ -12,8 +12,8 @@ from tests.repositories.web import Answer, Web
 
 _CLIENTS = 3
 _TAGS = 4
-# Between one push and the next of a client, in seconds.
-_PAUSE = 0.05
+# Between one push and the next of a client, in seconds: what is pushed stays, and is in every backup from then on.
+_PAUSE = 0.3
 _TYPE = {"Content-Type": "application/vnd.oci.image.manifest.v1+json"}
 
 
@@ -59,7 +59,7 @@ class Images:
         while not self._ended.wait(_PAUSE):
             repository, tag = f"team/app{rng.randrange(3)}", f"t{rng.randrange(_TAGS)}"
             try:
-                digest = self.push(repository, tag, rng.randbytes(rng.choice([100, 10_000, 300_000])))
+                digest = self.push(repository, tag, rng.randbytes(rng.choice([100, 10_000, 100_000])))
                 choice = rng.random()
                 if choice < 0.3:
                     self._delete(f"/v2/{repository}/manifests/{digest}")
