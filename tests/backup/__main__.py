@@ -25,8 +25,8 @@ from tests.crash.packages.load import Load
 from tests.crash.packages.server import PackagePkgd
 from tests.repositories.aptclient import Apt
 
-# For so many seconds nobody uploads packages, lest a run of a hundred have nothing else to do.
-_PAUSE = 2.0
+# For so many seconds nobody uploads packages: what has been published stays for a day, and is in every backup.
+_PAUSE = 10.0
 
 
 def main() -> int:
