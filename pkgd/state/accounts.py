@@ -47,8 +47,9 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         " created REAL NOT NULL, expires REAL NOT NULL) WITHOUT ROWID",
         "CREATE INDEX session_user ON session (user)",
     ),
-    ("CREATE TABLE disabled_user (user TEXT PRIMARY KEY, since REAL NOT NULL) WITHOUT ROWID",),
 )
+# What has come since, and an older pkgd can do without: it goes on with the file, as it was before.
+ADDITIONS = ("CREATE TABLE IF NOT EXISTS disabled_user (user TEXT PRIMARY KEY, since REAL NOT NULL) WITHOUT ROWID",)
 
 
 class AccountsFile:
@@ -172,6 +173,8 @@ class AccountsFile:
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {APPLICATION}")
             connection.execute(f"PRAGMA user_version = {number + 1}")
+        for statement in ADDITIONS:
+            connection.execute(statement)
         connection.execute("COMMIT")
 
     def _unusable(self, reason: str) -> ConfigError:

@@ -151,7 +151,7 @@ class StartTests(AccountsCase):
         self.assertIn("newer", self.refused())
 
     def test_older(self) -> None:
-        """A file that the first pkgd has written keeps what it has, and can then hold who is disabled."""
+        """A file from before users could be disabled keeps what it has, and its version: its pkgd can have it again."""
         with closing(sqlite3.connect(self.path)) as connection:
             for statement in MIGRATIONS[0]:
                 connection.execute(statement)
@@ -163,6 +163,7 @@ class StartTests(AccountsCase):
 
         self.assertTrue(self.do(accounts, disable_user, row=DisabledRow("bob", 1.0)))
         self.assertEqual(self.do(accounts, all_keys), [KEY])
+        self.assertEqual(self.do(accounts, lambda t: t.execute("PRAGMA user_version").fetchone()[0]), 1)
 
     def test_foreign(self) -> None:
         """Nor is another program's."""
