@@ -23,7 +23,7 @@ from pkgd.logfile import LogFile
 from pkgd.logins import accounts_file
 from pkgd.state.accounts import AccountsFile
 
-__all__ = ["LocalAccounts"]
+__all__ = ["LocalAccounts", "day"]
 
 
 @frozen
@@ -71,6 +71,11 @@ class LocalAccounts:
             return found
         finally:
             log.close()
+
+
+def day(seconds: float) -> str:
+    """Seconds since the epoch as lists of commands have them."""
+    return time.strftime("%Y-%m-%d", time.gmtime(seconds))
 
 
 def _operator() -> Identity:

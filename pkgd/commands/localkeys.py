@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
@@ -13,7 +12,7 @@ from pkgd.auth.apikeys import key_row
 from pkgd.auth.keycaps import allowance_document
 from pkgd.auth.keymaking import Wish, robot_order
 from pkgd.auth.secrettexts import new_key
-from pkgd.commands.localaccounts import LocalAccounts
+from pkgd.commands.localaccounts import LocalAccounts, day
 from pkgd.errors import UnknownKey
 from pkgd.logins import key_limits
 from pkgd.state.accountrows import KeyRow, add_key, all_keys, delete_key
@@ -77,10 +76,6 @@ def _row(row: KeyRow) -> Mapping[str, Any]:
         "label": row.label,
         "allow": allowance_document(row.allow),
         "suspended": row.suspended,
-        "expires": _date(row.expires),
-        "last_used": None if row.used is None else _date(row.used),
+        "expires": day(row.expires),
+        "last_used": None if row.used is None else day(row.used),
     }
-
-
-def _date(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d", time.gmtime(seconds))

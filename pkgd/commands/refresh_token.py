@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 from twisted.python import usage
 
 from pkgd.commands.apicall import ApiOptions, one_line
-from pkgd.commands.localaccounts import LocalAccounts
+from pkgd.commands.localaccounts import LocalAccounts, day
 from pkgd.errors import UnknownRefreshToken
 from pkgd.state.accountrows import all_refresh, end_refresh
 
@@ -84,8 +83,8 @@ def _listed_here(accounts: LocalAccounts) -> Sequence[Mapping[str, Any]]:
         {
             "id": one.id,
             "owner": one.user,
-            "created": _date(one.created),
-            "expires": _date(one.expires),
+            "created": day(one.created),
+            "expires": day(one.expires),
             "client": one.client,
         }
         for one in rows
@@ -106,7 +105,3 @@ def _revoke_here(accounts: LocalAccounts, identifier: str) -> None:
 def _line(row: Mapping[str, Any]) -> str:
     since, until = row["created"][:10], row["expires"][:10]
     return one_line([row["id"], row["owner"], f"since {since}", f"until {until}", row["client"]])
-
-
-def _date(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d", time.gmtime(seconds))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
@@ -18,7 +17,7 @@ from twisted.python import usage
 
 from pkgd.auth.disabled import checked_user
 from pkgd.commands.apicall import Api, ApiOptions, one_line
-from pkgd.commands.localaccounts import LocalAccounts
+from pkgd.commands.localaccounts import LocalAccounts, day
 from pkgd.errors import InvalidRequest, UnknownUser
 from pkgd.state.accountrows import DisabledRow, disable_user, disabled_users, enable_user
 
@@ -112,7 +111,7 @@ class _Local:
     def list(self) -> Sequence[Mapping[str, str]]:
         """See `_Users`."""
         rows = self.accounts.file.run(disabled_users)
-        return [{"user": one.user, "since": time.strftime("%Y-%m-%d", time.gmtime(one.since))} for one in rows]
+        return [{"user": one.user, "since": day(one.since)} for one in rows]
 
     def disable(self, user: str) -> None:
         """See `_Users`."""

@@ -22,6 +22,7 @@ from pkgd.auth.keycaps import AllowRow, allowance_document, checked_allowance
 from pkgd.auth.keymaking import KeyLimits, Wish, order_for
 from pkgd.errors import InvalidRequest, UnknownKey
 from pkgd.sharing import Tasks
+from pkgd.web.api.bodies import read_json
 from pkgd.web.api.people import ADMIN, NO_STORE, AccountApi, Browsers, Endpoint, shown_time
 from pkgd.web.gate import Gate, Grant
 from pkgd.web.request import Request
@@ -87,7 +88,7 @@ class KeysApi(AccountApi):
         send_json(request, 200, {"keys": [_shown(one) for one in rows], "user": grant.principal.name}, NO_STORE)
 
     async def _create(self, request: Request, grant: Grant) -> None:
-        wish = _wish(await request.body.read_all(MAX_BODY))
+        wish = _wish(await read_json(request, _Body, MAX_BODY))
         parts = self._parts
         order = order_for(grant.identity, grant.may(ADMIN), wish, parts.limits, parts.now())
         if sum(one.owner == order.owner for one in parts.keys.list()) >= MAX_KEYS:
@@ -112,11 +113,7 @@ class KeysApi(AccountApi):
         return grant.identity.cap is None or mine in (row.id, row.parent)
 
 
-def _wish(body: bytes) -> Wish:
-    try:
-        found = msgspec.json.decode(body, type=_Body)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise InvalidRequest("", str(error)) from None
+def _wish(found: _Body) -> Wish:
     allow: tuple[AllowRow, ...] | None = None
     if found.allow is not None:
         allow = tuple(checked_allowance(one.resources, one.actions) for one in found.allow)

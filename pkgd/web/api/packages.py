@@ -20,6 +20,7 @@ from pkgd.packages.apt import Wanted
 from pkgd.packages.records import Listed
 from pkgd.sharing import Tasks
 from pkgd.web import errors
+from pkgd.web.api.bodies import read_json
 from pkgd.web.gate import Gate, Grant
 from pkgd.web.packages.endpoint import Site, known_component, known_suite
 from pkgd.web.request import Request
@@ -146,10 +147,7 @@ class ApiV1:
         """Publish packages of one suite in another, too: a promotion."""
         # Which suite is changed stands in the body; who may not even read has no business here.
         grant = await self._gate.admit(request, apt(name, Action.PULL), [apt(name, Action.PUSH)])
-        try:
-            order = msgspec.json.decode(await request.body.read_all(_MAX_BODY), type=_Copy)
-        except msgspec.DecodeError as error:
-            raise InvalidRequest("", str(error)) from error
+        order = await read_json(request, _Copy, _MAX_BODY)
         grant.require(apt(name, Action.PUSH, order.target))
         repository = self._site.apt_named(name).repository
         source, target = known_suite(repository, order.source), known_suite(repository, order.target)

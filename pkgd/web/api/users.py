@@ -15,6 +15,7 @@ from attrs import frozen
 from pkgd.auth.disabled import DisabledUsers, checked_user
 from pkgd.errors import InvalidRequest, UnknownUser
 from pkgd.sharing import Tasks
+from pkgd.web.api.bodies import read_json
 from pkgd.web.api.people import ADMIN, NO_STORE, AccountApi, Browsers, Endpoint, shown_time
 from pkgd.web.gate import Gate, Grant
 from pkgd.web.request import Request
@@ -80,8 +81,4 @@ class UsersApi(AccountApi):
 async def _named(request: Request, grant: Grant) -> str:
     """Whom an administrator names."""
     grant.require(ADMIN)
-    try:
-        body = msgspec.json.decode(await request.body.read_all(MAX_BODY), type=_Body)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise InvalidRequest("", str(error)) from None
-    return checked_user(body.user)
+    return checked_user((await read_json(request, _Body, MAX_BODY)).user)
